@@ -1,0 +1,1 @@
+//! opsrun-k8s-simulator
