@@ -1,1 +1,13 @@
-//! gotemplate
+//! Go's `text/template`, with Go's values, printing and error texts; made to render Helm charts as Helm does.
+//! Functions come from the caller; this crate knows no charts, no YAML, and nothing of opsrun.
+
+mod error;
+mod exec;
+pub mod format;
+mod function;
+mod value;
+
+pub use error::{ExecError, FnError, ParseError, Place};
+pub use exec::Context;
+pub use function::{Body, Function, Functions};
+pub use value::{BYTES, Kind, LIST, List, MAP, Map, Number, Object, STRINGS, Str, Type, Value};
