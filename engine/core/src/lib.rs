@@ -1,1 +1,30 @@
-//! opsrun-core
+//! The words that every other crate speaks: primitives, systems, effects, inverses, time, errors.
+//! It knows no script language, no SDK, and does no input or output: what a primitive needs comes in through [`Cx`].
+
+mod access;
+mod args;
+mod clock;
+mod cx;
+mod effect;
+mod error;
+mod primitive;
+mod redact;
+mod simulator;
+mod span;
+mod system;
+pub mod yaml;
+
+pub use access::{Access, AccessPattern, PatternError};
+pub use args::{Args, Field};
+pub use clock::{BoxFuture, Clock};
+pub use cx::{Body, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body};
+pub use effect::{Effect, Inverse, Settle, Undo};
+pub use error::{Error, ErrorKind, Result};
+pub use primitive::{Declaration, Primitive};
+pub use redact::Redactor;
+pub use simulator::{Simulator, Surroundings, Variable, VariableValue};
+pub use span::{Bytes, Span};
+pub use system::{Finding, Module, Refusal, System, Target};
+
+/// JSON, the form in which arguments, results and records travel.
+pub use serde_json::Value;

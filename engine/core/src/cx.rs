@@ -1,0 +1,354 @@
+//! What a primitive's call gets of the run: time, a way out through the gate, a place for its inverses, a voice.
+
+use std::any::Any;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{BoxFuture, Effect, Error, ErrorKind, Inverse, Result, Span, Target, Undo};
+
+/// A request's body, whatever an SDK made of it.
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Boxes any body whose errors are errors.
+pub fn body<B>(body: B) -> Body
+where
+    B: http_body_util::BodyExt<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// Numbers the calls of a run, from 1, in the order in which they began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CallId(pub u64);
+
+/// One call of a primitive, as the run and the gate know it.
+#[derive(Debug)]
+pub struct Call {
+    pub id: CallId,
+    /// The primitive: `k8s::scale`.
+    pub path: &'static str,
+    /// The gate lets nothing stronger pass.
+    pub effect: Effect,
+    /// The gate lets no write pass before an inverse is recorded, unless there never is one.
+    pub undo: Undo,
+    /// The names of the steps around it, outermost first.
+    pub steps: Vec<String>,
+    pub target: Arc<Target>,
+    /// How many inverses this call has recorded.
+    pub inverses: AtomicUsize,
+}
+
+/// Where a system answers, and how to speak to it there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// Scheme and authority; the path of a request comes from the request.
+    pub uri: Uri,
+    /// For `https`.
+    pub tls: Tls,
+    /// Connect to this Unix socket instead of the authority.
+    pub socket: Option<PathBuf>,
+}
+
+/// How to trust and how to identify oneself; the default trusts the system's roots.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Tls {
+    /// Trust these certificates (PEM) instead of the system's.
+    pub roots: Option<Vec<u8>>,
+    /// The certificate chain and its key (PEM).
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Expect this name instead of the host's.
+    pub server_name: Option<String>,
+    /// Do not check the certificate.
+    pub insecure: bool,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("server_name", &self.server_name)
+            .field("insecure", &self.insecure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A program to run on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    pub name: String,
+    pub args: Vec<String>,
+    /// Added to the environment that the gate gives every program (`PATH`, `HOME`).
+    pub env: Vec<(String, String)>,
+    pub stdin: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub struct ProgramOutput {
+    /// `None`: ended by a signal.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// What a call tells whoever watches the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The state of something that takes time; the next one replaces it on a terminal.
+    Progress(String),
+    /// Worth keeping.
+    Info(String),
+    Warning(String),
+}
+
+/// The run, seen from a call. Implemented by the runtime; a primitive uses [`Cx`].
+pub trait Host: Send + Sync {
+    fn now(&self) -> Timestamp;
+    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<'static, ()>;
+    /// Completes when the run is to stop.
+    fn cancelled(&self) -> BoxFuture<'static, ()>;
+    fn send(
+        &self,
+        call: Arc<Call>,
+        to: Arc<Endpoint>,
+        system: &'static str,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Incoming>>>;
+    fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
+    fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
+    fn run_program(&self, call: Arc<Call>, program: Program) -> BoxFuture<'static, Result<ProgramOutput>>;
+    /// Records an inverse, durably, before it returns; `None` takes it off again.
+    fn record_inverse(
+        &self,
+        call: Arc<Call>,
+        slot: usize,
+        inverse: Option<Inverse>,
+    ) -> BoxFuture<'static, Result<()>>;
+    fn note(&self, call: &Call, note: Note);
+    /// From now on this value is shown as `‹name›` wherever the run writes something out.
+    fn hide(&self, name: &str, value: &str);
+    /// The environment variable as it was when the program started; only for finding configuration.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// Random bits that the run's seed decides.
+    fn random(&self) -> u64;
+    /// What calls of one run share under this key, such as a client with its connections.
+    fn shared(
+        &self,
+        key: &str,
+        make: &mut dyn FnMut() -> Result<Arc<dyn Any + Send + Sync>>,
+    ) -> Result<Arc<dyn Any + Send + Sync>>;
+}
+
+/// The context of one call; cheap to clone.
+#[derive(Clone)]
+pub struct Cx {
+    call: Arc<Call>,
+    host: Arc<dyn Host>,
+}
+
+/// A recorded inverse that can be made more exact, or be given up, once more is known.
+#[must_use = "keep it to refine the inverse, or say `let _ =`"]
+pub struct UndoSlot {
+    cx: Cx,
+    slot: usize,
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cx({} {})", self.call.id.0, self.call.path)
+    }
+}
+
+impl Cx {
+    pub fn new(call: Arc<Call>, host: Arc<dyn Host>) -> Self {
+        Cx { call, host }
+    }
+
+    pub fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.call.target
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    /// Sleeps on the run's clock.
+    ///
+    /// # Errors
+    /// `Interrupted` if the run is stopped meanwhile.
+    pub async fn sleep(&self, span: Span) -> Result<()> {
+        let slept = self.host.sleep_until(span.after(self.now()));
+        match futures::future::select(slept, self.host.cancelled()).await {
+            futures::future::Either::Left(_) => Ok(()),
+            futures::future::Either::Right(_) => Err(Error::interrupted()),
+        }
+    }
+
+    /// Runs `work`, but no longer than until `deadline`: `None` if it did not finish.
+    ///
+    /// # Errors
+    /// Those of `work`; `Interrupted` if the run is stopped meanwhile.
+    pub async fn until<T>(
+        &self,
+        deadline: Timestamp,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<Option<T>> {
+        use futures::future::{Either, select};
+        let stop = select(self.host.cancelled(), self.host.sleep_until(deadline));
+        match select(std::pin::pin!(work), stop).await {
+            Either::Left((done, _)) => done.map(Some),
+            Either::Right((Either::Left(_), _)) => Err(Error::interrupted()),
+            Either::Right((Either::Right(_), _)) => Ok(None),
+        }
+    }
+
+    /// The one way to wait: asks, and asks again every `every`, until the answer is `Some` or `within` is over.
+    /// `Ok(None)` says that it did not come about in time: the caller knows what to say about it.
+    ///
+    /// # Errors
+    /// Those of `ask`; `Interrupted` if the run is stopped.
+    pub async fn wait<T, F>(&self, within: Span, every: Span, mut ask: impl FnMut() -> F) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<Option<T>>>,
+    {
+        let deadline = within.after(self.now());
+        loop {
+            match self.until(deadline, ask()).await? {
+                Some(Some(found)) => return Ok(Some(found)),
+                Some(None) if self.now() < deadline => self.sleep_no_later(every, deadline).await?,
+                Some(None) | None => return Ok(None),
+            }
+        }
+    }
+
+    async fn sleep_no_later(&self, span: Span, deadline: Timestamp) -> Result<()> {
+        let slept = self.host.sleep_until(span.after(self.now()).min(deadline));
+        match futures::future::select(slept, self.host.cancelled()).await {
+            futures::future::Either::Left(_) => Ok(()),
+            futures::future::Either::Right(_) => Err(Error::interrupted()),
+        }
+    }
+
+    /// Sends a request of `system` through the gate. The request's URI gives path and query; `to` gives the rest.
+    ///
+    /// # Errors
+    /// `Denied` if no grant allows it or the call may not write, `Unreachable` if no answer came. An answer with an error
+    /// status is an answer.
+    pub fn send(
+        &self,
+        system: &'static str,
+        to: &Arc<Endpoint>,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Incoming>>> {
+        self.host.send(self.call.clone(), to.clone(), system, request)
+    }
+
+    /// Reads a file; a relative path counts from the project's folder.
+    ///
+    /// # Errors
+    /// `Denied` outside of what was granted, `NotFound`, `Failed`.
+    pub fn read_file(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        self.host.read_file(&self.call, path.as_ref())
+    }
+
+    /// All files below a folder, sorted, each as a path from the folder; symbolic links are followed inside the folder only.
+    ///
+    /// # Errors
+    /// As [`Cx::read_file`].
+    pub fn list_files(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        self.host.list_files(&self.call, folder.as_ref())
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Errors
+    /// `Denied` without a grant for it, `NotFound` if there is no such program; a non-zero exit is no error here.
+    pub async fn run_program(&self, program: Program) -> Result<ProgramOutput> {
+        self.host.run_program(self.call.clone(), program).await
+    }
+
+    /// Records, before a write leaves, what takes it back. Inverses are carried out latest first.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be made durable: then the write must not be sent.
+    pub async fn undo(&self, inverse: Inverse) -> Result<UndoSlot> {
+        let slot = self.call.inverses.fetch_add(1, Ordering::Relaxed);
+        self.host.record_inverse(self.call.clone(), slot, Some(inverse)).await?;
+        Ok(UndoSlot { cx: self.clone(), slot })
+    }
+
+    pub fn progress(&self, text: impl Into<String>) {
+        self.host.note(&self.call, Note::Progress(text.into()));
+    }
+
+    pub fn info(&self, text: impl Into<String>) {
+        self.host.note(&self.call, Note::Info(text.into()));
+    }
+
+    pub fn warn(&self, text: impl Into<String>) {
+        self.host.note(&self.call, Note::Warning(text.into()));
+    }
+
+    pub fn hide(&self, name: &str, value: &str) {
+        self.host.hide(name, value);
+    }
+
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.host.variable(name)
+    }
+
+    pub fn random(&self) -> u64 {
+        self.host.random()
+    }
+
+    /// What calls of one run share: made on first use, the same `Arc` after that.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn shared<T: Any + Send + Sync>(
+        &self,
+        key: &str,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let mut make = Some(make);
+        let value = self.host.shared(key, &mut || match make.take() {
+            Some(make) => Ok(Arc::new(make()?)),
+            None => Err(Error::failed("a shared value was made twice")),
+        })?;
+        value
+            .downcast()
+            .map_err(|_| Error::new(ErrorKind::Failed, format!("`{key}` is shared as another type")))
+    }
+}
+
+impl UndoSlot {
+    /// Replaces the inverse by a more exact one.
+    ///
+    /// # Errors
+    /// As [`Cx::undo`].
+    pub async fn refine(&self, inverse: Inverse) -> Result<()> {
+        self.cx.host.record_inverse(self.cx.call.clone(), self.slot, Some(inverse)).await
+    }
+
+    /// Nothing was changed after all, or the call has taken it back itself.
+    ///
+    /// # Errors
+    /// As [`Cx::undo`].
+    pub async fn forget(self) -> Result<()> {
+        self.cx.host.record_inverse(self.cx.call.clone(), self.slot, None).await
+    }
+}

@@ -1,0 +1,85 @@
+//! A system: what the engine has to know of Kubernetes, Helm or a team's own service, and no more than that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::{Access, BoxFuture, Cx, Declaration, Result, Simulator, Surroundings};
+
+/// A module of primitives, as playbooks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// `k8s`
+    pub path: &'static str,
+    /// One line on what it is for.
+    pub doc: &'static str,
+    pub primitives: &'static [Declaration],
+}
+
+/// Something to operate on. One value per program, registered when it starts.
+pub trait System: Send + Sync {
+    /// How grants, faults and target sections call it: `k8s`.
+    fn name(&self) -> &'static str;
+
+    fn modules(&self) -> &'static [Module];
+
+    /// What this request asks for. Only systems whose primitives send requests need it.
+    fn access(&self, request: &http::request::Parts) -> Access;
+
+    /// The body this system's own server would send with an error status: what an injected fault answers.
+    fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
+        Refusal { content_type: "text/plain", body: format!("{status}: {access}\n") }
+    }
+
+    /// The simulated counterpart, made from this system's section of an estate file.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field of the section.
+    fn simulator(
+        &self,
+        _section: Option<&Value>,
+        _surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        Ok(None)
+    }
+
+    /// What `doctor` says about this system on the call's target.
+    fn examine(&self, _cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+/// The body of an error answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+/// One line of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// What was found; `Err` says what is wrong and how to get it right.
+    pub found: Result<String, String>,
+}
+
+/// Where a run acts: a `[targets.NAME]` table of `opsrun.toml`, or an estate.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    pub name: String,
+    /// Asks before it writes.
+    pub protected: bool,
+    /// A section for each system, in that system's own terms.
+    pub sections: BTreeMap<String, Value>,
+}
+
+impl Target {
+    /// This system's section; `Null` if there is none.
+    pub fn section(&self, system: &str) -> &Value {
+        self.sections.get(system).unwrap_or(&Value::Null)
+    }
+}
