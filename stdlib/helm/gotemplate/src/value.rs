@@ -430,6 +430,37 @@ impl Number {
         }
     }
 
+    /// A signed number of this kind, which must be one of the signed kinds; others are `Int64`.
+    pub(crate) fn of_int(kind: Kind, n: i64) -> Number {
+        match kind {
+            Kind::Int => Number::Int(n),
+            Kind::Int8 => Number::Int8(n as i8),
+            Kind::Int16 => Number::Int16(n as i16),
+            Kind::Int32 => Number::Int32(n as i32),
+            _ => Number::Int64(n),
+        }
+    }
+
+    /// An unsigned number of this kind, which must be one of the unsigned kinds; others are `Uint64`.
+    pub(crate) fn of_uint(kind: Kind, n: u64) -> Number {
+        match kind {
+            Kind::Uint => Number::Uint(n),
+            Kind::Uint8 => Number::Uint8(n as u8),
+            Kind::Uint16 => Number::Uint16(n as u16),
+            Kind::Uint32 => Number::Uint32(n as u32),
+            _ => Number::Uint64(n),
+        }
+    }
+
+    /// An integer of the same kind as this one.
+    pub(crate) fn with_int(self, n: u64) -> Number {
+        if self.as_int().is_some() {
+            Number::of_int(self.kind(), n as i64)
+        } else {
+            Number::of_uint(self.kind(), n)
+        }
+    }
+
     fn is_zero(self) -> bool {
         match self {
             Number::Complex128(re, im) => re == 0.0 && im == 0.0,

@@ -1,0 +1,260 @@
+//! The syntax tree of a template. Every node knows its place in the text and how Go writes it back, as both appear in
+//! error messages. Knows nothing of values.
+
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
+use crate::error::Place;
+use crate::quote::quote;
+
+/// One template: the body of a file, of a `define` or of a `block`.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) name: Arc<str>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) root: List,
+}
+
+/// The text that a tree was parsed from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The name under which the text was parsed.
+    pub(crate) name: Arc<str>,
+    pub(crate) text: Box<str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Node {
+    Text { pos: usize, text: Box<str> },
+    Action { pos: usize, pipe: Pipe },
+    If(Branch),
+    With(Branch),
+    Range(Branch),
+    Template { pos: usize, name: Box<str>, pipe: Option<Pipe> },
+    Break { pos: usize },
+    Continue { pos: usize },
+}
+
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) pos: usize,
+    pub(crate) pipe: Pipe,
+    pub(crate) list: List,
+    pub(crate) else_list: Option<List>,
+}
+
+/// `$a, $b := command | command`
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) pos: usize,
+    /// The variables are assigned, not declared.
+    pub(crate) is_assign: bool,
+    pub(crate) decl: Vec<Box<str>>,
+    pub(crate) cmds: Vec<Command>,
+}
+
+/// An operand and its arguments; never empty.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) pos: usize,
+    pub(crate) args: Vec<Operand>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Operand {
+    pub(crate) pos: usize,
+    pub(crate) kind: OperandKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum OperandKind {
+    Identifier(Box<str>),
+    /// `.a.b`, without the dots.
+    Field(Vec<Box<str>>),
+    /// `$x.a.b`: the variable with its `$`, then the fields.
+    Variable(Vec<Box<str>>),
+    Dot,
+    Nil,
+    Bool(bool),
+    Number(Box<NumberLiteral>),
+    /// The string, and how it was written.
+    Str {
+        quoted: Box<str>,
+        value: crate::value::Str,
+    },
+    Pipe(Pipe),
+    /// `(pipe).a.b`
+    Chain {
+        node: Box<Operand>,
+        fields: Vec<Box<str>>,
+    },
+}
+
+/// A number with all the values its text can stand for, as Go's untyped constants.
+#[derive(Debug, Default)]
+pub(crate) struct NumberLiteral {
+    pub(crate) text: Box<str>,
+    pub(crate) int: Option<i64>,
+    pub(crate) uint: Option<u64>,
+    pub(crate) float: Option<f64>,
+    pub(crate) complex: Option<(f64, f64)>,
+}
+
+/// A node of any sort: what an error points at.
+#[derive(Clone, Copy)]
+pub(crate) enum NodeRef<'t> {
+    Node(&'t Node),
+    Pipe(&'t Pipe),
+    Command(&'t Command),
+    Operand(&'t Operand),
+}
+
+impl Tree {
+    pub(crate) fn place(&self, node: NodeRef<'_>) -> Place {
+        let pos = node.pos();
+        let before = &self.source.text[..pos];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place {
+            file: self.source.name.to_string(),
+            line: 1 + before.bytes().filter(|b| *b == b'\n').count(),
+            column: pos - line_start,
+            expression: node.to_string(),
+        }
+    }
+
+    /// Whether the template holds nothing but space: such a one does not replace another of its name.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.nodes.iter().all(|node| match node {
+            Node::Text { text, .. } => text.trim().is_empty(),
+            _ => false,
+        })
+    }
+}
+
+impl NodeRef<'_> {
+    fn pos(self) -> usize {
+        match self {
+            NodeRef::Node(node) => match node {
+                Node::Text { pos, .. }
+                | Node::Action { pos, .. }
+                | Node::Template { pos, .. }
+                | Node::Break { pos }
+                | Node::Continue { pos } => *pos,
+                Node::If(b) | Node::With(b) | Node::Range(b) => b.pos,
+            },
+            NodeRef::Pipe(pipe) => pipe.pos,
+            NodeRef::Command(command) => command.pos,
+            NodeRef::Operand(operand) => operand.pos,
+        }
+    }
+}
+
+impl Display for NodeRef<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeRef::Node(node) => node.fmt(f),
+            NodeRef::Pipe(pipe) => pipe.fmt(f),
+            NodeRef::Command(command) => command.fmt(f),
+            NodeRef::Operand(operand) => operand.fmt(f),
+        }
+    }
+}
+
+impl Display for List {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.nodes.iter().try_for_each(|node| node.fmt(f))
+    }
+}
+
+impl Display for Node {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Node::Text { text, .. } => f.write_str(text),
+            Node::Action { pipe, .. } => write!(f, "{{{{{pipe}}}}}"),
+            Node::If(branch) => branch.write(f, "if"),
+            Node::With(branch) => branch.write(f, "with"),
+            Node::Range(branch) => branch.write(f, "range"),
+            Node::Template { name, pipe, .. } => {
+                write!(f, "{{{{template {}", quote(name.as_bytes()))?;
+                if let Some(pipe) = pipe {
+                    write!(f, " {pipe}")?;
+                }
+                f.write_str("}}")
+            }
+            Node::Break { .. } => f.write_str("{{break}}"),
+            Node::Continue { .. } => f.write_str("{{continue}}"),
+        }
+    }
+}
+
+impl Branch {
+    fn write(&self, f: &mut Formatter<'_>, keyword: &str) -> fmt::Result {
+        write!(f, "{{{{{keyword} {}}}}}{}", self.pipe, self.list)?;
+        if let Some(else_list) = &self.else_list {
+            write!(f, "{{{{else}}}}{else_list}")?;
+        }
+        f.write_str("{{end}}")
+    }
+}
+
+impl Display for Pipe {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.decl.is_empty() {
+            write!(f, "{} {} ", self.decl.join(", "), if self.is_assign { "=" } else { ":=" })?;
+        }
+        for (i, command) in self.cmds.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" | ")?;
+            }
+            command.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Command {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, arg) in self.args.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            arg.write_grouped(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Operand {
+    /// A pipeline among other operands stands in parentheses.
+    fn write_grouped(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            OperandKind::Pipe(pipe) => write!(f, "({pipe})"),
+            _ => self.fmt(f),
+        }
+    }
+}
+
+impl Display for Operand {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            OperandKind::Identifier(name) => f.write_str(name),
+            OperandKind::Field(idents) => idents.iter().try_for_each(|ident| write!(f, ".{ident}")),
+            OperandKind::Variable(idents) => f.write_str(&idents.join(".")),
+            OperandKind::Dot => f.write_str("."),
+            OperandKind::Nil => f.write_str("nil"),
+            OperandKind::Bool(b) => b.fmt(f),
+            OperandKind::Number(number) => f.write_str(&number.text),
+            OperandKind::Str { quoted, .. } => f.write_str(quoted),
+            OperandKind::Pipe(pipe) => pipe.fmt(f),
+            OperandKind::Chain { node, fields } => {
+                node.write_grouped(f)?;
+                fields.iter().try_for_each(|field| write!(f, ".{field}"))
+            }
+        }
+    }
+}
