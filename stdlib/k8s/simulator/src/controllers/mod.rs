@@ -1,0 +1,34 @@
+//! The loops that make a cluster out of stored objects, each a `Controller`, listed in `controllers`.
+//! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
+
+use crate::cluster::Cluster;
+use crate::context::Cx;
+use crate::status::Result;
+use crate::store::{Change, GroupResource, ObjectKey};
+
+/// A loop over keys: changes give keys, keys wait in a queue (each at most once), `reconcile` is called for each.
+pub trait Controller: Send {
+    fn name(&self) -> &'static str;
+
+    /// The field manager of its writes.
+    fn manager(&self) -> &'static str {
+        "kube-controller-manager"
+    }
+
+    /// The resources whose changes it wants to see.
+    fn watches(&self) -> &'static [GroupResource];
+
+    /// What a change puts into the queue; the changed object itself by default.
+    fn keys(&self, _cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+        vec![change.key.clone()]
+    }
+
+    /// Brings the world closer to what the object at `key` (which may be gone) asks for. A refusal is retried with
+    /// growing delays: 5 ms, 10 ms, … 1000 s. `cx.requeue` asks for another call later.
+    fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<()>;
+}
+
+/// All controllers, in the order in which they see a change.
+pub fn controllers() -> Vec<Box<dyn Controller>> {
+    Vec::new()
+}
