@@ -1,1 +1,28 @@
-//! What the tests that cross crates share: temporary folders, real servers, the binary under test.
+//! What tests that cross crates share: real servers, the built `opsrun`, programs with a clean environment, snapshots.
+//! A test that cannot run here calls [`skip`] and returns; `tests/run` counts it. Knows no primitive and no playbook.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // tests run real programs, and speak to who runs them
+
+mod cluster;
+mod opsrun;
+mod program;
+mod servers;
+mod snapshot;
+
+use std::path::PathBuf;
+
+pub use cluster::{Mode, Namespace, RealCluster};
+pub use opsrun::Opsrun;
+pub use program::{Outcome, Program};
+pub use servers::{Missing, helm, kubectl};
+pub use snapshot::settings;
+
+/// Says that the calling test does nothing here, and why. `tests/run` counts a test that printed such a line as skipped.
+pub fn skip(why: impl std::fmt::Display) {
+    println!("skipped: needs {why}");
+}
+
+/// A path in the checkout, from its root.
+pub fn repository(path: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.parent().expect("the tests are a folder of the checkout").join(path)
+}
