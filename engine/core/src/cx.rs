@@ -126,6 +126,7 @@ pub trait Host: Send + Sync {
     ) -> BoxFuture<'static, Result<Response<Incoming>>>;
     fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
     fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
+    fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
     fn run_program(&self, call: Arc<Call>, program: Program) -> BoxFuture<'static, Result<ProgramOutput>>;
     /// Records an inverse, durably, before it returns; `None` takes it off again.
     fn record_inverse(
@@ -271,6 +272,15 @@ impl Cx {
     /// As [`Cx::read_file`].
     pub fn list_files(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         self.host.list_files(&self.call, folder.as_ref())
+    }
+
+    /// Reads a file that the environment or the target names (a kubeconfig and what it refers to), never the playbook:
+    /// it needs no grant.
+    ///
+    /// # Errors
+    /// `NotFound`, `Failed`.
+    pub fn read_configuration(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        self.host.read_configuration(&self.call, path.as_ref())
     }
 
     /// Runs a program to its end.

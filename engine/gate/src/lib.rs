@@ -1,1 +1,24 @@
-//! opsrun-gate
+//! The gate: the only way out of the process. Requests, programs and files pass the same checks here, and a request goes
+//! to the real world or to an estate: who asks cannot tell. It knows no system's protocol beyond HTTP.
+
+mod canned;
+mod connector;
+mod disk;
+mod fault;
+mod file;
+mod gate;
+mod grant;
+mod listen;
+mod program;
+mod route;
+mod wall;
+
+pub use disk::{AppendFile, append_file, create_folder, list_folder, read_text};
+pub use fault::{FaultError, FaultRule};
+pub use file::Files;
+pub use gate::{Gate, Outcome, Recorder, Ticket};
+pub use grant::Grants;
+pub use listen::Listener;
+pub use program::Programs;
+pub use route::Route;
+pub use wall::{WallClock, interrupts};

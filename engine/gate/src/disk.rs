@@ -1,0 +1,74 @@
+//! Files of opsrun's own: the journal, the project's configuration. Not for what a playbook names: that is [`crate::Files`].
+#![allow(clippy::disallowed_methods)] // this is the gate
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use opsrun_core::{Error, Result};
+
+use crate::file::explain;
+
+/// A file that only grows.
+#[derive(Debug)]
+pub struct AppendFile(File);
+
+impl AppendFile {
+    /// Writes all of `bytes`, and has them on the disk when it returns.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)?;
+        self.0.sync_data()
+    }
+}
+
+/// Makes a new file, together with its folder, and has its name on the disk.
+///
+/// # Errors
+/// `Failed` if it exists or cannot be made.
+pub fn append_file(path: &Path) -> Result<AppendFile> {
+    let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
+    let file = OpenOptions::new().create_new(true).append(true).open(path).map_err(failed)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
+    Ok(AppendFile(file))
+}
+
+/// Makes a folder and those around it.
+///
+/// # Errors
+/// `Failed`.
+pub fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path)
+        .map_err(|error| Error::failed(format!("the folder `{}` cannot be made: {error}", path.display())))
+}
+
+/// The files of a folder, sorted; none if there is no such folder.
+///
+/// # Errors
+/// `Failed`.
+pub fn list_folder(path: &Path) -> Result<Vec<PathBuf>> {
+    match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(explain(error, path)),
+        Ok(entries) => {
+            let mut paths = entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<io::Result<Vec<_>>>()
+                .map_err(|error| explain(error, path))?;
+            paths.sort();
+            Ok(paths)
+        }
+    }
+}
+
+/// A text file.
+///
+/// # Errors
+/// `NotFound`, `Failed`.
+pub fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| explain(error, path))
+}

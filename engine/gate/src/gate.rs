@@ -1,0 +1,233 @@
+//! One request's way out: classify, permit, bound, record, fault, route. Each is one step here, in this order.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use opsrun_core::{
+    Access, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Result, System, Undo,
+};
+
+use crate::canned;
+use crate::fault::{Action, FaultRule};
+use crate::grant::Grants;
+use crate::route::Route;
+
+/// What is told of every request: the run's journal.
+pub trait Recorder: Send + Sync {
+    /// Before it leaves. For a write it returns once the record is durable.
+    fn intent(&self, call: &Arc<Call>, access: &Access) -> BoxFuture<'static, Result<Ticket>>;
+    /// When the answer came, or did not.
+    fn outcome(&self, ticket: Ticket, outcome: Outcome) -> BoxFuture<'static, Result<()>>;
+}
+
+/// Ties an outcome to its intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Answered(StatusCode),
+    /// It cannot have arrived.
+    NotSent(String),
+    /// It may have arrived: there was no answer.
+    Lost(String),
+}
+
+/// Everything that leaves goes through one of these.
+pub struct Gate {
+    systems: BTreeMap<&'static str, &'static dyn System>,
+    grants: Grants,
+    held: RwLock<Option<String>>,
+    faults: Mutex<Vec<FaultRule>>,
+    clock: Arc<dyn Clock>,
+    route: Route,
+}
+
+impl Gate {
+    pub fn new(systems: &[&'static dyn System], grants: Grants, clock: Arc<dyn Clock>, route: Route) -> Self {
+        Gate {
+            systems: systems.iter().map(|system| (system.name(), *system)).collect(),
+            grants,
+            held: RwLock::new(None),
+            faults: Mutex::new(Vec::new()),
+            clock,
+            route,
+        }
+    }
+
+    /// From now on these faults happen.
+    pub fn set_faults(&self, faults: Vec<FaultRule>) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// The faults that have not happened (all of their times).
+    pub fn unused_faults(&self) -> Vec<String> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().filter(|fault| !fault.has_fired()).map(ToString::to_string).collect()
+    }
+
+    /// Holds back all writes, saying how they are let through; `None` lets them through.
+    pub fn hold_writes(&self, hint: Option<String>) {
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = hint;
+    }
+
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Sends a request of `call`. The future belongs to no thread.
+    ///
+    /// # Errors
+    /// `Denied` if it may not leave, `Unreachable` if no answer came.
+    pub async fn send(
+        &self,
+        recorder: &dyn Recorder,
+        call: &Arc<Call>,
+        to: &Endpoint,
+        system: &'static str,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>> {
+        let request = absolute(request, to)?;
+        let (parts, body) = request.into_parts();
+        let system = *self
+            .systems
+            .get(system)
+            .ok_or_else(|| Error::failed(format!("no system `{system}` is registered")))?;
+        let access = system.access(&parts);
+        self.permit(call, &access)?;
+        let ticket = recorder.intent(call, &access).await?;
+        let answer = self.pass(call, to, system, &access, Request::from_parts(parts, body)).await;
+        let outcome = match &answer {
+            Ok(response) => Outcome::Answered(response.status()),
+            Err(Lost { sent: true, error }) => Outcome::Lost(error.report()),
+            Err(Lost { sent: false, error }) => Outcome::NotSent(error.report()),
+        };
+        recorder.outcome(ticket, outcome).await?;
+        answer.map_err(|lost| lost.error)
+    }
+
+    /// Whether `call` may do this; for what is no request, too.
+    ///
+    /// # Errors
+    /// `Denied`, with the grant that would allow it.
+    pub fn permit(&self, call: &Call, access: &Access) -> Result<()> {
+        if !self.grants.allow(access) {
+            return Err(Error::new(ErrorKind::Denied, format!("`{access}` is not granted")).hint(format!(
+                "allow it with `--allow '{0}'`, or in `opsrun.toml`: grants = [\"{0}\"]",
+                Grants::narrowest(access)
+            )));
+        }
+        if access.effect > call.effect {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!("`{}` is declared to {:?} only, and was about to `{access}`", call.path, call.effect)
+                    .to_lowercase(),
+            ));
+        }
+        if access.effect == Effect::Write {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(hint) = held.as_ref() {
+                return Err(
+                    Error::new(ErrorKind::Denied, format!("`{access}` is a write")).hint(hint.clone())
+                );
+            }
+            if !matches!(call.undo, Undo::Never(_)) && call.inverses.load(Ordering::Relaxed) == 0 {
+                return Err(Error::new(
+                    ErrorKind::Denied,
+                    format!(
+                        "`{}` was about to `{access}` without having recorded how to take it back",
+                        call.path
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn pass(
+        &self,
+        call: &Call,
+        to: &Endpoint,
+        system: &dyn System,
+        access: &Access,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Lost> {
+        let action = {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            faults.iter_mut().find_map(|fault| fault.strike(access))
+        };
+        match action {
+            None => self.route.send(call, to, system.name(), request).await,
+            Some(Action::Status(status)) => {
+                canned::answer(status, system.refusal(status, access)).await.map_err(Lost::unsent)
+            }
+            Some(Action::Refuse) => {
+                Err(Lost::unsent(unreachable_error(to, "connection refused (injected fault)")))
+            }
+            Some(Action::Lose) => Err(Lost::sent(unreachable_error(
+                to,
+                "connection lost before the request arrived (injected fault)",
+            ))),
+            Some(Action::LoseAnswer) => {
+                self.route.send(call, to, system.name(), request).await?;
+                Err(Lost::sent(unreachable_error(
+                    to,
+                    "connection lost before the answer came (injected fault)",
+                )))
+            }
+            Some(Action::Delay(span)) => {
+                self.clock.sleep_until(span.after(self.clock.now())).await;
+                self.route.send(call, to, system.name(), request).await
+            }
+        }
+    }
+}
+
+/// Why no answer came, and whether the request may have arrived.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) sent: bool,
+    pub(crate) error: Error,
+}
+
+impl Lost {
+    pub(crate) fn sent(error: Error) -> Self {
+        Lost { sent: true, error }
+    }
+
+    pub(crate) fn unsent(error: Error) -> Self {
+        Lost { sent: false, error }
+    }
+}
+
+pub(crate) fn unreachable_error(to: &Endpoint, why: &str) -> Error {
+    let place = match &to.socket {
+        Some(socket) => socket.display().to_string(),
+        None => to.uri.to_string().trim_end_matches('/').to_owned(),
+    };
+    Error::new(ErrorKind::Unreachable, format!("{place} cannot be reached: {why}"))
+}
+
+/// The request with the endpoint's scheme and authority in its URI, and a `Host` header.
+fn absolute(request: Request<Body>, to: &Endpoint) -> Result<Request<Body>> {
+    let (mut parts, body) = request.into_parts();
+    let bad = |error: &dyn std::fmt::Display| Error::invalid(format!("`{}` is no address: {error}", to.uri));
+    let mut uri = parts.uri.clone().into_parts();
+    uri.scheme = to.uri.scheme().cloned().or(Some(http::uri::Scheme::HTTP));
+    uri.authority = Some(to.uri.authority().cloned().ok_or_else(|| bad(&"it has no host"))?);
+    if uri.path_and_query.is_none() {
+        uri.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+    }
+    parts.uri = http::Uri::from_parts(uri).map_err(|error| bad(&error))?;
+    if !parts.headers.contains_key(http::header::HOST)
+        && let Some(authority) = parts.uri.authority()
+    {
+        let host = http::HeaderValue::from_str(authority.as_str()).map_err(|error| bad(&error))?;
+        parts.headers.insert(http::header::HOST, host);
+    }
+    Ok(Request::from_parts(parts, body))
+}

@@ -1,0 +1,79 @@
+//! Where requests go: the real thing, or a simulated estate. Both are hyper clients; only what they connect to differs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use opsrun_core::{Body, Call, Endpoint, Error, Simulator};
+
+use crate::connector::{Connector, Reach};
+use crate::gate::{Lost, unreachable_error};
+
+type Pool = HashMap<(Endpoint, &'static str), Client<Connector, Body>>;
+
+/// The route of a whole run.
+pub struct Route {
+    estate: Option<Arc<[Arc<dyn Simulator>]>>,
+    clients: Mutex<Pool>,
+}
+
+impl Route {
+    /// Over the network, to whoever answers there.
+    pub fn live() -> Self {
+        Route { estate: None, clients: Mutex::default() }
+    }
+
+    /// To these simulators and nowhere else.
+    pub fn simulated(simulators: Vec<Arc<dyn Simulator>>) -> Self {
+        Route { estate: Some(simulators.into()), clients: Mutex::default() }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        call: &Call,
+        to: &Endpoint,
+        system: &'static str,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Lost> {
+        let client = self.client(to, system).map_err(Lost::unsent)?;
+        client.request(request).await.map_err(|error| {
+            let sent = !error.is_connect();
+            let error = unreachable_error(to, &innermost(&error));
+            let error = if call.target.name.is_empty() {
+                error
+            } else {
+                error.hint(format!("the target is `{}`", call.target.name))
+            };
+            Lost { sent, error }
+        })
+    }
+
+    fn client(&self, to: &Endpoint, system: &'static str) -> Result<Client<Connector, Body>, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (to.clone(), system);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let reach = match &self.estate {
+            Some(simulators) => Reach::Estate { simulators: simulators.clone(), system },
+            None => Reach::network(to)?,
+        };
+        // No idle timeout: it would need a timer, and the far side closes what it no longer wants.
+        let client =
+            Client::builder(TokioExecutor::new()).pool_idle_timeout(None).build(Connector::new(reach));
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// The last of an error's causes, which is the one that says something.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
