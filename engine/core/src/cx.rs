@@ -118,7 +118,7 @@ pub trait Host: Send + Sync {
     /// Completes when the run is to stop.
     fn cancelled(&self) -> BoxFuture<'static, ()>;
     fn send(
-        &self,
+        self: Arc<Self>,
         call: Arc<Call>,
         to: Arc<Endpoint>,
         system: &'static str,
@@ -127,7 +127,11 @@ pub trait Host: Send + Sync {
     fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
     fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
     fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
-    fn run_program(&self, call: Arc<Call>, program: Program) -> BoxFuture<'static, Result<ProgramOutput>>;
+    fn run_program(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        program: Program,
+    ) -> BoxFuture<'static, Result<ProgramOutput>>;
     /// Records an inverse, durably, before it returns; `None` takes it off again.
     fn record_inverse(
         &self,
@@ -255,7 +259,7 @@ impl Cx {
         to: &Arc<Endpoint>,
         request: Request<Body>,
     ) -> BoxFuture<'static, Result<Response<Incoming>>> {
-        self.host.send(self.call.clone(), to.clone(), system, request)
+        self.host.clone().send(self.call.clone(), to.clone(), system, request)
     }
 
     /// Reads a file; a relative path counts from the project's folder.
@@ -288,7 +292,7 @@ impl Cx {
     /// # Errors
     /// `Denied` without a grant for it, `NotFound` if there is no such program; a non-zero exit is no error here.
     pub async fn run_program(&self, program: Program) -> Result<ProgramOutput> {
-        self.host.run_program(self.call.clone(), program).await
+        self.host.clone().run_program(self.call.clone(), program).await
     }
 
     /// Records, before a write leaves, what takes it back. Inverses are carried out latest first.

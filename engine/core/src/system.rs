@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{Access, BoxFuture, Cx, Declaration, Result, Simulator, Surroundings};
+use crate::{Access, AccessPattern, BoxFuture, Cx, Declaration, Result, Simulator, Surroundings};
 
 /// A module of primitives, as playbooks see it.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,8 @@ pub struct Target {
     pub name: String,
     /// Asks before it writes.
     pub protected: bool,
+    /// What is allowed here, beyond what the project allows everywhere.
+    pub grants: Vec<AccessPattern>,
     /// A section for each system, in that system's own terms.
     pub sections: BTreeMap<String, Value>,
 }

@@ -115,7 +115,7 @@ impl Gate {
     /// # Errors
     /// `Denied`, with the grant that would allow it.
     pub fn permit(&self, call: &Call, access: &Access) -> Result<()> {
-        if !self.grants.allow(access) {
+        if !self.grants.allow(access) && !call.target.grants.iter().any(|grant| grant.matches(access)) {
             return Err(Error::new(ErrorKind::Denied, format!("`{access}` is not granted")).hint(format!(
                 "allow it with `--allow '{0}'`, or in `opsrun.toml`: grants = [\"{0}\"]",
                 Grants::narrowest(access)

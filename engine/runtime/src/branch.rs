@@ -1,0 +1,394 @@
+//! A branch: one thread of a playbook, with its place in the world, its steps and its target.
+//! Every method may block the calling thread until the world gives the branch the baton again.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use opsrun_core::{
+    BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Result, Span, Target, Undo, Value,
+};
+
+use crate::event::{Happening, Level};
+use crate::journal::Entry;
+use crate::run::{Run, locked};
+use crate::world::{Body, Place};
+
+/// What a step, a retry or a target does inside.
+pub type StepBody<'b> = &'b mut dyn FnMut(&Arc<Branch>) -> Result<Value>;
+/// What takes a step back, or is deferred to its end.
+pub type StepUndo = Box<dyn FnOnce(&Arc<Branch>) -> Result<()> + Send>;
+/// One of the bodies of a `parallel`.
+pub type ParallelBody<'env> = Box<dyn FnOnce(&Arc<Branch>) -> Result<Value> + Send + 'env>;
+
+/// How often, and with which pauses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryOptions {
+    /// At most, the first included.
+    pub times: u32,
+    pub every: Span,
+    /// Each pause is this many times as long as the one before.
+    pub backoff: f64,
+}
+
+/// A thread of a run.
+pub struct Branch {
+    run: Arc<Run>,
+    place: Place,
+    state: Mutex<State>,
+}
+
+#[derive(Clone)]
+struct State {
+    steps: Vec<String>,
+    target: Arc<Target>,
+    /// What is deferred, for each scope that is open.
+    deferred: Vec<Arc<Mutex<Vec<StepUndo>>>>,
+    /// What the branch does is taking back: nothing of it is to be taken back in turn.
+    undoing: bool,
+}
+
+impl Branch {
+    pub(crate) fn first(run: Arc<Run>, place: Place) -> Arc<Self> {
+        let state = State {
+            steps: Vec::new(),
+            target: run.setup.target.clone(),
+            deferred: Vec::new(),
+            undoing: false,
+        };
+        Arc::new(Branch { run, place, state: Mutex::new(state) })
+    }
+
+    pub fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
+    /// The names of the steps that are open, outermost first.
+    pub fn steps(&self) -> Vec<String> {
+        locked(&self.state).steps.clone()
+    }
+
+    pub fn target(&self) -> Arc<Target> {
+        locked(&self.state).target.clone()
+    }
+
+    /// Calls a primitive with named arguments.
+    ///
+    /// # Errors
+    /// The primitive's; `Invalid` for wrong arguments; `Interrupted`.
+    pub fn call(self: &Arc<Self>, declaration: &'static Declaration, arguments: Value) -> Result<Value> {
+        self.call_for(declaration, arguments, None)
+    }
+
+    pub(crate) fn undo_call(
+        self: &Arc<Self>,
+        declaration: &'static Declaration,
+        arguments: Value,
+        undoes: (u64, usize),
+    ) -> Result<Value> {
+        self.call_for(declaration, arguments, Some(undoes))
+    }
+
+    fn call_for(
+        self: &Arc<Self>,
+        declaration: &'static Declaration,
+        arguments: Value,
+        undoes: Option<(u64, usize)>,
+    ) -> Result<Value> {
+        if self.run.is_stopped() {
+            return Err(Error::interrupted());
+        }
+        let state = locked(&self.state).clone();
+        let call = Arc::new(Call {
+            id: self.run.next_call(),
+            path: declaration.path,
+            effect: declaration.effect,
+            undo: declaration.undo,
+            steps: state.steps.clone(),
+            target: state.target.clone(),
+            inverses: AtomicUsize::new(0),
+        });
+        let id = call.id.0;
+        let begun = Entry::CallBegun {
+            call: id,
+            path: declaration.path.into(),
+            step: state.steps,
+            arguments: arguments.clone(),
+            undoes,
+        };
+        if declaration.effect == Effect::None {
+            // Computing is not worth a line of the journal.
+            return self.finish(
+                &call,
+                state.undoing,
+                declaration.run(arguments, self.run.context(call.clone())),
+            );
+        }
+        self.record(begun, false)?;
+        let result =
+            self.finish(&call, state.undoing, declaration.run(arguments, self.run.context(call.clone())));
+        let (error, value) = match &result {
+            Ok(value) if declaration.effect == Effect::Write => (None, value.clone()),
+            Ok(_) => (None, Value::Null),
+            Err(error) => (Some(error.to_value()), Value::Null),
+        };
+        self.record(Entry::CallEnded { call: id, error, value }, declaration.effect == Effect::Write)?;
+        result
+    }
+
+    fn finish(
+        &self,
+        call: &Arc<Call>,
+        undoing: bool,
+        future: BoxFuture<'static, Result<Value>>,
+    ) -> Result<Value> {
+        let run = self.run.clone();
+        let result = self.run.setup.world.block_on(
+            &self.place,
+            Box::pin(async move {
+                use futures::future::{Either, select};
+                use opsrun_core::Host;
+                match select(future, run.cancelled()).await {
+                    Either::Left((done, _)) => done,
+                    Either::Right(_) => Err(Error::interrupted()),
+                }
+            }),
+        );
+        if undoing {
+            locked(&self.run.undo).forget(call.id.0);
+        }
+        result?
+    }
+
+    /// Runs `body` as the step `name`. `undo` takes it back if the run fails after it was entered.
+    ///
+    /// # Errors
+    /// Those of `body`; `Invalid` for a name that cannot be one.
+    pub fn step(self: &Arc<Self>, name: &str, undo: Option<StepUndo>, body: StepBody<'_>) -> Result<Value> {
+        if name.trim().is_empty() || name.contains('\n') {
+            return Err(Error::invalid("a step needs a name of one line"));
+        }
+        let steps = {
+            let mut state = locked(&self.state);
+            state.steps.push(name.to_owned());
+            state.steps.clone()
+        };
+        let occurrence = {
+            let mut occurrences = locked(&self.run.occurrences);
+            let count = occurrences.entry(steps.clone()).or_insert(0);
+            *count += 1;
+            *count
+        };
+        let begun = self.run.now();
+        self.tell(Happening::StepBegun);
+        let result =
+            self.record(Entry::StepBegun { step: steps.clone(), occurrence }, false).and_then(|()| {
+                if let Some(undo) = undo
+                    && !locked(&self.state).undoing
+                {
+                    locked(&self.run.undo).step(steps.clone(), undo);
+                }
+                self.scope(|branch| body(branch))
+            });
+        let error = result.as_ref().err().cloned();
+        let value = result.as_ref().ok().cloned().unwrap_or_default();
+        let ended =
+            Entry::StepEnded { step: steps, occurrence, error: error.as_ref().map(Error::to_value), value };
+        let recorded = self.record(ended, false);
+        let took = std::time::Duration::try_from(self.run.now().duration_since(begun)).unwrap_or_default();
+        self.tell(Happening::StepEnded { took: took.into(), error });
+        locked(&self.state).steps.pop();
+        result.and_then(|value| recorded.map(|()| value))
+    }
+
+    /// Runs `body`, and then what was deferred meanwhile, latest first, however it ended. An error of the deferred does not
+    /// hide one of the body.
+    ///
+    /// # Errors
+    /// That of `body`, or the first of the deferred.
+    pub fn scope<T>(self: &Arc<Self>, body: impl FnOnce(&Arc<Branch>) -> Result<T>) -> Result<T> {
+        let deferred = Arc::new(Mutex::new(Vec::new()));
+        locked(&self.state).deferred.push(deferred.clone());
+        let mut result = body(self);
+        locked(&self.state).deferred.pop();
+        let deferred = std::mem::take(&mut *locked(&deferred));
+        for body in deferred.into_iter().rev() {
+            if let Err(error) = body(self) {
+                match &result {
+                    Ok(_) => result = Err(error.context("what was deferred to the end failed")),
+                    Err(_) => self.log(
+                        Level::Error,
+                        format!("what was deferred to the end failed: {}", error.report()),
+                        Value::Null,
+                    ),
+                }
+            }
+        }
+        result
+    }
+
+    /// Defers `body` to the end of the step that is open, or of the run.
+    pub fn defer(&self, body: StepUndo) {
+        let open = locked(&self.state).deferred.last().cloned();
+        if let Some(open) = open {
+            locked(&open).push(body);
+        }
+    }
+
+    /// Runs all bodies at once, at most `at_most` at a time, and waits for all. In a simulated world they take turns.
+    /// Results are in the order of the bodies.
+    ///
+    /// # Errors
+    /// Only if the branches cannot run; what a body ends with is in the list.
+    pub fn parallel(
+        self: &Arc<Self>,
+        bodies: Vec<ParallelBody<'_>>,
+        at_most: usize,
+    ) -> Result<Vec<Result<Value>>> {
+        let results: Vec<Mutex<Option<Result<Value>>>> = bodies.iter().map(|_| Mutex::new(None)).collect();
+        let workers = at_most.clamp(1, bodies.len().max(1)).min(bodies.len());
+        let queue: Mutex<VecDeque<(usize, ParallelBody<'_>)>> =
+            Mutex::new(bodies.into_iter().enumerate().collect());
+        let state = locked(&self.state).clone();
+        let threads = (0..workers).map(|_| {
+            let (queue, results, state) = (&queue, &results, state.clone());
+            let body: Body<'_> = Box::new(move |place| {
+                let branch = Arc::new(Branch { run: self.run.clone(), place, state: Mutex::new(state) });
+                loop {
+                    let Some((number, body)) = locked(queue).pop_front() else { return };
+                    let result =
+                        if self.run.is_stopped() { Err(Error::interrupted()) } else { branch.scope(body) };
+                    if let Some(slot) = results.get(number) {
+                        *locked(slot) = Some(result);
+                    }
+                }
+            });
+            body
+        });
+        self.run.setup.world.fork(&self.place, threads.collect())?;
+        let lost = || Err(Error::failed("a branch ended without a result"));
+        Ok(results.into_iter().map(|slot| locked(&slot).take().unwrap_or_else(lost)).collect())
+    }
+
+    /// Runs `body` until it succeeds.
+    ///
+    /// # Errors
+    /// The last one. What is invalid, denied or interrupted is not tried again.
+    pub fn retry(self: &Arc<Self>, options: RetryOptions, body: StepBody<'_>) -> Result<Value> {
+        let mut pause = options.every;
+        for attempt in 1.. {
+            let error = match self.scope(|branch| body(branch)) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let hopeless = matches!(
+                error.kind(),
+                ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Interrupted | ErrorKind::Script
+            );
+            if hopeless {
+                return Err(error);
+            }
+            if attempt >= options.times {
+                return Err(error.context(format!("given up after {attempt} attempts")));
+            }
+            self.tell(Happening::Retry { attempt, of: options.times, error, wait: pause });
+            self.sleep(pause)?;
+            pause = pause.duration().mul_f64(options.backoff.max(1.0)).into();
+        }
+        Err(Error::invalid("a retry needs at least one attempt"))
+    }
+
+    /// Runs `body` on another target.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no such target; those of `body`.
+    pub fn on(self: &Arc<Self>, target: &str, body: StepBody<'_>) -> Result<Value> {
+        let targets = &self.run.setup.targets;
+        let found = targets.get(target).cloned().ok_or_else(|| {
+            let names: Vec<_> = targets.keys().map(String::as_str).collect();
+            let error = Error::invalid(format!("there is no target `{target}`"));
+            match names.is_empty() {
+                true => error.hint("`opsrun.toml` names none: add a table [targets.NAME]"),
+                false => error.hint(format!("the targets are `{}`", names.join("`, `"))),
+            }
+        })?;
+        let before = std::mem::replace(&mut locked(&self.state).target, found);
+        let result = body(self);
+        locked(&self.state).target = before;
+        result
+    }
+
+    /// Runs `body` as if inside these steps, without recording anything that could be undone.
+    pub(crate) fn within<T>(
+        self: &Arc<Self>,
+        steps: &[String],
+        body: impl FnOnce(&Arc<Branch>) -> Result<T>,
+    ) -> Result<T> {
+        let before = {
+            let mut state = locked(&self.state);
+            let before = state.clone();
+            state.steps = steps.to_vec();
+            state.undoing = true;
+            before
+        };
+        let result = self.scope(body);
+        *locked(&self.state) = before;
+        result
+    }
+
+    /// # Errors
+    /// `Interrupted`.
+    pub fn sleep(&self, span: Span) -> Result<()> {
+        use opsrun_core::Host;
+        let (slept, stopped) = (self.run.sleep_until(span.after(self.run.now())), self.run.cancelled());
+        let woken = self.run.setup.world.block_on(
+            &self.place,
+            Box::pin(async move {
+                match futures::future::select(slept, stopped).await {
+                    futures::future::Either::Left(_) => Ok(()),
+                    futures::future::Either::Right(_) => Err(Error::interrupted()),
+                }
+            }),
+        );
+        woken?
+    }
+
+    /// Waits for any future on the world's runtime: for what is not a primitive, such as starting an estate.
+    ///
+    /// # Errors
+    /// `Timeout` if nothing will ever happen any more in a simulated world.
+    pub fn block_on<T: Send + 'static>(&self, future: BoxFuture<'static, T>) -> Result<T> {
+        self.run.setup.world.block_on(&self.place, future)
+    }
+
+    /// A context for asking something outside of any primitive (`doctor`): it may read only.
+    pub fn reading(&self, path: &'static str) -> opsrun_core::Cx {
+        let state = locked(&self.state).clone();
+        self.run.context(Arc::new(Call {
+            id: self.run.next_call(),
+            path,
+            effect: Effect::Read,
+            undo: Undo::Nothing,
+            steps: state.steps,
+            target: state.target,
+            inverses: AtomicUsize::new(0),
+        }))
+    }
+
+    pub fn log(&self, level: Level, text: String, fields: Value) {
+        self.tell(Happening::Log { level, text, fields });
+    }
+
+    pub(crate) fn tell(&self, what: Happening) {
+        self.run.tell(&self.steps(), what);
+    }
+
+    pub(crate) fn record(&self, entry: Entry, durable: bool) -> Result<()> {
+        let appended = self.run.append(entry, durable);
+        match durable {
+            true => self.run.setup.world.block_on(&self.place, appended)?,
+            // Without waiting, the future is over as soon as it is made: only its result is asked for.
+            false => futures::FutureExt::now_or_never(appended).unwrap_or(Ok(())),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A simulated estate: read from its file, started in a simulated world, compared before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use opsrun_core::{Error, Result, Simulator, Surroundings, Target, Value, yaml};
+use serde::Deserialize;
+
+use crate::run::Registry;
+use crate::world::World;
+
+/// An estate file. What is no key of its own is a system's section.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EstateFile {
+    /// When the rehearsal begins.
+    #[serde(default = "default_start")]
+    pub start: Timestamp,
+    /// A playbook, relative to the file, that brings the estate to where rehearsals begin.
+    pub setup: Option<PathBuf>,
+    /// Values for the setup's parameters.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    #[serde(flatten)]
+    pub sections: BTreeMap<String, Value>,
+    #[serde(skip)]
+    pub path: PathBuf,
+}
+
+/// Nobody is awake on the first Monday of March 2026 at three in the morning.
+fn default_start() -> Timestamp {
+    Timestamp::constant(1_772_420_400, 0)
+}
+
+/// An estate without a file: every system's simulator as it is by itself.
+impl Default for EstateFile {
+    fn default() -> Self {
+        EstateFile {
+            start: default_start(),
+            setup: None,
+            params: BTreeMap::new(),
+            sections: BTreeMap::new(),
+            path: PathBuf::new(),
+        }
+    }
+}
+
+impl EstateFile {
+    /// Reads an estate file.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` with line and column.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = opsrun_gate::read_text(path)?;
+        let mut file: EstateFile = yaml::from_str(&path.display().to_string(), &text)?;
+        file.path = path.to_owned();
+        Ok(file)
+    }
+}
+
+/// Running simulators.
+pub struct Estate {
+    simulators: Vec<(&'static str, Arc<dyn Simulator>)>,
+}
+
+impl Estate {
+    /// Starts a simulator for every system that has one, in `world`.
+    ///
+    /// # Errors
+    /// `Invalid` for a section that no system has, or that its system does not understand.
+    pub fn start(file: &EstateFile, registry: Registry, world: &World, seed: u64) -> Result<Self> {
+        let names: Vec<_> = registry.systems().iter().map(|system| system.name()).collect();
+        if let Some(unknown) = file.sections.keys().find(|section| !names.contains(&section.as_str())) {
+            return Err(Error::invalid(format!("`{}`: there is no system `{unknown}`", file.path.display()))
+                .hint(format!(
+                    "its keys are `start`, `setup`, `params`, and a section for each of `{}`",
+                    names.join("`, `")
+                )));
+        }
+        let surroundings = Surroundings { clock: world.clock(), seed };
+        let (sections, path) = (file.sections.clone(), file.path.clone());
+        world.enter(|place| {
+            let start = async move {
+                let mut simulators = Vec::new();
+                for system in registry.systems() {
+                    let simulator = system.simulator(sections.get(system.name()), &surroundings);
+                    let simulator = simulator.map_err(|error| {
+                        error.context(format!("`{}`: section `{}`", path.display(), system.name()))
+                    })?;
+                    simulators.extend(simulator.map(|simulator| (system.name(), simulator)));
+                }
+                Ok(Estate { simulators })
+            };
+            world.block_on(&place, Box::pin(start))
+        })??
+    }
+
+    pub fn simulators(&self) -> &[(&'static str, Arc<dyn Simulator>)] {
+        &self.simulators
+    }
+
+    /// For [`opsrun_gate::Route::simulated`].
+    pub fn route(&self) -> opsrun_gate::Route {
+        opsrun_gate::Route::simulated(
+            self.simulators.iter().map(|(_, simulator)| simulator.clone()).collect(),
+        )
+    }
+
+    /// The target with its sections leading to this estate.
+    pub fn adopt(&self, mut target: Target) -> Target {
+        for (name, simulator) in &self.simulators {
+            let section = target.sections.entry((*name).to_owned()).or_insert(Value::Null);
+            match (&mut *section, simulator.section()) {
+                (Value::Object(section), Value::Object(simulated)) => section.extend(simulated),
+                (section, simulated) => *section = simulated,
+            }
+        }
+        target
+    }
+
+    /// Everything that a user would call state, by name.
+    pub fn snapshot(&self) -> BTreeMap<String, Value> {
+        let mut all = BTreeMap::new();
+        for (name, simulator) in &self.simulators {
+            all.extend(simulator.snapshot().into_iter().map(|(key, value)| (format!("{name} {key}"), value)));
+        }
+        all
+    }
+}
+
+/// A difference between two snapshots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The thing.
+    pub name: String,
+    /// What of it, as a path; empty for the whole.
+    pub path: String,
+    /// `None`: it was not there.
+    pub before: Option<Value>,
+    /// `None`: it is gone.
+    pub after: Option<Value>,
+}
+
+/// What changed, by name and path.
+pub fn changes(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        compare(name, "", before.get(name), after.get(name), &mut changes);
+    }
+    changes
+}
+
+fn compare(name: &str, path: &str, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<Change>) {
+    match (before, after) {
+        (before, after) if before == after => {}
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(name, &path, old.get(key), new.get(key), out);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) if old.len() == new.len() => {
+            for (number, (old, new)) in old.iter().zip(new).enumerate() {
+                compare(name, &format!("{path}[{number}]"), Some(old), Some(new), out);
+            }
+        }
+        (before, after) => {
+            out.push(Change {
+                name: name.to_owned(),
+                path: path.to_owned(),
+                before: before.cloned(),
+                after: after.cloned(),
+            });
+        }
+    }
+}
+
+/// `~ thing: path: old -> new`, `+ thing`, `- thing`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let brief = |value: &Option<Value>| match value {
+            None => "(none)".to_owned(),
+            Some(value) => {
+                let text = value.to_string();
+                match text.char_indices().nth(100) {
+                    None => text,
+                    Some((end, _)) => format!("{}…", &text[..end]),
+                }
+            }
+        };
+        match (self.path.is_empty(), &self.before, &self.after) {
+            (true, None, _) => write!(f, "+ {}", self.name),
+            (true, _, None) => write!(f, "- {}", self.name),
+            _ => {
+                write!(f, "~ {}: {}: {} -> {}", self.name, self.path, brief(&self.before), brief(&self.after))
+            }
+        }
+    }
+}

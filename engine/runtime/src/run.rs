@@ -1,0 +1,421 @@
+//! One run of a playbook: what all its branches share, and how it ends.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use opsrun_core::{
+    Access, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error, ErrorKind, Host,
+    Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Value,
+};
+use opsrun_gate::{Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use tokio::sync::watch;
+
+use crate::branch::Branch;
+use crate::event::{Event, Happening, Watcher};
+use crate::journal::{Entry, Journal, Record, WriteOutcome};
+use crate::undo::UndoStack;
+use crate::world::World;
+
+/// The systems of a program, and everything that is declared by them.
+#[derive(Clone, Copy)]
+pub struct Registry {
+    systems: &'static [&'static dyn System],
+}
+
+impl Registry {
+    pub const fn new(systems: &'static [&'static dyn System]) -> Self {
+        Registry { systems }
+    }
+
+    pub fn systems(&self) -> &'static [&'static dyn System] {
+        self.systems
+    }
+
+    pub fn modules(&self) -> impl Iterator<Item = &'static Module> {
+        self.systems.iter().flat_map(|system| system.modules())
+    }
+
+    pub fn primitives(&self) -> impl Iterator<Item = &'static Declaration> {
+        self.modules().flat_map(|module| module.primitives)
+    }
+
+    pub fn primitive(&self, path: &str) -> Option<&'static Declaration> {
+        self.primitives().find(|declaration| declaration.path == path)
+    }
+}
+
+/// Everything a run is made of.
+pub struct Setup {
+    pub registry: Registry,
+    pub world: World,
+    pub gate: Gate,
+    pub files: Files,
+    pub programs: Programs,
+    pub journal: Arc<dyn Journal>,
+    pub watcher: Arc<dyn Watcher>,
+    pub redactor: Arc<Redactor>,
+    /// By name; `on(name)` chooses among them.
+    pub targets: BTreeMap<String, Arc<Target>>,
+    /// The one that the run begins on.
+    pub target: Arc<Target>,
+    /// Decides every random name.
+    pub seed: u64,
+    /// The environment variables that configuration may be found by.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A run, shared by its branches and calls.
+pub struct Run {
+    pub(crate) setup: Setup,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) undo: Mutex<UndoStack>,
+    pub(crate) occurrences: Mutex<BTreeMap<Vec<String>, u32>>,
+    calls: AtomicU64,
+    writes: AtomicU64,
+    in_flight: Mutex<BTreeMap<u64, (Arc<Call>, Access)>>,
+    /// How often the run was told to stop; undoing tolerates the first time.
+    stops: watch::Sender<u32>,
+    tolerated: AtomicU64,
+    random: Mutex<ChaCha12Rng>,
+    shared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Done(Value),
+    /// It failed; what it did before stays, as there was nothing to undo.
+    Failed(Error),
+    /// It failed or was stopped, and what it did was taken back, except what `left` names.
+    Undone {
+        error: Error,
+        left: Vec<String>,
+    },
+    /// It failed, and so did taking back: what is named here is as it should not be.
+    UndoFailed {
+        error: Error,
+        left: Vec<String>,
+        errors: Vec<(String, Error)>,
+    },
+}
+
+impl Outcome {
+    /// 0 done, 1 failed, 2 refused, 3 failed and undone, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Outcome::Done(_) => 0,
+            Outcome::UndoFailed { .. } => 1,
+            Outcome::Failed(error) | Outcome::Undone { error, .. }
+                if error.kind() == ErrorKind::Interrupted =>
+            {
+                130
+            }
+            Outcome::Undone { .. } => 3,
+            Outcome::Failed(error) => match error.kind() {
+                ErrorKind::Invalid | ErrorKind::Denied => 2,
+                _ => 1,
+            },
+        }
+    }
+
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Outcome::Done(_) => None,
+            Outcome::Failed(error) | Outcome::Undone { error, .. } | Outcome::UndoFailed { error, .. } => {
+                Some(error)
+            }
+        }
+    }
+
+    /// In one word, for journals and reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Done(_) => "done",
+            Outcome::UndoFailed { .. } => "undo-failed",
+            Outcome::Failed(error) | Outcome::Undone { error, .. }
+                if error.kind() == ErrorKind::Interrupted =>
+            {
+                "interrupted"
+            }
+            Outcome::Undone { .. } => "undone",
+            Outcome::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Run {
+    pub fn new(setup: Setup) -> Arc<Self> {
+        Arc::new(Run {
+            clock: setup.world.clock(),
+            undo: Mutex::default(),
+            occurrences: Mutex::default(),
+            calls: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            in_flight: Mutex::default(),
+            stops: watch::channel(0).0,
+            tolerated: AtomicU64::new(0),
+            random: Mutex::new(ChaCha12Rng::seed_from_u64(setup.seed)),
+            shared: Mutex::default(),
+            setup,
+        })
+    }
+
+    pub fn registry(&self) -> Registry {
+        self.setup.registry
+    }
+
+    pub fn gate(&self) -> &Gate {
+        &self.setup.gate
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn redactor(&self) -> &Redactor {
+        &self.setup.redactor
+    }
+
+    /// Tells the run to stop: the call that waits ends, and what was done is undone. Told again, undoing stops, too.
+    pub fn stop(&self) {
+        self.stops.send_modify(|stops| *stops += 1);
+    }
+
+    /// Forgets that it was told to stop: for a REPL, whose session goes on.
+    pub fn go_on(&self) {
+        self.stops.send_replace(0);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        u64::from(*self.stops.borrow()) > self.tolerated.load(Ordering::Relaxed)
+    }
+
+    /// Runs `body` as the run's first branch, on a thread of its own; then, if it failed, takes back what was done.
+    /// `begun` is the journal's first entry.
+    ///
+    /// # Errors
+    /// Only if the run could not begin.
+    pub fn execute(
+        self: &Arc<Self>,
+        begun: Entry,
+        body: impl FnOnce(&Arc<Branch>) -> Result<Value> + Send,
+    ) -> Result<Outcome> {
+        self.setup.world.enter(|place| {
+            let branch = Branch::first(self.clone(), place);
+            branch.record(begun, true)?;
+            let outcome = match branch.scope(body) {
+                Ok(value) => Outcome::Done(value),
+                Err(error) => self.take_back(&branch, error),
+            };
+            let error = outcome.error().map(Error::to_value);
+            branch.record(Entry::RunEnded { outcome: outcome.word().into(), error }, true)?;
+            Ok(outcome)
+        })?
+    }
+
+    /// Takes back everything, latest first. An error does not keep the rest from being taken back.
+    pub(crate) fn take_back(self: &Arc<Self>, branch: &Arc<Branch>, error: Error) -> Outcome {
+        let entries = locked(&self.undo).drain();
+        if entries.is_empty() {
+            return Outcome::Failed(error);
+        }
+        // Undoing goes on although the run was told to stop; told once more, it stops.
+        self.tolerated.store(u64::from(*self.stops.borrow()), Ordering::Relaxed);
+        branch.tell(Happening::UndoBegun { because: error.clone(), entries: entries.len() });
+        let mut left = Vec::new();
+        let mut errors = Vec::new();
+        if let Err(failed) = branch.record(Entry::UndoBegun { because: error.message().into() }, false) {
+            errors.push(("the journal".to_owned(), failed));
+        }
+        for entry in entries {
+            let what = entry.to_string();
+            match entry.carry_out(branch) {
+                Ok(None) => branch.tell(Happening::Undone { what }),
+                Ok(Some(why)) => {
+                    branch.tell(Happening::Left { what: what.clone(), why: why.clone() });
+                    left.push(format!("{what}: {why}"));
+                }
+                Err(failed) => {
+                    branch.tell(Happening::UndoFailed { what: what.clone(), error: failed.clone() });
+                    errors.push((what, failed));
+                }
+            }
+        }
+        let recorded = errors.iter().map(|(_, error)| error.to_value()).collect();
+        if let Err(failed) = branch.record(Entry::UndoEnded { errors: recorded }, false) {
+            errors.push(("the journal".to_owned(), failed));
+        }
+        match errors.is_empty() {
+            true => Outcome::Undone { error, left },
+            false => Outcome::UndoFailed { error, left, errors },
+        }
+    }
+
+    pub(crate) fn next_call(&self) -> CallId {
+        CallId(self.calls.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(crate) fn context(self: &Arc<Self>, call: Arc<Call>) -> Cx {
+        Cx::new(call, self.clone())
+    }
+
+    pub(crate) fn append(&self, entry: Entry, durable: bool) -> BoxFuture<'static, Result<()>> {
+        self.setup.journal.append(&Record { at: self.now(), entry }, durable)
+    }
+
+    pub(crate) fn tell(&self, steps: &[String], what: Happening) {
+        self.setup.watcher.event(&Event { at: self.now(), steps: steps.to_vec(), what });
+    }
+}
+
+impl Recorder for Run {
+    fn intent(&self, call: &Arc<Call>, access: &Access) -> BoxFuture<'static, Result<Ticket>> {
+        if access.effect != Effect::Write {
+            return Box::pin(async { Ok(Ticket(0)) });
+        }
+        let write = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        locked(&self.in_flight).insert(write, (call.clone(), access.clone()));
+        if let opsrun_core::Undo::Never(why) = call.undo
+            && call.inverses.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            locked(&self.undo).inverse(call, 0, Some(Inverse::none(why)));
+        }
+        locked(&self.undo).written(call.id.0);
+        let appended =
+            self.append(Entry::WriteIntent { call: call.id.0, write, access: access.clone() }, true);
+        Box::pin(async move { appended.await.map(|()| Ticket(write)) })
+    }
+
+    fn outcome(&self, ticket: Ticket, outcome: RequestOutcome) -> BoxFuture<'static, Result<()>> {
+        let Some((call, access)) = locked(&self.in_flight).remove(&ticket.0) else {
+            return Box::pin(async { Ok(()) });
+        };
+        let changed_nothing = match &outcome {
+            RequestOutcome::Answered(status) => status.is_client_error(),
+            RequestOutcome::NotSent(_) => true,
+            RequestOutcome::Lost(_) => false,
+        };
+        if changed_nothing {
+            locked(&self.undo).not_written(call.id.0);
+        }
+        let outcome = match outcome {
+            RequestOutcome::Answered(status) => {
+                self.tell(&call.steps, Happening::Wrote { path: call.path, access, status: status.as_u16() });
+                WriteOutcome::Status(status.as_u16())
+            }
+            RequestOutcome::NotSent(why) => WriteOutcome::NotSent(why),
+            RequestOutcome::Lost(why) => WriteOutcome::Lost(why),
+        };
+        self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false)
+    }
+}
+
+/// The run as primitives see it.
+impl Host for Run {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<'static, ()> {
+        self.clock.sleep_until(deadline)
+    }
+
+    fn cancelled(&self) -> BoxFuture<'static, ()> {
+        let mut stops = self.stops.subscribe();
+        let tolerated = self.tolerated.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if stops.wait_for(|stops| u64::from(*stops) > tolerated).await.is_err() {
+                // The run is gone, and with it everything that could wait for this.
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+
+    fn send(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        to: Arc<Endpoint>,
+        system: &'static str,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Incoming>>> {
+        Box::pin(async move { self.setup.gate.send(&*self, &call, &to, system, request).await })
+    }
+
+    fn read_file(&self, _: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read(self.setup.gate.grants(), path)
+    }
+
+    fn list_files(&self, _: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.setup.files.list(self.setup.gate.grants(), folder)
+    }
+
+    fn read_configuration(&self, _: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read_configuration(path)
+    }
+
+    fn run_program(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        program: Program,
+    ) -> BoxFuture<'static, Result<ProgramOutput>> {
+        if let World::Simulated(_) = self.setup.world {
+            let error = Error::not_found(format!("the estate has no program `{}`", program.name));
+            return Box::pin(async { Err(error) });
+        }
+        Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
+    }
+
+    fn record_inverse(
+        &self,
+        call: Arc<Call>,
+        slot: usize,
+        inverse: Option<Inverse>,
+    ) -> BoxFuture<'static, Result<()>> {
+        locked(&self.undo).inverse(&call, slot, inverse.clone());
+        // Not flushed by itself: the intent of the write that follows is, and with it everything before.
+        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
+    }
+
+    fn note(&self, call: &Call, note: Note) {
+        self.tell(&call.steps, Happening::Note { path: call.path, note });
+    }
+
+    fn hide(&self, name: &str, value: &str) {
+        self.setup.redactor.hide(name, value);
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.setup.variables.get(name).cloned()
+    }
+
+    fn random(&self) -> u64 {
+        locked(&self.random).next_u64()
+    }
+
+    fn shared(
+        &self,
+        key: &str,
+        make: &mut dyn FnMut() -> Result<Arc<dyn Any + Send + Sync>>,
+    ) -> Result<Arc<dyn Any + Send + Sync>> {
+        let mut shared = locked(&self.shared);
+        if let Some(value) = shared.get(key) {
+            return Ok(value.clone());
+        }
+        let value = make()?;
+        shared.insert(key.to_owned(), value.clone());
+        Ok(value)
+    }
+}
+
+/// A lock that a panic elsewhere does not break: the panic is reported where the thread is joined.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
