@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{Access, AccessPattern, BoxFuture, Cx, Declaration, Result, Simulator, Surroundings};
+use crate::{Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Result, Simulator, Surroundings};
 
 /// A module of primitives, as playbooks see it.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,17 @@ pub trait System: Send + Sync {
 
     fn modules(&self) -> &'static [Module];
 
-    /// What this request asks for. Only systems whose primitives send requests need it.
-    fn access(&self, request: &http::request::Parts) -> Access;
+    /// What this request asks for. A system whose primitives send no requests in its own name need not say.
+    fn access(&self, request: &http::request::Parts) -> Access {
+        Access {
+            system: self.name().into(),
+            verb: request.method.to_string(),
+            resource: request.uri.host().unwrap_or_default().into(),
+            name: None,
+            namespace: None,
+            effect: Effect::Write,
+        }
+    }
 
     /// The body this system's own server would send with an error status: what an injected fault answers.
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {

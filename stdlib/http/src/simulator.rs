@@ -1,0 +1,132 @@
+//! Hosts that answer as an estate file says, and remember what they were asked to change.
+//!
+//! ```yaml
+//! http:
+//!   hooks.slack.com:
+//!     /services/*: { status: 200, body: ok }
+//!   status.example.com:
+//!     "*": up
+//! ```
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use opsrun_core::{Error, Result, Simulator, Value};
+use serde::Deserialize;
+use tokio::io::DuplexStream;
+
+const BUFFER: usize = 64 * 1024;
+
+/// By host, then by path; in a path, a `*` at the end stands for anything.
+type Hosts = BTreeMap<String, BTreeMap<String, Said>>;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Said {
+    /// Status 200 and this body.
+    Body(String),
+    Whole(Whole),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whole {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(default)]
+    body: String,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+struct Web {
+    hosts: Arc<Hosts>,
+    /// What writes came, by method and address, latest last.
+    received: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
+}
+
+pub(crate) fn start(section: Option<&Value>) -> Result<Arc<dyn Simulator>> {
+    let hosts: Hosts = match section {
+        None => Hosts::new(),
+        Some(section) => serde_path_to_error::deserialize(section)
+            .map_err(|error| Error::invalid(format!("`{}`: {}", error.path(), error.inner())))?,
+    };
+    for (host, paths) in &hosts {
+        for (path, said) in paths {
+            if let Said::Whole(whole) = said
+                && StatusCode::from_u16(whole.status).is_err()
+            {
+                return Err(Error::invalid(format!("`{host}{path}`: {} is no HTTP status", whole.status)));
+            }
+        }
+    }
+    Ok(Arc::new(Web { hosts: Arc::new(hosts), received: Arc::default() }))
+}
+
+impl Simulator for Web {
+    fn connect(&self, system: &str, authority: &str) -> Option<DuplexStream> {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let name = [authority, host].into_iter().find(|name| self.hosts.contains_key(*name))?.to_owned();
+        if system != "http" {
+            return None;
+        }
+        let (near, far) = tokio::io::duplex(BUFFER);
+        let (hosts, received) = (self.hosts.clone(), self.received.clone());
+        let service = service_fn(move |request| {
+            let (hosts, received, name) = (hosts.clone(), received.clone(), name.clone());
+            async move { Ok::<_, Infallible>(answer(&hosts, &received, &name, request).await) }
+        });
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service));
+        Some(near)
+    }
+
+    fn snapshot(&self) -> BTreeMap<String, Value> {
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.iter().map(|(what, bodies)| (what.clone(), bodies.clone().into())).collect()
+    }
+}
+
+async fn answer(
+    hosts: &Hosts,
+    received: &Mutex<BTreeMap<String, Vec<Value>>>,
+    host: &str,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if !parts.method.is_safe() {
+        // A body that broke off is received as far as it came.
+        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let value = serde_json::from_slice(&bytes).unwrap_or(Value::String(text));
+        let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.entry(format!("{} {host}{path}", parts.method)).or_default().push(value);
+    }
+    let said = hosts.get(host).and_then(|paths| {
+        let matching = paths.iter().filter(|(pattern, _)| match pattern.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == pattern.as_str(),
+        });
+        // The most exact one.
+        matching.max_by_key(|(pattern, _)| pattern.len()).map(|(_, said)| said)
+    });
+    let (status, text) = match said {
+        Some(Said::Body(text)) => (StatusCode::OK, text.clone()),
+        Some(Said::Whole(whole)) => {
+            (StatusCode::from_u16(whole.status).unwrap_or(StatusCode::OK), whole.body.clone())
+        }
+        None => (StatusCode::NOT_FOUND, format!("{host} has no {path}\n")),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+}
