@@ -11,6 +11,7 @@ use opsrun_core::{
 
 use crate::event::{Happening, Level};
 use crate::journal::Entry;
+use crate::launch::unknown_target;
 use crate::run::{Run, locked};
 use crate::world::{Body, Place};
 
@@ -304,14 +305,7 @@ impl Branch {
     /// `Invalid` if there is no such target; those of `body`.
     pub fn on(self: &Arc<Self>, target: &str, body: StepBody<'_>) -> Result<Value> {
         let targets = &self.run.setup.targets;
-        let found = targets.get(target).cloned().ok_or_else(|| {
-            let names: Vec<_> = targets.keys().map(String::as_str).collect();
-            let error = Error::invalid(format!("there is no target `{target}`"));
-            match names.is_empty() {
-                true => error.hint("`opsrun.toml` names none: add a table [targets.NAME]"),
-                false => error.hint(format!("the targets are `{}`", names.join("`, `"))),
-            }
-        })?;
+        let found = targets.get(target).cloned().ok_or_else(|| unknown_target(target, targets.keys()))?;
         let before = std::mem::replace(&mut locked(&self.state).target, found);
         let result = body(self);
         locked(&self.state).target = before;

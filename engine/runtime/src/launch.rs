@@ -1,0 +1,237 @@
+//! Puts a run together: on real targets with a journal on disk, or on an estate with one in memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use opsrun_core::{AccessPattern, Error, Redactor, Result, Target};
+use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs, Route};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use crate::estate::{Estate, EstateFile};
+use crate::event::Watcher;
+use crate::journal::{FileJournal, Journal, MemoryJournal};
+use crate::project::Project;
+use crate::run::{Registry, Run, Setup};
+use crate::world::World;
+
+/// What a program knows before a run begins.
+#[derive(Clone)]
+pub struct Launch {
+    pub registry: Registry,
+    pub project: Project,
+    /// The target's name; else the project's default, else its only one.
+    pub target: Option<String>,
+    /// Granted for this run alone.
+    pub allow: Vec<AccessPattern>,
+    /// The environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A run on real targets, and where its journal is.
+pub struct LiveRun {
+    pub run: Arc<Run>,
+    /// The run's name: it finds the journal again.
+    pub name: String,
+    pub journal: PathBuf,
+}
+
+impl Launch {
+    /// A run on real targets. `playbook` gives the run a part of its name.
+    ///
+    /// # Errors
+    /// `Invalid` for a project or target that cannot be used; `Failed` if the journal cannot be begun.
+    pub fn live(&self, playbook: &Path, watcher: Arc<dyn Watcher>) -> Result<LiveRun> {
+        let world = World::live();
+        let mut random = ChaCha12Rng::from_os_rng();
+        let stem = playbook.file_stem().unwrap_or_default().to_string_lossy();
+        let time = world.clock().now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+        let name = format!("{time}-{stem}-{:04x}", random.random::<u16>());
+        let redactor = Arc::new(Redactor::default());
+        let journal = Arc::new(FileJournal::create(&self.journal_folder()?, &name, redactor.clone())?);
+        let path = journal.path().to_owned();
+        let run = self.run(
+            world,
+            Route::live(),
+            journal,
+            redactor,
+            watcher,
+            |target| target,
+            random.random(),
+            Vec::new(),
+        )?;
+        Ok(LiveRun { run, name, journal: path })
+    }
+
+    /// Where journals are: what the project says, else `$XDG_STATE_HOME/opsrun/runs`.
+    ///
+    /// # Errors
+    /// `Invalid` if neither the project nor the environment says.
+    pub fn journal_folder(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.project.table.journal {
+            return Ok(self.project.root.join(folder));
+        }
+        let state = self.variables.get("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let state =
+            state.or_else(|| self.variables.get("HOME").map(|home| Path::new(home).join(".local/state")));
+        state.map(|state| state.join("opsrun/runs")).ok_or_else(|| {
+            Error::invalid("there is no place for the journal")
+                .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")
+        })
+    }
+
+    /// The estate file for a rehearsal: the one that is named, else the project's, else none.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` with line and column.
+    pub fn estate_file(&self, named: Option<&Path>) -> Result<EstateFile> {
+        match (named, &self.project.table.estate) {
+            (Some(path), _) => EstateFile::load(path),
+            (None, Some(path)) => EstateFile::load(&self.project.root.join(path)),
+            (None, None) => Ok(EstateFile::default()),
+        }
+    }
+
+    /// The name of the target that the run begins on; empty if the project has none.
+    ///
+    /// # Errors
+    /// `Invalid` if it is not one of the project's.
+    pub fn target_name(&self) -> Result<String> {
+        let targets = &self.project.table.targets;
+        let named = self.target.as_ref().or(self.project.table.default_target.as_ref());
+        match named {
+            Some(name) if targets.contains_key(name) => Ok(name.clone()),
+            Some(name) => Err(unknown_target(name, targets.keys())),
+            None if targets.len() == 1 => Ok(targets.keys().next().cloned().unwrap_or_default()),
+            None => Ok(String::new()),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // this is where a run is put together
+    fn run(
+        &self,
+        world: World,
+        route: Route,
+        journal: Arc<dyn Journal>,
+        redactor: Arc<Redactor>,
+        watcher: Arc<dyn Watcher>,
+        adopt: impl Fn(Target) -> Target,
+        seed: u64,
+        allow: Vec<AccessPattern>,
+    ) -> Result<Arc<Run>> {
+        let targets: BTreeMap<String, Arc<Target>> = self
+            .project
+            .targets(self.registry)?
+            .into_iter()
+            .map(|(name, target)| (name, Arc::new(adopt(target))))
+            .collect();
+        let target = targets.get(&self.target_name()?).cloned();
+        let target = target.unwrap_or_else(|| Arc::new(adopt(Target::default())));
+        let grants = Grants::new(self.project.grants()?).and(self.allow.iter().cloned()).and(allow);
+        let inherited =
+            ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
+        let env = inherited
+            .iter()
+            .filter_map(|name| self.variables.get(*name).map(|value| ((*name).to_owned(), value.clone())));
+        Ok(Run::new(Setup {
+            registry: self.registry,
+            gate: Gate::new(self.registry.systems(), grants, world.clock(), route),
+            world,
+            files: Files::new(&self.project.root),
+            programs: Programs::new(env.collect()),
+            journal,
+            watcher,
+            redactor,
+            targets,
+            target,
+            seed,
+            variables: self.variables.clone(),
+        }))
+    }
+}
+
+/// An estate with its world, on which runs take place one after the other.
+pub struct Rehearsal {
+    launch: Launch,
+    world: World,
+    estate: Estate,
+    seed: u64,
+}
+
+impl Rehearsal {
+    /// Starts the estate of `file`.
+    ///
+    /// # Errors
+    /// `Invalid` for an estate that cannot be.
+    pub fn start(launch: Launch, file: &EstateFile, seed: u64) -> Result<Self> {
+        let world = World::simulated(file.start)?;
+        Self::start_in(launch, file, seed, world)
+    }
+
+    /// The same in a world of choice: `estate up` takes one whose time passes.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::start`].
+    pub fn start_in(launch: Launch, file: &EstateFile, seed: u64, world: World) -> Result<Self> {
+        let estate = Estate::start(file, launch.registry, &world, seed)?;
+        Ok(Rehearsal { launch, world, estate, seed })
+    }
+
+    pub fn estate(&self) -> &Estate {
+        &self.estate
+    }
+
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// A run that is allowed what the target allows; everything, if the project has no targets.
+    ///
+    /// # Errors
+    /// As [`Launch::live`].
+    pub fn run(&self, watcher: Arc<dyn Watcher>, faults: Vec<FaultRule>) -> Result<Arc<Run>> {
+        let allow = if self.launch.target_name()?.is_empty() { self.everything()? } else { Vec::new() };
+        let run = self.any_run(watcher, allow)?;
+        run.gate().set_faults(faults);
+        Ok(run)
+    }
+
+    /// A run that sets the estate up: it is allowed everything.
+    ///
+    /// # Errors
+    /// As [`Launch::live`].
+    pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
+        self.any_run(watcher, self.everything()?)
+    }
+
+    fn any_run(&self, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
+        let journal = Arc::new(MemoryJournal::default());
+        let adopt = |target| self.estate.adopt(target);
+        self.launch.run(
+            self.world.clone(),
+            self.estate.route(),
+            journal,
+            Arc::default(),
+            watcher,
+            adopt,
+            self.seed,
+            allow,
+        )
+    }
+
+    fn everything(&self) -> Result<Vec<AccessPattern>> {
+        let names = self.launch.registry.systems().iter().map(|system| system.name());
+        names.map(|name| name.parse().map_err(|error| Error::failed(format!("{error}")))).collect()
+    }
+}
+
+pub(crate) fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Error {
+    let names: Vec<_> = known.map(String::as_str).collect();
+    let error = Error::invalid(format!("there is no target `{name}`"));
+    match names.is_empty() {
+        true => error.hint("`opsrun.toml` names none: add a table [targets.NAME]"),
+        false => error.hint(format!("the targets are `{}`", names.join("`, `"))),
+    }
+}
