@@ -1,0 +1,1 @@
+// An assembly file lets helm.go declare a function without a body.
