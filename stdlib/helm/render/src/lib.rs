@@ -1,10 +1,33 @@
-//! Renders Helm charts as Helm 4 does.
+//! Renders Helm charts as Helm 4 does: loads them, merges values, runs the templates, sorts what comes out.
+//! Pure: files, time, randomness and the cluster's objects are given by the caller; nothing is installed here.
+//! Knows nothing of opsrun, and nothing of the network.
 
+mod capabilities;
+mod chart;
+mod dependencies;
+mod engine;
+mod files;
+mod glob;
 #[allow(dead_code, reason = "the functions that use it follow")]
 mod json;
 #[allow(dead_code, reason = "the functions that use it follow")]
 mod letters;
+mod manifest;
+mod metadata;
 mod number;
+mod objects;
+mod render;
+mod schema;
+mod semver;
+mod values;
 pub mod yaml;
 
+pub use capabilities::{Capabilities, KubeVersion};
+pub use chart::{Chart, ChartError, Crd};
+pub use engine::TemplateError;
+pub use files::{ArchiveError, Entry, Files, Folder, IgnoreError, IgnoreRules};
 pub use json::EncodeError;
+pub use manifest::{Hook, HookEvent, HookPolicy, INSTALL_ORDER, Manifest};
+pub use metadata::{Dependency, Maintainer, Metadata};
+pub use render::{Lookup, RenderError, RenderOptions, Rendered, render};
+pub use values::{SetError, SetKind, Values};

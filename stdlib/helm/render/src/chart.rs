@@ -1,0 +1,244 @@
+//! A chart: metadata, default values, templates, other files, and the charts it depends on.
+
+use std::sync::Arc;
+
+use gotemplate::Map;
+use thiserror::Error;
+
+use crate::files::{ArchiveError, Files};
+use crate::metadata::Metadata;
+use crate::yaml;
+
+/// A chart with the charts it depends on. Cheap to clone: the contents of files are shared.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    pub(crate) metadata: Metadata,
+    /// The defaults of `values.yaml`; never changed once the chart is loaded.
+    pub(crate) values: Map,
+    pub(crate) schema: Option<Arc<[u8]>>,
+    pub(crate) templates: Vec<File>,
+    pub(crate) files: Vec<File>,
+    pub(crate) dependencies: Vec<Chart>,
+    /// All files as they were given.
+    pub(crate) raw: Files,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A file of a chart; its name is its path within the chart.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) data: Arc<[u8]>,
+}
+
+/// Why files are no chart. The texts are Helm's.
+#[derive(Debug, Error)]
+pub enum ChartError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("cannot load {file}: {message}")]
+    File { file: &'static str, message: String },
+    #[error("Chart.yaml file is missing")]
+    NoChartYaml,
+    #[error("validation: {0}")]
+    Invalid(String),
+    #[error("error unpacking subchart {name} in {parent}: {source}")]
+    Subchart { name: String, parent: String, source: Box<ChartError> },
+    #[error("error unpacking subchart tar in {parent}: expected {expected}, got {found}")]
+    SubchartName { parent: String, expected: String, found: String },
+}
+
+impl Chart {
+    /// The chart that these files make up.
+    pub fn from_files(files: Files) -> Result<Self, ChartError> {
+        Loader::default().load(files)
+    }
+
+    /// The chart in a gzipped tar archive.
+    pub fn from_archive(bytes: &[u8]) -> Result<Self, ChartError> {
+        Chart::from_files(Files::from_archive(bytes)?)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    pub fn version(&self) -> &str {
+        &self.metadata.version
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// All the files that the chart was loaded from.
+    pub fn raw(&self) -> &Files {
+        &self.raw
+    }
+
+    /// The charts it depends on, whether enabled or not.
+    pub fn dependencies(&self) -> &[Chart] {
+        &self.dependencies
+    }
+
+    /// What loading complained about without failing.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    pub(crate) fn is_library(&self) -> bool {
+        self.metadata.kind.eq_ignore_ascii_case("library")
+    }
+
+    /// The definitions of custom resources under `crds/`, of the chart and then of its dependencies, with the full
+    /// path of each file.
+    pub fn crds(&self) -> Vec<Crd> {
+        let mut crds = Vec::new();
+        self.collect_crds(self.name(), &mut crds);
+        crds
+    }
+
+    fn collect_crds(&self, path: &str, crds: &mut Vec<Crd>) {
+        for file in &self.files {
+            let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
+            let is_manifest = ["yaml", "yml", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e));
+            if file.name.starts_with("crds/") && is_manifest {
+                let content = String::from_utf8_lossy(&file.data).into_owned();
+                crds.push(Crd { path: format!("{path}/{}", file.name), content });
+            }
+        }
+        for dependency in &self.dependencies {
+            dependency.collect_crds(&format!("{path}/charts/{}", dependency.name()), crds);
+        }
+    }
+}
+
+/// A file under `crds/`; it may hold several documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crd {
+    /// `CHART/crds/FILE`
+    pub path: String,
+    pub content: String,
+}
+
+/// Sorts files into what they are.
+#[derive(Default)]
+struct Loader {
+    metadata: Option<Metadata>,
+    values: Option<Map>,
+    schema: Option<Arc<[u8]>>,
+    templates: Vec<File>,
+    files: Vec<File>,
+    /// Files under `charts/`, by the first part of their path there.
+    subcharts: std::collections::BTreeMap<String, Files>,
+    warnings: Vec<String>,
+}
+
+impl Loader {
+    fn load(mut self, files: Files) -> Result<Chart, ChartError> {
+        if let Some(data) = files.get("Chart.yaml") {
+            let mut metadata = Metadata::default();
+            merge_metadata(&mut metadata, "Chart.yaml", data)?;
+            if metadata.api_version.is_empty() {
+                metadata.api_version = "v1".to_owned();
+            }
+            self.metadata = Some(metadata);
+        }
+        for (name, data) in &files.0 {
+            self.sort(name, data)?;
+        }
+        let mut metadata = self.metadata.ok_or(ChartError::NoChartYaml)?;
+        metadata.validate()?;
+        let mut dependencies = Vec::new();
+        for (name, files) in self.subcharts {
+            if let Some(chart) = load_subchart(&metadata.name, &name, files)? {
+                dependencies.push(chart);
+            }
+        }
+        Ok(Chart {
+            metadata,
+            values: self.values.unwrap_or_default(),
+            schema: self.schema,
+            templates: self.templates,
+            files: self.files,
+            dependencies,
+            raw: files,
+            warnings: self.warnings,
+        })
+    }
+
+    fn sort(&mut self, name: &str, data: &Arc<[u8]>) -> Result<(), ChartError> {
+        let file = || File { name: name.to_owned(), data: data.clone() };
+        match name {
+            "Chart.yaml" | "Chart.lock" => {}
+            "values.yaml" => {
+                let values = crate::values::load_documents(data)
+                    .map_err(|message| ChartError::File { file: "values.yaml", message })?;
+                self.values = Some(values);
+            }
+            "values.schema.json" => self.schema = Some(data.clone()),
+            "requirements.yaml" | "requirements.lock" => {
+                let metadata = self.metadata.get_or_insert_default();
+                if metadata.api_version == "v1" {
+                    self.files.push(file());
+                } else {
+                    self.warnings
+                        .push(format!("{name} is of apiVersion \"v1\": use Chart.yaml and Chart.lock"));
+                }
+                if name == "requirements.yaml" {
+                    merge_metadata(metadata, "requirements.yaml", data)?;
+                }
+            }
+            _ => {
+                if name.starts_with("templates/") {
+                    self.templates.push(file());
+                } else if let Some(inner) = name.strip_prefix("charts/").filter(|n| !n.ends_with(".prov")) {
+                    let chart = inner.split('/').next().unwrap_or(inner);
+                    let files = self.subcharts.entry(chart.to_owned()).or_default();
+                    files.0.insert(inner.to_owned(), data.clone());
+                } else {
+                    self.files.push(file());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn merge_metadata(metadata: &mut Metadata, file: &'static str, data: &[u8]) -> Result<(), ChartError> {
+    let failed = |message: String| ChartError::File { file, message };
+    let document = yaml::to_json(data).map_err(|e| failed(e.to_string()))?;
+    metadata.merge(&document).map_err(failed)
+}
+
+/// The chart under `charts/NAME`, a folder or an archive; `None` if that is hidden.
+fn load_subchart(parent: &str, name: &str, files: Files) -> Result<Option<Chart>, ChartError> {
+    if name.starts_with(['_', '.']) {
+        return Ok(None);
+    }
+    let loaded = if name.ends_with(".tgz") {
+        match files.0.first_key_value() {
+            Some((found, data)) if found == name => Chart::from_archive(data),
+            found => {
+                let found = found.map(|(found, _)| found.clone()).unwrap_or_default();
+                return Err(ChartError::SubchartName {
+                    parent: parent.to_owned(),
+                    expected: name.to_owned(),
+                    found,
+                });
+            }
+        }
+    } else {
+        // A file beside the charts is no part of one.
+        let inner = files
+            .0
+            .into_iter()
+            .filter_map(|(path, data)| path.split_once('/').map(|(_, path)| (path.to_owned(), data)));
+        Chart::from_files(Files(inner.collect()))
+    };
+    loaded.map(Some).map_err(|source| ChartError::Subchart {
+        name: name.to_owned(),
+        parent: parent.to_owned(),
+        source: Box::new(source),
+    })
+}
