@@ -92,11 +92,11 @@ fn index(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {
             Value::NoValue | Value::Nil => return Err("index of nil pointer".into()),
             Value::List(list) => {
                 let i = position(index, list.len())?;
-                list.get(i).cloned().ok_or_else(out_of_range)?
+                list.get(i).cloned().ok_or_else(|| out_of_range("slice"))?
             }
             Value::Str(text) => {
                 let i = position(index, text.len())?;
-                let byte = text.get(i).copied().ok_or_else(out_of_range)?;
+                let byte = text.get(i).copied().ok_or_else(|| out_of_range("string"))?;
                 Number::Uint8(byte).into()
             }
             Value::Map(map) => match index {
@@ -130,8 +130,8 @@ fn position(index: &Value, end: usize) -> Result<usize, FnError> {
 }
 
 /// Go's panic for an index that is the length.
-fn out_of_range() -> FnError {
-    FnError::new("reflect: slice index out of range")
+fn out_of_range(what: &str) -> FnError {
+    FnError::new(format!("reflect: {what} index out of range"))
 }
 
 fn slice(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {

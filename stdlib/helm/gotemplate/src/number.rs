@@ -90,9 +90,13 @@ fn parse_hex_float(text: &str) -> Option<f64> {
 }
 
 fn char_constant(text: &str, mut literal: NumberLiteral) -> Result<NumberLiteral, String> {
-    let Some((code, "'")) = unquote_one(&text[1..], '\'', &mut Vec::new()) else {
-        return Err(format!("malformed character constant: {text}"));
+    let (code, rest) = match unquote_one(&text[1..], '\'', &mut Vec::new()) {
+        Some(read) if text != "''" => read,
+        _ => return Err("invalid syntax".to_owned()),
     };
+    if rest != "'" {
+        return Err(format!("malformed character constant: {text}"));
+    }
     literal.int = Some(code.into());
     literal.uint = Some(code.into());
     literal.float = Some(code.into());

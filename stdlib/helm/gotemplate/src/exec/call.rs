@@ -35,7 +35,10 @@ impl<'t> Frame<'_, '_, 't> {
                 self.check_count(function, name, args)?;
                 let callee = match args.written.first() {
                     Some(first) => first.to_string(),
-                    None => crate::format::verb(&args.piped.map_or(Value::NoValue, |s| s.value.clone()), 'v'),
+                    None => args.piped.map_or_else(String::new, |piped| match &piped.value {
+                        Value::Str(text) => text.to_text().into_owned(),
+                        other => format!("<{} Value>", other.type_name()),
+                    }),
                 };
                 let mut values = self.arguments(dot, function, args)?;
                 values.insert(0, Value::str(callee));

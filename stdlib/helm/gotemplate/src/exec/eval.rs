@@ -207,7 +207,7 @@ impl<'t> Frame<'_, '_, 't> {
     /// A number takes the type that its text suggests; there are no unsigned ones.
     fn ideal(&self, number: &NumberLiteral) -> Result<Slot, Fail> {
         let text = &number.text;
-        let is_hex = text.len() > 2 && text[..2].eq_ignore_ascii_case("0x") && !text.contains(['p', 'P']);
+        let is_hex = (text.starts_with("0x") || text.starts_with("0X")) && !text.contains(['p', 'P']);
         let looks_like_float = !is_hex && !text.starts_with('\'') && text.contains(['.', 'e', 'E', 'p', 'P']);
         let value = match number {
             NumberLiteral { complex: Some((re, im)), .. } => Number::Complex128(*re, *im).into(),

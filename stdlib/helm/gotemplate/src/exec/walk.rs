@@ -217,12 +217,10 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
         Ok(())
     }
 
+    /// Fails before the thread's stack is used up; the message is that of Go's own limit.
     pub(super) fn check_stack(&self) -> Result<(), Fail> {
-        if self.cx.depth >= MAX_DEPTH {
+        if self.cx.depth >= MAX_DEPTH || self.cx.stack.is_exhausted() {
             return self.fail(format!("exceeded maximum template depth ({MAX_DEPTH})"));
-        }
-        if self.cx.stack.is_exhausted() {
-            return self.fail("exceeded maximum template depth (the stack is used up)");
         }
         Ok(())
     }

@@ -425,7 +425,9 @@ fn with_decimal_point(text: &str, verb: u8, precision: Option<usize>) -> String 
     let exponent = text.find(if matches!(verb, b'x' | b'X') { ['p', 'P'] } else { ['e', 'E'] });
     let (number, tail) = text.split_at(exponent.unwrap_or(text.len()));
     let wanted = match verb {
-        b'g' | b'G' | b'x' => precision.unwrap_or(6),
+        b'g' | b'G' => precision.unwrap_or(6),
+        // Go counts the letter of the prefix among the digits.
+        b'x' => precision.unwrap_or(6).saturating_sub(1),
         _ => 0,
     };
     let significant = number.trim_start_matches(['0', '.']).chars().filter(char::is_ascii_hexdigit).count();
