@@ -4,7 +4,7 @@
 
 mod corpus;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use corpus::{Case, Corpus};
 
@@ -39,12 +39,9 @@ fn compare(cases: &[Case], floor: usize) {
 }
 
 fn corpus() -> Option<Corpus> {
-    let shared = match std::env::var_os("OPSRUN_SHARED") {
-        Some(path) => path.into(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared"),
-    };
-    let corpus =
-        Corpus::unpack(&shared, &PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).expect("the corpus unpacks");
+    let shared = corpus::shared();
+    let below = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let corpus = Corpus::unpack(&shared, below).expect("the corpus unpacks");
     if corpus.is_none() {
         println!("skipped: needs {}/helm-parity", shared.display());
     }
