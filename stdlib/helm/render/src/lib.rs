@@ -12,6 +12,7 @@ mod glob;
 mod json;
 #[allow(dead_code, reason = "the functions that use it follow")]
 mod letters;
+mod lint;
 mod manifest;
 mod metadata;
 mod number;
@@ -27,6 +28,7 @@ pub use chart::{Chart, ChartError, Crd};
 pub use engine::TemplateError;
 pub use files::{ArchiveError, Entry, Files, Folder, IgnoreError, IgnoreRules};
 pub use json::EncodeError;
+pub use lint::{LintMessage, Severity, lint};
 pub use manifest::{Hook, HookEvent, HookPolicy, INSTALL_ORDER, Manifest};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub use render::{Lookup, RenderError, RenderOptions, Rendered, render};

@@ -42,6 +42,11 @@ impl Coalescer {
         self.tables(over, under, "", Nulls::Keep);
     }
 
+    /// Merges `under` into `over`, which wins; a null deletes what is under it.
+    pub(crate) fn coalesce_tables(&mut self, over: &Map, under: &Map) {
+        self.tables(over, under, "", Nulls::Delete);
+    }
+
     fn chart(&mut self, chart: &Chart, values: &Map, prefix: &str, nulls: Nulls) -> Result<(), String> {
         let path = joined(prefix, chart.name());
         self.defaults(chart, values, &path, nulls);
