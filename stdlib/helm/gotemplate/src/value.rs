@@ -6,7 +6,7 @@ use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::function::Function;
 
@@ -127,7 +127,9 @@ struct ListData {
     /// The name of a named slice type.
     name: Option<&'static str>,
     nil: bool,
-    items: Vec<Value>,
+    /// What a `[]byte` holds: its items are made when somebody looks at them one by one.
+    bytes: Option<Arc<[u8]>>,
+    items: OnceLock<Vec<Value>>,
 }
 
 /// A Go map with string keys, shared by all its clones and mutable through any of them. Iteration is in the order of
@@ -218,7 +220,7 @@ impl Value {
 
     /// `[]byte`
     pub fn bytes(bytes: &[u8]) -> Self {
-        Value::List(List::new(Type::Uint8, bytes.iter().map(|b| Value::Number(Number::Uint8(*b))).collect()))
+        Value::List(List::of_bytes(bytes))
     }
 
     pub fn object(object: impl Object + 'static) -> Self {
@@ -326,12 +328,8 @@ impl Value {
         match self {
             Value::Map(m) => Value::Map(m.deep_copy()),
             Value::List(l) if l.elem() == Type::Any || matches!(l.elem(), Type::Map(_)) => {
-                Value::List(List(Arc::new(ListData {
-                    elem: l.0.elem,
-                    name: l.0.name,
-                    nil: l.0.nil,
-                    items: l.iter().map(Value::deep_copy).collect(),
-                })))
+                let items = l.iter().map(Value::deep_copy).collect();
+                Value::List(List::with(l.0.elem, l.0.name, l.0.nil, items))
             }
             other => other.clone(),
         }
@@ -669,17 +667,27 @@ impl fmt::Debug for Str {
 
 impl List {
     pub fn new(elem: Type, items: Vec<Value>) -> Self {
-        List(Arc::new(ListData { elem, name: None, nil: false, items }))
+        List::with(elem, None, false, items)
     }
 
     /// A list of a named slice type.
     pub fn named(name: &'static str, elem: Type, items: Vec<Value>) -> Self {
-        List(Arc::new(ListData { elem, name: Some(name), nil: false, items }))
+        List::with(elem, Some(name), false, items)
     }
 
     /// Go's nil slice: empty, but `null` in JSON.
     pub fn nil(elem: Type) -> Self {
-        List(Arc::new(ListData { elem, name: None, nil: true, items: Vec::new() }))
+        List::with(elem, None, true, Vec::new())
+    }
+
+    /// `[]byte`
+    pub fn of_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = Some(bytes.into());
+        List(Arc::new(ListData { elem: Type::Uint8, name: None, nil: false, bytes, items: OnceLock::new() }))
+    }
+
+    fn with(elem: Type, name: Option<&'static str>, nil: bool, items: Vec<Value>) -> Self {
+        List(Arc::new(ListData { elem, name, nil, bytes: None, items: items.into() }))
     }
 
     pub fn elem(&self) -> Type {
@@ -691,7 +699,10 @@ impl List {
     }
 
     pub fn items(&self) -> &[Value] {
-        &self.0.items
+        self.0.items.get_or_init(|| {
+            let bytes = self.0.bytes.as_deref().unwrap_or_default();
+            bytes.iter().map(|b| Value::Number(Number::Uint8(*b))).collect()
+        })
     }
 
     pub fn type_name(&self) -> Cow<'static, str> {
@@ -707,6 +718,9 @@ impl List {
 
     /// The bytes of a `[]byte`.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        if let Some(bytes) = &self.0.bytes {
+            return Some(bytes.to_vec());
+        }
         self.iter()
             .map(|item| match item {
                 Value::Number(Number::Uint8(b)) => Some(*b),
@@ -719,7 +733,7 @@ impl List {
 impl Deref for List {
     type Target = [Value];
     fn deref(&self) -> &[Value] {
-        &self.0.items
+        self.items()
     }
 }
 

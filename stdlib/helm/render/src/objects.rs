@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use gotemplate::{BYTES, Function, Kind, Map, Object, Type, Value};
+use gotemplate::{BYTES, Function, Kind, List, Map, Object, Type, Value};
 
 use crate::capabilities::{Capabilities, KubeVersion};
 use crate::chart::Chart;
@@ -156,7 +156,7 @@ impl Object for FilesObject {
         let map = self.map.get_or_init(|| {
             let map = Map::of(BYTES);
             for (name, data) in &self.files {
-                map.insert(name, Value::bytes(data));
+                map.insert(name, Value::List(List::of_bytes(data.clone())));
             }
             map
         });
