@@ -16,6 +16,7 @@ use crate::estate::EstateSection;
 use crate::kubelet::Kubelet;
 use crate::logs::Logs;
 use crate::registry::Registry;
+use crate::rest::watch::Watches;
 use crate::session::{Input, Output, SessionId};
 use crate::store::{Change, ObjectKey, Store};
 
@@ -38,6 +39,7 @@ pub struct Cluster {
     pub(crate) now: Timestamp,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) logs: Logs,
+    pub(crate) watches: Watches,
     estate: EstateSection,
     timers: BTreeMap<(Timestamp, u64), Timer>,
     timers_made: u64,
@@ -59,8 +61,10 @@ pub(crate) enum Loop {
 }
 
 /// What is due at a time.
-enum Timer {
+pub(crate) enum Timer {
     Reconcile(Loop, ObjectKey),
+    Bookmark(u64),
+    WatchEnd(u64),
 }
 
 impl Cluster {
@@ -71,6 +75,7 @@ impl Cluster {
             now: options.now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             logs: Logs::default(),
+            watches: Watches::default(),
             estate: options.estate,
             timers: BTreeMap::new(),
             timers_made: 0,
@@ -84,6 +89,9 @@ impl Cluster {
         };
         crate::bootstrap::populate(&mut cluster);
         cluster.deliver();
+        // As on any server that has run for a while, the first versions are history.
+        let revision = cluster.store.revision();
+        cluster.store.compact(revision);
         cluster
     }
 
@@ -112,6 +120,8 @@ impl Cluster {
             self.now = self.now.max(at);
             match timer {
                 Timer::Reconcile(who, key) => self.reconcile(at, who, key),
+                Timer::Bookmark(watch) => self.bookmark(watch),
+                Timer::WatchEnd(watch) => self.end_watch(watch),
             }
         }
         self.now = self.now.max(now);
@@ -189,6 +199,7 @@ impl Cluster {
     /// Tells watches and loops of what was written.
     pub(crate) fn deliver(&mut self) {
         while let Some(change) = self.undelivered.pop_front() {
+            self.tell_watches(&change);
             let due = self.now + LATENCY;
             let mut keys = Vec::new();
             for (index, controller) in self.controllers.iter().enumerate() {
@@ -211,7 +222,7 @@ impl Cluster {
         }
     }
 
-    fn set_timer(&mut self, at: Timestamp, timer: Timer) {
+    pub(crate) fn set_timer(&mut self, at: Timestamp, timer: Timer) {
         self.timers_made += 1;
         self.timers.insert((at.max(self.now), self.timers_made), timer);
     }

@@ -1,22 +1,32 @@
 //! A simulated Kubernetes cluster that speaks the wire protocol: API server, controllers, scheduler, kubelets.
 //! The core (`Cluster`) does no input or output and is told the time; `server` puts it behind HTTP.
 
+mod access;
 mod admission;
+mod body;
 mod bootstrap;
 pub mod cluster;
 pub mod context;
 pub mod controllers;
+mod discovery;
 pub mod estate;
+mod handle;
 pub mod kinds;
 pub mod kubelet;
 pub mod logs;
+mod media;
 mod meta;
 pub mod names;
 pub mod registry;
+pub mod reply;
 pub mod request;
+mod rest;
+mod selector;
 pub mod session;
+mod shape;
 pub mod status;
 pub mod store;
+mod table;
 pub mod time;
 pub mod write;
 

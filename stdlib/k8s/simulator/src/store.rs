@@ -114,6 +114,32 @@ impl Store {
         }
     }
 
+    /// The objects as they were at an earlier version, in the same order; what has changed since is undone.
+    pub fn list_at(
+        &self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Vec<Arc<Value>> {
+        if revision >= self.revision {
+            return self.list(resource, namespace).cloned().collect();
+        }
+        let mut objects = self.collections.get(resource).cloned().unwrap_or_default();
+        let since: Vec<&Change> = self.changes_since(resource, revision).collect();
+        for change in since.into_iter().rev() {
+            let place = (change.key.namespace.clone(), change.key.name.clone());
+            match &change.old {
+                Some(old) => objects.insert(place, Arc::clone(old)),
+                None => objects.remove(&place),
+            };
+        }
+        objects
+            .into_iter()
+            .filter(|((ns, _), _)| namespace.is_none_or(|n| n == ns))
+            .map(|(_, object)| object)
+            .collect()
+    }
+
     pub fn collections(&self) -> impl Iterator<Item = (&GroupResource, &Collection)> {
         self.collections.iter()
     }

@@ -6,6 +6,7 @@ mod resource;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(crate) use self::resource::api_version;
 pub use self::resource::{Resource, Subresource, Verbs};
 use crate::context::Cx;
 use crate::status::{Invalid, Result};
