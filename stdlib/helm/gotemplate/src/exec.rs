@@ -78,7 +78,7 @@ impl<'a> Context<'a> {
 
     fn run(&mut self, tree: &Tree, data: &Value, out: &mut Vec<u8>) -> Result<(), Box<ExecError>> {
         let depth = std::mem::replace(&mut self.depth, 0);
-        let dot = Slot::concrete(data.clone());
+        let dot = Slot::concrete(data.clone()).unwrapped();
         let result = Frame::run(self, tree, &dot, out);
         self.depth = depth;
         result

@@ -110,7 +110,8 @@ fn general(value: f64, precision: Option<usize>, single: bool, verb: u8) -> Stri
     if exponent < -4 || exponent >= limit as i32 {
         return digits.exponential(count - 1, verb);
     }
-    digits.positional(usize::try_from(count as i32 - digits.point.max(i32::from(value == 0.0))).unwrap_or(0))
+    let decimals = if value == 0.0 { 0 } else { count as i32 - digits.point };
+    digits.positional(usize::try_from(decimals).unwrap_or(0))
 }
 
 /// `4503599627370496p-52`
