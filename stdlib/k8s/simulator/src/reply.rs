@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::channel::Protocol;
 use crate::media::Media;
 use crate::request::Request;
 use crate::session::{Output, SessionRequest};
@@ -29,6 +30,7 @@ pub enum Reply {
     /// Exec, attach, port-forward: the connection is to be upgraded.
     Session {
         request: SessionRequest,
+        protocol: Protocol,
         output: UnboundedReceiver<Output>,
     },
 }

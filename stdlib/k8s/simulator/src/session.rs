@@ -32,8 +32,10 @@ pub enum What {
         command: Vec<String>,
     },
     Attach,
-    /// Connections are numbered from 0 in the order in which they are opened.
-    PortForward,
+    /// A connection to each of these ports is open from the start; they are numbered from 0 in this order.
+    PortForward {
+        ports: Vec<u16>,
+    },
 }
 
 /// From the client.
@@ -44,11 +46,6 @@ pub enum Input {
     Resize {
         width: u16,
         height: u16,
-    },
-    /// A forwarded connection is opened to a port of the pod.
-    Connect {
-        connection: u32,
-        port: u16,
     },
     Data {
         connection: u32,

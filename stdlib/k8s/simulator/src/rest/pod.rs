@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::options::{WriteOptions, integer};
+use crate::channel::Protocol;
 use crate::cluster::Cluster;
 use crate::context::{rfc3339, text};
 use crate::kinds::Subresource;
@@ -45,11 +46,17 @@ pub(super) fn connect(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
     if !upgrade.eq_ignore_ascii_case("websocket") {
         return Err(Status::bad_request("Upgrade request required"));
     }
+    let Some(protocol) = Protocol::choose(call.request.header("sec-websocket-protocol")) else {
+        return Ok(Reply::Response(reply::text(403, "text/plain; charset=utf-8", Bytes::new())));
+    };
     let (id, output) = cluster.new_session();
     let what = match call.sub {
         Some(Subresource::Exec) => What::Exec { command: query.all("command").map(str::to_owned).collect() },
         Some(Subresource::Attach) => What::Attach,
-        _ => What::PortForward,
+        _ => {
+            let ports = query.all("ports").flat_map(|list| list.split(','));
+            What::PortForward { ports: ports.filter_map(|port| port.trim().parse().ok()).collect() }
+        }
     };
     let request = SessionRequest {
         id,
@@ -62,7 +69,7 @@ pub(super) fn connect(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
         tty: query.flag("tty"),
     };
     cluster.with_kubelet(|kubelet, cx| kubelet.open(cx, &request))?;
-    Ok(Reply::Session { request, output })
+    Ok(Reply::Session { request, protocol, output })
 }
 
 pub(super) fn log(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
