@@ -23,6 +23,16 @@ impl Glob {
 
     pub(crate) fn matches(&self, path: &str) -> bool {
         let path: Vec<char> = path.chars().collect();
+        // Of `text**text` Helm's library checks both ends only, and lets them overlap: `a/**/b` matches `a/b`.
+        if let Some(any) = self.0.iter().position(|term| matches!(term, Term::AnyAtAll))
+            && self.0.iter().enumerate().all(|(i, term)| i == any || matches!(term, Term::Char(_)))
+        {
+            let is = |(term, c): (&Term, &char)| matches!(term, Term::Char(wanted) if wanted == c);
+            let (head, tail) = (&self.0[..any], &self.0[any + 1..]);
+            return path.len() >= head.len().max(tail.len())
+                && head.iter().zip(&path).all(is)
+                && tail.iter().rev().zip(path.iter().rev()).all(is);
+        }
         matches(&self.0, &path, &|rest| rest.is_empty())
     }
 }
@@ -32,7 +42,8 @@ fn parse(mut rest: &[char], in_braces: bool) -> Option<(Vec<Term>, &[char])> {
     let mut terms = Vec::new();
     loop {
         let (term, tail) = match rest {
-            [] => return (!in_braces).then_some((terms, rest)),
+            // A brace need not be closed.
+            [] => return Some((terms, rest)),
             [',' | '}', ..] if in_braces => return Some((terms, rest)),
             ['\\', c, tail @ ..] => (Term::Char(*c), tail),
             ['\\'] => return None,
@@ -48,8 +59,7 @@ fn parse(mut rest: &[char], in_braces: bool) -> Option<(Vec<Term>, &[char])> {
                     choices.push(choice);
                     match after {
                         [',', after @ ..] => tail = after,
-                        ['}', after @ ..] => break (Term::Alternatives(choices), after),
-                        _ => return None,
+                        ['}', after @ ..] | after => break (Term::Alternatives(choices), after),
                     }
                 }
             }

@@ -20,6 +20,8 @@ mod objects;
 mod render;
 mod schema;
 mod semver;
+#[cfg(test)]
+mod tests;
 mod values;
 pub mod yaml;
 

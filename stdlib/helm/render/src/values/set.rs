@@ -192,7 +192,7 @@ impl<'a> Settings<'a> {
     fn index(&mut self) -> Read<i64> {
         let (text, stop) = self.until(&[']']);
         if stop.is_none() {
-            return fail("error parsing index: EOF");
+            return Err(Stop::End);
         }
         text.parse().map_err(|_| {
             Stop::Error(SetError(format!(
@@ -208,7 +208,8 @@ impl<'a> Settings<'a> {
         };
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return (list, fail(format!("unexpected data at end of array index: {text:?}")));
+            let shown: Vec<String> = text.chars().map(|c| format!("{c:?}")).collect();
+            return (list, fail(format!("unexpected data at end of array index: [{}]", shown.join(" "))));
         }
         let (value, result) = match stop {
             None => (None, Err(Stop::End)),
