@@ -49,6 +49,11 @@ impl Program {
         self
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder that it takes for its user's home.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
