@@ -1,0 +1,259 @@
+//! Server-side apply of many objects: in waves, many at a time, with a record of how everything was.
+//! Who owns what is the server's to say; nothing here compares objects to decide whether to write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt;
+use opsrun_core::{Result, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::client::{Client, IN_FLIGHT, Parameters, PatchKind, Query};
+use crate::discovery::Resource;
+use crate::error::Error;
+use crate::inverse::{Memory, Outcome, difference, without_state};
+use crate::manifests::Wave;
+use crate::object::{Address, Object};
+use crate::wait;
+
+/// How to apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// Take over fields that others manage.
+    pub force: bool,
+    /// Ask the server what it would do.
+    pub dry_run: bool,
+    /// The namespace of objects that name none; the target's if `None`.
+    pub namespace: Option<&'a str>,
+    pub undo: Undoing,
+}
+
+/// Who records what takes the writes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undoing {
+    /// Each object is put back as it was; so each is read before it is written.
+    Objects,
+    /// The caller has recorded an inverse of its own.
+    Caller,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    Created,
+    Changed,
+    Unchanged,
+    Deleted,
+}
+
+/// An applied object.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub at: Address,
+    pub change: Change,
+    /// How it was; not known if nobody asked (see [`Undoing::Caller`]).
+    pub before: Option<Value>,
+    pub after: Value,
+}
+
+const DEFINITION: &str = "CustomResourceDefinition";
+/// A new kind is served within a second or two.
+const ESTABLISHED_WITHIN: Span = Span::from_secs(60);
+/// As many objects of one kind and namespace are read with one list rather than one by one.
+const LIST_FROM: usize = 16;
+
+/// Applies the objects, wave by wave, and returns them in the order given.
+///
+/// # Errors
+/// The first failure in that order; what was begun is finished, and nothing further is begun.
+pub async fn all(client: &Client, objects: &[Value], how: &Apply<'_>) -> Result<Vec<Applied>> {
+    let mut waves: BTreeMap<Wave, Vec<(usize, &Value)>> = BTreeMap::new();
+    for (index, object) in objects.iter().enumerate() {
+        waves.entry(Wave::of(object.text("/kind"))).or_default().push((index, object));
+    }
+    let mut applied: Vec<(usize, Applied)> = Vec::with_capacity(objects.len());
+    for wave in waves.into_values() {
+        let (indexes, objects): (Vec<usize>, Vec<&Value>) = wave.into_iter().unzip();
+        let done = one_wave(client, &objects, how).await?;
+        if !how.dry_run {
+            await_definitions(client, &done).await?;
+        }
+        applied.extend(indexes.into_iter().zip(done));
+    }
+    applied.sort_by_key(|(index, _)| *index);
+    Ok(applied.into_iter().map(|(_, applied)| applied).collect())
+}
+
+async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Result<Vec<Applied>> {
+    let mut places = Vec::with_capacity(objects.len());
+    for object in objects {
+        places.push(client.address_of(object, how.namespace).await?);
+    }
+    let reads = how.dry_run || how.undo == Undoing::Objects;
+    let befores = if reads { read_all(client, &places).await? } else { vec![None; places.len()] };
+    let mut memory = match how.undo {
+        Undoing::Objects if !how.dry_run => {
+            Some(Memory::of(client, places.iter().cloned().zip(befores.iter().cloned()).collect()).await?)
+        }
+        _ => None,
+    };
+    let results = write_all(client, objects, &places, how).await;
+    let mut applied = Vec::with_capacity(results.len());
+    let mut failure = None;
+    for (index, (result, before)) in results.into_iter().zip(befores).enumerate() {
+        let outcome = match result {
+            None => Outcome::Untouched,
+            Some(Ok((created, after))) => {
+                let outcome = Outcome::Now(after.clone());
+                let change = change(created, before.as_ref(), &after, how);
+                applied.push(Applied { at: places[index].clone(), change, before, after });
+                outcome
+            }
+            Some(Err(error)) => {
+                let outcome = if error.is_refusal() { Outcome::Untouched } else { Outcome::Unknown };
+                failure.get_or_insert(error);
+                outcome
+            }
+        };
+        if let Some(memory) = &mut memory {
+            memory.note(index, outcome);
+        }
+    }
+    if let Some(memory) = memory {
+        memory.settle().await?;
+    }
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(applied),
+    }
+}
+
+type Written = Option<Result<(bool, Value), Error>>;
+
+/// `None` for those that were not begun because another one failed.
+async fn write_all(
+    client: &Client,
+    objects: &[&Value],
+    places: &[Address],
+    how: &Apply<'_>,
+) -> Vec<Written> {
+    let failed = &AtomicBool::new(false);
+    let parameters = &Parameters::default()
+        .with("fieldManager", how.manager)
+        .with("force", how.force.to_string())
+        .with_if(how.dry_run, "dryRun", "All");
+    let writes = objects.iter().zip(places).map(|(object, at)| async move {
+        if failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let result = client.patch(at, None, PatchKind::Apply, &placed(object, at), parameters).await;
+        if result.is_err() {
+            failed.store(true, Ordering::Relaxed);
+        }
+        Some(result)
+    });
+    futures::stream::iter(writes).buffered(IN_FLIGHT).collect().await
+}
+
+/// The object with its namespace written in, and without what an apply must not bear.
+fn placed(object: &Value, at: &Address) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        map.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"] {
+            metadata.remove(field);
+        }
+        if let Some(namespace) = &at.namespace {
+            metadata.insert("namespace".to_owned(), namespace.clone().into());
+        }
+    }
+    object
+}
+
+fn change(created: bool, before: Option<&Value>, after: &Value, how: &Apply<'_>) -> Change {
+    match before {
+        _ if created => Change::Created,
+        None if how.undo == Undoing::Caller && !how.dry_run => Change::Changed,
+        None => Change::Created,
+        Some(before) if before.resource_version() == after.resource_version() && !how.dry_run => {
+            Change::Unchanged
+        }
+        Some(before) if difference(&without_state(before), &without_state(after)).is_none() => {
+            Change::Unchanged
+        }
+        Some(_) => Change::Changed,
+    }
+}
+
+/// The objects as they are, `None` for those that do not exist, in the order of `places`.
+///
+/// # Errors
+/// As any request's.
+pub async fn read_all(client: &Client, places: &[Address]) -> Result<Vec<Option<Value>>> {
+    let mut groups: BTreeMap<(&Arc<Resource>, Option<&str>), usize> = BTreeMap::new();
+    for at in places {
+        *groups.entry((&at.resource, at.namespace.as_deref())).or_default() += 1;
+    }
+    let mut listed: BTreeMap<(&Arc<Resource>, Option<&str>), Option<BTreeMap<String, Value>>> = BTreeMap::new();
+    for (group, _) in groups.into_iter().filter(|(_, count)| *count >= LIST_FROM) {
+        listed.insert(group, list_named(client, group, places).await?);
+    }
+    let listed = &listed;
+    let reads = places.iter().map(|at| async move {
+        match listed.get(&(&at.resource, at.namespace.as_deref())) {
+            Some(Some(found)) => Ok(found.get(&at.name).cloned()),
+            _ => client.find(at).await,
+        }
+    });
+    let results: Vec<_> = futures::stream::iter(reads).buffered(IN_FLIGHT).collect().await;
+    results.into_iter().map(|result| result.map_err(Into::into)).collect()
+}
+
+/// Those of `places` that are in the group, by name; `None` if listing is not allowed.
+async fn list_named(
+    client: &Client,
+    (resource, namespace): (&Arc<Resource>, Option<&str>),
+    places: &[Address],
+) -> Result<Option<BTreeMap<String, Value>>> {
+    let mut wanted: BTreeMap<&str, Option<Value>> = places
+        .iter()
+        .filter(|at| at.resource == *resource && at.namespace.as_deref() == namespace)
+        .map(|at| (at.name.as_str(), None))
+        .collect();
+    let listed = client
+        .list_each(resource, namespace, &Query::default(), |item| {
+            if let Some(place) = wanted.get_mut(item.name()) {
+                *place = Some(item);
+            }
+        })
+        .await;
+    match listed {
+        Ok(_) => {}
+        Err(error) if error.code() == Some(403) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Some(
+        wanted.into_iter().filter_map(|(name, found)| found.map(|found| (name.to_owned(), found))).collect(),
+    ))
+}
+
+async fn await_definitions(client: &Client, applied: &[Applied]) -> Result<()> {
+    let definitions: Vec<Address> = applied
+        .iter()
+        .filter(|applied| applied.after.text("/kind") == DEFINITION)
+        .map(|applied| applied.at.clone())
+        .collect();
+    if definitions.is_empty() {
+        return Ok(());
+    }
+    client.forget_kinds().await;
+    wait::ready(client, &definitions, ESTABLISHED_WITHIN).await
+}

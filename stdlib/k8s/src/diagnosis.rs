@@ -1,0 +1,344 @@
+//! Why a workload does not come up: the pod, the container, how it ended, its last log lines and its events.
+//! Told by everything that waits. It only reads, and what it may not read it leaves out.
+
+use std::collections::BTreeMap;
+
+use opsrun_core::Error;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Parameters, Query};
+use crate::error;
+use crate::object::{Address, Labels, Object};
+
+/// What is wrong with some objects, worst first.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnosis {
+    pub troubles: Vec<Trouble>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// `pod api-5d9c7-x2x4k, container app`
+    pub what: String,
+    /// `CrashLoopBackOff: it ended with code 1 (Error), restarted 3 times`
+    pub why: String,
+    pub log: Vec<String>,
+    pub events: Vec<String>,
+}
+
+/// Pods that are told in full: the others mostly have the same to say.
+const PODS: usize = 2;
+const LOG_LINES: usize = 10;
+const EVENTS: usize = 3;
+
+impl Diagnosis {
+    /// Adds what was found to an error.
+    #[must_use]
+    pub fn explain(&self, mut error: Error) -> Error {
+        let mut data = Vec::new();
+        for trouble in &self.troubles {
+            error = error.detail(format!("{}: {}", trouble.what, trouble.why));
+            for line in &trouble.log {
+                error = error.detail(format!("  log: {line}"));
+            }
+            for event in &trouble.events {
+                error = error.detail(format!("  event: {event}"));
+            }
+            data.push(
+                json!({ "what": trouble.what, "why": trouble.why, "log": trouble.log, "events": trouble.events }),
+            );
+        }
+        if data.is_empty() { error } else { error.data(json!({ "troubles": data })) }
+    }
+}
+
+/// Looks into the objects.
+pub async fn of(client: &Client, objects: impl IntoIterator<Item = &Address>) -> Diagnosis {
+    let mut diagnosis = Diagnosis::default();
+    for at in objects {
+        // What cannot be read is no reason to hide the failure that is being explained.
+        match one(client, at).await {
+            Ok(troubles) => diagnosis.troubles.extend(troubles),
+            Err(error) => client.cx().warn(format!("{at} could not be looked into: {error}")),
+        }
+    }
+    diagnosis
+}
+
+async fn one(client: &Client, at: &Address) -> Result<Vec<Trouble>, error::Error> {
+    let Some(object) = client.find(at).await? else { return Ok(Vec::new()) };
+    let mut troubles = Vec::new();
+    let pods = match (at.resource.group.as_str(), at.resource.kind.as_str()) {
+        ("", "Pod") => vec![object.clone()],
+        ("apps", "Deployment") => {
+            let Some(current) = newest_replica_set(client, at, &object).await? else {
+                return own(client, at, &object).await;
+            };
+            let pods = pods_of(client, at, &object, &current).await?;
+            if (pods.len() as i64) < current.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1) {
+                troubles.extend(cannot_create(client, at, &current).await?);
+            }
+            pods
+        }
+        ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
+            let pods = pods_of(client, at, &object, &object).await?;
+            if pods.is_empty() {
+                troubles.extend(cannot_create(client, at, &object).await?);
+            }
+            pods
+        }
+        _ => return own(client, at, &object).await,
+    };
+    let mut found: Vec<(&Value, Finding)> =
+        pods.iter().filter_map(|pod| Some((pod, examine(pod)?))).collect();
+    found.sort_by(|(a, x), (b, y)| (x.rank, a.name()).cmp(&(y.rank, b.name())));
+    for (pod, finding) in found.into_iter().take(PODS) {
+        troubles.push(tell(client, at, pod, finding).await?);
+    }
+    if troubles.is_empty() { own(client, at, &object).await } else { Ok(troubles) }
+}
+
+/// What the object's own conditions and events say.
+async fn own(client: &Client, at: &Address, object: &Value) -> Result<Vec<Trouble>, error::Error> {
+    let bad = |condition: &&Value| match condition.text("/type") {
+        "Failed" | "Stalled" | "ReplicaFailure" | "FailureTarget" => condition["status"] == "True",
+        "Ready" | "Available" | "Progressing" | "Established" | "Complete" => condition["status"] != "True",
+        _ => false,
+    };
+    let mut said: Vec<String> = object
+        .conditions()
+        .filter(bad)
+        .map(|condition| condition.text("/message").to_owned())
+        .filter(|message| !message.is_empty())
+        .collect();
+    said.dedup();
+    let events = warnings(client, at.namespace.as_deref(), object).await?;
+    if said.is_empty() && events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let why = if said.is_empty() { "see its events".to_owned() } else { said.join("; ") };
+    Ok(vec![Trouble { what: at.short(), why, log: Vec::new(), events }])
+}
+
+async fn newest_replica_set(
+    client: &Client,
+    at: &Address,
+    deployment: &Value,
+) -> Result<Option<Value>, error::Error> {
+    let sets = client.kind_of("apps/v1", "ReplicaSet").await?;
+    let query = Query::labels(Labels::of_selector(&deployment["spec"]["selector"]).as_str());
+    let sets = client.list(&sets, at.namespace.as_deref(), &query).await?;
+    let revision = |set: &Value| {
+        let text = set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
+        text.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default()
+    };
+    Ok(sets.into_iter().filter(|set| set.controller() == Some(deployment.uid())).max_by_key(revision))
+}
+
+async fn pods_of(
+    client: &Client,
+    at: &Address,
+    workload: &Value,
+    owner: &Value,
+) -> Result<Vec<Value>, error::Error> {
+    let pods = client.kind_of("v1", "Pod").await?;
+    let query = Query::labels(Labels::of_selector(&workload["spec"]["selector"]).as_str());
+    let pods = client.list(&pods, at.namespace.as_deref(), &query).await?;
+    Ok(pods.into_iter().filter(|pod| pod.controller() == Some(owner.uid())).collect())
+}
+
+/// Pods that the controller could not even create: a quota, an admission rule, a missing service account.
+async fn cannot_create(
+    client: &Client,
+    at: &Address,
+    owner: &Value,
+) -> Result<Option<Trouble>, error::Error> {
+    let failure = owner.condition("ReplicaFailure").filter(|condition| condition["status"] == "True");
+    let failure = failure.map(|condition| condition.text("/message").to_owned());
+    let events = events_of(client, at.namespace.as_deref(), owner).await?;
+    let event = events.iter().rev().find(|event| event.text("/reason") == "FailedCreate");
+    let why = failure.or_else(|| event.map(|event| event.text("/message").to_owned()));
+    Ok(why.map(|why| Trouble {
+        what: at.short(),
+        why: format!("its pods cannot be created: {why}"),
+        ..Trouble::default()
+    }))
+}
+
+/// What is wrong with a pod.
+struct Finding {
+    /// The lower, the more it says.
+    rank: u8,
+    container: Option<String>,
+    why: String,
+    /// Which run's log tells about it.
+    log: Option<Run>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Current,
+    Previous,
+}
+
+fn examine(pod: &Value) -> Option<Finding> {
+    let phase = pod.text("/status/phase");
+    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let containers = statuses.iter().flat_map(|pointer| pod.items(pointer)).filter_map(container);
+    if let Some(worst) = containers.min_by_key(|finding| finding.rank) {
+        return Some(worst);
+    }
+    let plain = |rank, why| Finding { rank, container: None, why, log: None };
+    if let Some(scheduled) = pod.condition("PodScheduled").filter(|condition| condition["status"] == "False") {
+        let why = format!("{}: {}", scheduled.text("/reason"), scheduled.text("/message"));
+        return Some(plain(2, why));
+    }
+    match phase {
+        "Failed" => {
+            Some(plain(1, join(&[pod.text("/status/reason"), pod.text("/status/message")], "it failed")))
+        }
+        "Pending" => Some(plain(4, "it is still pending".to_owned())),
+        _ => None,
+    }
+}
+
+fn container(status: &Value) -> Option<Finding> {
+    let name = Some(status.text("/name").to_owned());
+    let restarts = status.number("/restartCount");
+    if let Some(waiting) = status.pointer("/state/waiting") {
+        let reason = waiting.text("/reason");
+        let starting = matches!(reason, "ContainerCreating" | "PodInitializing" | "");
+        let last = status.pointer("/lastState/terminated");
+        let why = match last {
+            Some(last) => format!("{reason}: it {}, restarted {}", ended(last), times(restarts)),
+            None => join(&[reason, waiting.text("/message")], "it is starting"),
+        };
+        let log = last.map(|_| Run::Previous);
+        return Some(Finding { rank: if starting { 5 } else { 0 }, container: name, why, log });
+    }
+    if let Some(terminated) = status.pointer("/state/terminated") {
+        if terminated["exitCode"] == 0 {
+            return None;
+        }
+        let why = format!("it {}", ended(terminated));
+        return Some(Finding { rank: 0, container: name, why, log: Some(Run::Current) });
+    }
+    if status["ready"] != true {
+        let mut why = "it runs, but is not ready".to_owned();
+        if let Some(last) = status.pointer("/lastState/terminated") {
+            why = format!("{why}; before that it {}, restarted {}", ended(last), times(restarts));
+        }
+        return Some(Finding { rank: 3, container: name, why, log: Some(Run::Current) });
+    }
+    None
+}
+
+fn ended(terminated: &Value) -> String {
+    let code = terminated.number("/exitCode");
+    match (terminated.text("/reason"), terminated.text("/message").trim()) {
+        ("", "") => format!("ended with code {code}"),
+        (reason, "") => format!("ended with code {code} ({reason})"),
+        (reason, message) => format!("ended with code {code} ({reason}: {message})"),
+    }
+}
+
+fn times(count: i64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+fn join(parts: &[&str], otherwise: &str) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { otherwise.to_owned() } else { parts.join(": ") }
+}
+
+async fn tell(
+    client: &Client,
+    at: &Address,
+    pod: &Value,
+    finding: Finding,
+) -> Result<Trouble, error::Error> {
+    let namespace = at.namespace.as_deref();
+    let mut what = format!("pod {}", pod.name());
+    let mut log = Vec::new();
+    if let Some(container) = &finding.container {
+        what = format!("{what}, container {container}");
+        if let Some(run) = finding.log {
+            log = last_lines(client, namespace, pod.name(), container, run).await;
+        }
+    }
+    let events = warnings(client, namespace, pod).await?;
+    Ok(Trouble { what, why: finding.why, log, events })
+}
+
+/// The last lines of a container's log; none if it cannot be read, as a log may be gone with its node.
+async fn last_lines(
+    client: &Client,
+    namespace: Option<&str>,
+    pod: &str,
+    container: &str,
+    run: Run,
+) -> Vec<String> {
+    let Ok(pods) = client.kind_of("v1", "Pod").await else { return Vec::new() };
+    let path = format!("{}/log", pods.path(namespace, Some(pod)));
+    let parameters = Parameters::default()
+        .with("container", container)
+        .with("tailLines", LOG_LINES.to_string())
+        .with_if(run == Run::Previous, "previous", "true");
+    match client.text(&path, &parameters, "reading the log").await {
+        Ok(text) => text.lines().map(str::to_owned).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The warnings about an object, each text once, latest last.
+async fn warnings(
+    client: &Client,
+    namespace: Option<&str>,
+    object: &Value,
+) -> Result<Vec<String>, error::Error> {
+    let mut latest: BTreeMap<(String, String), (usize, i64)> = BTreeMap::new();
+    for (order, event) in events_of(client, namespace, object).await?.iter().enumerate() {
+        if event.text("/type") == "Warning" {
+            let key = (event.text("/reason").to_owned(), event.text("/message").trim().to_owned());
+            let count = event.number("/count").max(event.number("/series/count")).max(1);
+            let known = latest.entry(key).or_default();
+            *known = (order, known.1 + count);
+        }
+    }
+    let mut told: Vec<_> = latest.into_iter().map(|(text, (order, count))| (order, count, text)).collect();
+    told.sort();
+    let from = told.len().saturating_sub(EVENTS);
+    let line = |(_, count, (reason, message)): (usize, i64, (String, String))| match count {
+        1 => format!("{reason}: {message}"),
+        _ => format!("{reason}: {message} ({count} times)"),
+    };
+    Ok(told.drain(from..).map(line).collect())
+}
+
+/// The events about an object, oldest first; none if they may not be read.
+pub(crate) async fn events_of(
+    client: &Client,
+    namespace: Option<&str>,
+    object: &Value,
+) -> Result<Vec<Value>, error::Error> {
+    let events = client.kind_of("v1", "Event").await?;
+    let query = Query { labels: String::new(), fields: format!("involvedObject.uid={}", object.uid()) };
+    match client.list(&events, namespace.or(Some("default")), &query).await {
+        Ok(mut found) => {
+            found.sort_by(|a, b| (time_of(a), a.name()).cmp(&(time_of(b), b.name())));
+            Ok(found)
+        }
+        Err(error) if error.code() == Some(403) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// When an event was last seen.
+pub(crate) fn time_of(event: &Value) -> &str {
+    ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]
+        .iter()
+        .map(|pointer| event.text(pointer))
+        .find(|time| !time.is_empty())
+        .unwrap_or_default()
+}
