@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
-use opsrun_core::{Result, Span};
+use opsrun_core::{BoxFuture, Result, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -116,7 +116,7 @@ async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Resul
                 outcome
             }
             Some(Err(error)) => {
-                let outcome = if error.is_refusal() { Outcome::Untouched } else { Outcome::Unknown };
+                let outcome = Outcome::of_failure(&error);
                 failure.get_or_insert(error);
                 outcome
             }
@@ -137,28 +137,31 @@ async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Resul
 type Written = Option<Result<(bool, Value), Error>>;
 
 /// `None` for those that were not begun because another one failed.
-async fn write_all(
-    client: &Client,
-    objects: &[&Value],
-    places: &[Address],
-    how: &Apply<'_>,
-) -> Vec<Written> {
+async fn write_all(client: &Client, objects: &[&Value], places: &[Address], how: &Apply<'_>) -> Vec<Written> {
     let failed = &AtomicBool::new(false);
     let parameters = &Parameters::default()
         .with("fieldManager", how.manager)
         .with("force", how.force.to_string())
         .with_if(how.dry_run, "dryRun", "All");
-    let writes = objects.iter().zip(places).map(|(object, at)| async move {
-        if failed.load(Ordering::Relaxed) {
-            return None;
-        }
-        let result = client.patch(at, None, PatchKind::Apply, &placed(object, at), parameters).await;
-        if result.is_err() {
-            failed.store(true, Ordering::Relaxed);
-        }
-        Some(result)
-    });
-    futures::stream::iter(writes).buffered(IN_FLIGHT).collect().await
+    let mut writes: Vec<BoxFuture<'_, Written>> = Vec::with_capacity(places.len());
+    for (object, at) in objects.iter().zip(places) {
+        writes.push(Box::pin(async move {
+            if failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let result = client.patch(at, None, PatchKind::Apply, &placed(object, at), parameters).await;
+            if result.is_err() {
+                failed.store(true, Ordering::Relaxed);
+            }
+            Some(result)
+        }));
+    }
+    together(writes).await
+}
+
+/// Does the work, some of it at a time, begun in order; the results are in order.
+pub(crate) async fn together<T: Send>(work: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    futures::stream::iter(work).buffered(IN_FLIGHT).collect().await
 }
 
 /// The object with its namespace written in, and without what an apply must not bear.
@@ -193,34 +196,36 @@ fn change(created: bool, before: Option<&Value>, after: &Value, how: &Apply<'_>)
     }
 }
 
+/// A kind and a namespace.
+type Place<'a> = (&'a Arc<Resource>, Option<&'a str>);
+
 /// The objects as they are, `None` for those that do not exist, in the order of `places`.
 ///
 /// # Errors
 /// As any request's.
 pub async fn read_all(client: &Client, places: &[Address]) -> Result<Vec<Option<Value>>> {
-    let mut groups: BTreeMap<(&Arc<Resource>, Option<&str>), usize> = BTreeMap::new();
+    let mut groups: BTreeMap<Place<'_>, usize> = BTreeMap::new();
     for at in places {
         *groups.entry((&at.resource, at.namespace.as_deref())).or_default() += 1;
     }
-    let mut listed: BTreeMap<(&Arc<Resource>, Option<&str>), Option<BTreeMap<String, Value>>> = BTreeMap::new();
+    let mut listed: BTreeMap<Place<'_>, Option<BTreeMap<String, Value>>> = BTreeMap::new();
     for (group, _) in groups.into_iter().filter(|(_, count)| *count >= LIST_FROM) {
         listed.insert(group, list_named(client, group, places).await?);
     }
-    let listed = &listed;
-    let reads = places.iter().map(|at| async move {
-        match listed.get(&(&at.resource, at.namespace.as_deref())) {
-            Some(Some(found)) => Ok(found.get(&at.name).cloned()),
-            _ => client.find(at).await,
-        }
-    });
-    let results: Vec<_> = futures::stream::iter(reads).buffered(IN_FLIGHT).collect().await;
-    results.into_iter().map(|result| result.map_err(Into::into)).collect()
+    let mut reads: Vec<BoxFuture<'_, Result<Option<Value>, Error>>> = Vec::with_capacity(places.len());
+    for at in places {
+        reads.push(match listed.get(&(&at.resource, at.namespace.as_deref())) {
+            Some(Some(found)) => Box::pin(std::future::ready(Ok(found.get(&at.name).cloned()))),
+            _ => Box::pin(client.find(at)),
+        });
+    }
+    together(reads).await.into_iter().map(|result| result.map_err(Into::into)).collect()
 }
 
 /// Those of `places` that are in the group, by name; `None` if listing is not allowed.
 async fn list_named(
     client: &Client,
-    (resource, namespace): (&Arc<Resource>, Option<&str>),
+    (resource, namespace): Place<'_>,
     places: &[Address],
 ) -> Result<Option<BTreeMap<String, Value>>> {
     let mut wanted: BTreeMap<&str, Option<Value>> = places

@@ -155,10 +155,11 @@ impl Client {
             return Ok(found.clone());
         }
         self.forget_kinds().await;
-        self.discovery().await?.of_kind(api_version, kind).cloned().ok_or_else(|| Error::UnknownKind {
-            kind: format!("{kind}` of `{api_version}"),
-            nearest: None,
-        })
+        self.discovery()
+            .await?
+            .of_kind(api_version, kind)
+            .cloned()
+            .ok_or_else(|| Error::UnknownKind { kind: format!("{kind}` of `{api_version}"), nearest: None })
     }
 
     /// Where an object is that a playbook named; `namespace` is the call's option.
@@ -201,7 +202,8 @@ impl Client {
     /// # Errors
     /// As any request's.
     pub async fn find(&self, at: &Address) -> Result<Option<Value>, Error> {
-        match self.send(Method::GET, &at.path(), &Parameters::default(), None, &format!("getting {at}")).await {
+        match self.send(Method::GET, &at.path(), &Parameters::default(), None, &format!("getting {at}")).await
+        {
             Ok((_, object)) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -243,10 +245,11 @@ impl Client {
         let tried = format!("listing {}", resource.plural);
         let mut next = String::new();
         loop {
-            let parameters = query
-                .parameters()
-                .with("limit", PAGE.to_string())
-                .with_if(!next.is_empty(), "continue", next.clone());
+            let parameters = query.parameters().with("limit", PAGE.to_string()).with_if(
+                !next.is_empty(),
+                "continue",
+                next.clone(),
+            );
             let (_, mut page) = self.send(Method::GET, &path, &parameters, None, &tried).await?;
             if let Some(found) = page.get_mut("items").map(Value::take)
                 && let Value::Array(found) = found
@@ -284,7 +287,8 @@ impl Client {
         }
         let verb = if kind == PatchKind::Apply { "applying" } else { "patching" };
         let tried = format!("{verb} {at}");
-        let body = Content { kind: kind.content_type(), bytes: serde_json::to_vec(patch).unwrap_or_default() };
+        let body =
+            Content { kind: kind.content_type(), bytes: serde_json::to_vec(patch).unwrap_or_default() };
         match self.send(Method::PATCH, &path, parameters, Some(body), &tried).await {
             Ok((status, object)) => Ok((status == StatusCode::CREATED, object)),
             Err(Error::Api { status, tried, cluster }) if status.code == 409 => {
@@ -403,7 +407,7 @@ impl Client {
         match r#type.as_str() {
             "ADDED" | "MODIFIED" => Ok(Watched::Now(object)),
             "DELETED" => Ok(Watched::Gone(object)),
-            "BOOKMARK" => Ok(Watched::Version(object.resource_version().to_owned())),
+            "BOOKMARK" => Ok(Watched::Nothing),
             _ if object["code"] == 410 => Ok(Watched::TooOld),
             _ => Err(Error::Api {
                 tried: tried.to_owned(),
@@ -441,9 +445,10 @@ impl Client {
                 Err(other) => Error::Answer { tried: tried.to_owned(), why: other.to_string() },
             },
             other => {
-                let why = std::iter::successors(Some(&other as &dyn std::error::Error), |error| error.source())
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>();
+                let why =
+                    std::iter::successors(Some(&other as &dyn std::error::Error), |error| error.source())
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>();
                 Error::Answer { tried: tried.to_owned(), why: why.join(": ") }
             }
         }
@@ -455,8 +460,8 @@ impl Client {
 pub(crate) enum Watched {
     Now(Value),
     Gone(Value),
-    /// Everything up to this resource version has been sent.
-    Version(String),
+    /// A sign of life.
+    Nothing,
     /// The server no longer knows the version that the watch began with.
     TooOld,
 }
@@ -483,9 +488,11 @@ impl Query {
     }
 
     fn parameters(&self) -> Parameters {
-        Parameters::default()
-            .with_if(!self.labels.is_empty(), "labelSelector", self.labels.clone())
-            .with_if(!self.fields.is_empty(), "fieldSelector", self.fields.clone())
+        Parameters::default().with_if(!self.labels.is_empty(), "labelSelector", self.labels.clone()).with_if(
+            !self.fields.is_empty(),
+            "fieldSelector",
+            self.fields.clone(),
+        )
     }
 }
 

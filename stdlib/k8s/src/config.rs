@@ -97,8 +97,9 @@ fn shown(files: &[PathBuf]) -> String {
 
 fn no_kubeconfig(files: &[PathBuf]) -> opsrun_core::Error {
     let looked = if files.is_empty() { String::new() } else { format!(" (looked for {})", shown(files)) };
-    opsrun_core::Error::invalid(format!("no kubeconfig was found{looked}"))
-        .hint("set `KUBECONFIG`, or `kubeconfig` in the target's `k8s` section; `opsrun rehearse` needs no cluster")
+    opsrun_core::Error::invalid(format!("no kubeconfig was found{looked}")).hint(
+        "set `KUBECONFIG`, or `kubeconfig` in the target's `k8s` section; `opsrun rehearse` needs no cluster",
+    )
 }
 
 fn server_uri(server: &str) -> Result<Uri> {
@@ -107,7 +108,8 @@ fn server_uri(server: &str) -> Result<Uri> {
         .parse()
         .map_err(|error| Error::Config(format!("`{server}` is not the address of an API server: {error}")))?;
     if uri.scheme().is_none() || uri.authority().is_none() {
-        let why = format!("`{server}` is not the address of an API server: write it like `https://host:6443`");
+        let why =
+            format!("`{server}` is not the address of an API server: write it like `https://host:6443`");
         return Err(Error::Config(why).into());
     }
     Ok(uri)
@@ -131,7 +133,7 @@ fn in_cluster(cx: &Cx, section: Section) -> Result<Option<Config>> {
         context: None,
         endpoint: Endpoint {
             uri: server_uri(&format!("https://{host}:{port}"))?,
-            tls: Tls { roots: Some(cx.read_file(folder.join("ca.crt"))?), ..Tls::default() },
+            tls: Tls { roots: Some(cx.read_configuration(folder.join("ca.crt"))?), ..Tls::default() },
             socket: None,
         },
         namespace,
@@ -140,7 +142,7 @@ fn in_cluster(cx: &Cx, section: Section) -> Result<Option<Config>> {
 }
 
 fn text(cx: &Cx, file: &Path) -> Result<String> {
-    Ok(String::from_utf8_lossy(&cx.read_file(file)?).trim().to_owned())
+    Ok(String::from_utf8_lossy(&cx.read_configuration(file)?).trim().to_owned())
 }
 
 /// The parts of a kubeconfig file that a client needs. Unknown keys are other tools' business.
@@ -230,7 +232,7 @@ impl Kubeconfig {
     fn read(cx: &Cx, files: &[PathBuf]) -> Result<Option<Kubeconfig>> {
         let mut merged: Option<Kubeconfig> = None;
         for file in files {
-            let content = match cx.read_file(file) {
+            let content = match cx.read_configuration(file) {
                 Ok(content) => content,
                 Err(error) if error.kind() == opsrun_core::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
@@ -263,14 +265,18 @@ impl Kubeconfig {
         let name = section.context.or(self.current_context).filter(|name| !name.is_empty());
         let Some(name) = name else {
             let error = Error::Config(format!("{files} has no current context"));
-            return Err(opsrun_core::Error::from(error).hint("name one: `context` in the target's `k8s` section"));
+            return Err(
+                opsrun_core::Error::from(error).hint("name one: `context` in the target's `k8s` section")
+            );
         };
         let Some(context) = contexts.iter().find(|context| context.name == name) else {
             let known = contexts.into_iter().map(|context| context.name).collect();
             return Err(Error::NoContext { context: name, files: files.to_owned(), known }.into());
         };
         let missing = |what: &str, which: &str| {
-            Error::Config(format!("context `{name}` refers to the {what} `{which}`, which {files} does not have"))
+            Error::Config(format!(
+                "context `{name}` refers to the {what} `{which}`, which {files} does not have"
+            ))
         };
         let clusters = self.clusters.unwrap_or_default();
         let cluster = clusters
@@ -282,7 +288,8 @@ impl Kubeconfig {
         if user.is_none() && !context.context.user.is_empty() {
             return Err(missing("user", &context.context.user).into());
         }
-        let (user, folder) = user.map(|user| (user.user.unwrap_or_default(), user.folder)).unwrap_or_default();
+        let (user, folder) =
+            user.map(|user| (user.user.unwrap_or_default(), user.folder)).unwrap_or_default();
         let mut endpoint = cluster.endpoint(cx, &name)?;
         endpoint.tls.identity = user.certificate(cx, &folder)?;
         Ok(Config {
@@ -361,20 +368,15 @@ impl User {
     }
 }
 
-fn file_or_data(
-    cx: &Cx,
-    folder: &Path,
-    file: Option<&Path>,
-    data: Option<&str>,
-) -> Result<Option<Vec<u8>>> {
+fn file_or_data(cx: &Cx, folder: &Path, file: Option<&Path>, data: Option<&str>) -> Result<Option<Vec<u8>>> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
-        let decoded = base64::engine::general_purpose::STANDARD
-            .decode(data.trim())
-            .map_err(|error| Error::Config(format!("a certificate in the kubeconfig is not base64: {error}")))?;
+        let decoded = base64::engine::general_purpose::STANDARD.decode(data.trim()).map_err(|error| {
+            Error::Config(format!("a certificate in the kubeconfig is not base64: {error}"))
+        })?;
         return Ok(Some(decoded));
     }
     match file.filter(|file| !file.as_os_str().is_empty()) {
-        Some(file) => cx.read_file(folder.join(file)).map(Some),
+        Some(file) => cx.read_configuration(folder.join(file)).map(Some),
         None => Ok(None),
     }
 }

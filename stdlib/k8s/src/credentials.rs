@@ -119,7 +119,7 @@ impl Credentials {
             Source::None | Source::Basic { .. } => Got::default(),
             Source::Token(token) => Got { token: Some(token.clone()), ..Got::default() },
             Source::File(path) => {
-                let token = String::from_utf8_lossy(&cx.read_file(path)?).trim().to_owned();
+                let token = String::from_utf8_lossy(&cx.read_configuration(path)?).trim().to_owned();
                 cx.hide("k8s-token", &token);
                 Got { token: Some(token), certificate: None, until: Some(TOKEN_FILE_LIFE.after(cx.now())) }
             }
@@ -141,7 +141,8 @@ impl Exec {
 
     async fn ask(&self, cx: &Cx) -> Result<Got> {
         let version = self.api_version.as_deref().unwrap_or("client.authentication.k8s.io/v1");
-        let info = json!({ "kind": "ExecCredential", "apiVersion": version, "spec": { "interactive": false } });
+        let info =
+            json!({ "kind": "ExecCredential", "apiVersion": version, "spec": { "interactive": false } });
         let mut env: Vec<(String, String)> = self
             .env
             .iter()

@@ -54,7 +54,7 @@ impl Diagnosis {
 }
 
 /// Looks into the objects.
-pub async fn of(client: &Client, objects: impl IntoIterator<Item = &Address>) -> Diagnosis {
+pub async fn of(client: &Client, objects: &[Address]) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     for at in objects {
         // What cannot be read is no reason to hide the failure that is being explained.
@@ -190,7 +190,8 @@ fn examine(pod: &Value) -> Option<Finding> {
         return Some(worst);
     }
     let plain = |rank, why| Finding { rank, container: None, why, log: None };
-    if let Some(scheduled) = pod.condition("PodScheduled").filter(|condition| condition["status"] == "False") {
+    if let Some(scheduled) = pod.condition("PodScheduled").filter(|condition| condition["status"] == "False")
+    {
         let why = format!("{}: {}", scheduled.text("/reason"), scheduled.text("/message"));
         return Some(plain(2, why));
     }
@@ -252,12 +253,7 @@ fn join(parts: &[&str], otherwise: &str) -> String {
     if parts.is_empty() { otherwise.to_owned() } else { parts.join(": ") }
 }
 
-async fn tell(
-    client: &Client,
-    at: &Address,
-    pod: &Value,
-    finding: Finding,
-) -> Result<Trouble, error::Error> {
+async fn tell(client: &Client, at: &Address, pod: &Value, finding: Finding) -> Result<Trouble, error::Error> {
     let namespace = at.namespace.as_deref();
     let mut what = format!("pod {}", pod.name());
     let mut log = Vec::new();

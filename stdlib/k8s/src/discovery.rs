@@ -113,11 +113,7 @@ impl Resource {
 
     /// `v1`, `apps/v1`
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
     /// The path of an object, or of the collection if there is no `name`; `namespace` counts for namespaced kinds only.
@@ -173,9 +169,7 @@ mod tests {
             json!({ "resource": plural, "singularResource": singular, "responseKind": { "kind": kind },
                     "scope": "Namespaced", "shortNames": short })
         };
-        let group = |name: &str, version: &str, resources: &[serde_json::Value]| {
-            json!({ "metadata": { "name": name }, "versions": [{ "version": version, "resources": resources }] })
-        };
+        let group = |name: &str, version: &str, resources: &[serde_json::Value]| json!({ "metadata": { "name": name }, "versions": [{ "version": version, "resources": resources }] });
         let list = |groups: &[serde_json::Value]| {
             serde_json::from_value(json!({ "items": groups })).expect("a discovery document")
         };
@@ -183,7 +177,11 @@ mod tests {
             list(&[group("", "v1", &[resource("pods", "pod", "Pod", &["po"])])]),
             list(&[
                 group("apps", "v1", &[resource("deployments", "deployment", "Deployment", &["deploy"])]),
-                group("cert-manager.io", "v1", &[resource("certificates", "certificate", "Certificate", &["cert"])]),
+                group(
+                    "cert-manager.io",
+                    "v1",
+                    &[resource("certificates", "certificate", "Certificate", &["cert"])],
+                ),
                 group("metrics.k8s.io", "v1beta1", &[resource("pods", "", "PodMetrics", &[])]),
             ]),
         )

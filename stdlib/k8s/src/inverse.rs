@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::client::Client;
+use crate::error::Error;
 use crate::object::{Address, Object};
 
 /// The primitive that carries the record out.
@@ -15,7 +16,7 @@ pub(crate) const RESTORE: &str = "k8s::restore";
 /// An object and how it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Former {
+pub(crate) struct Former {
     pub api_version: String,
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +28,7 @@ pub struct Former {
 /// How an object was before a write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Was {
+pub(crate) enum Was {
     /// It did not exist. With a `uid`, only the object that was created then is deleted.
     Absent { uid: Option<String> },
     /// It was this.
@@ -49,6 +50,28 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Of a request whose answer is the object.
+    pub(crate) fn of(result: &Result<(bool, Value), Error>) -> Outcome {
+        match result {
+            Ok((_, object)) => Outcome::Now(object.clone()),
+            Err(error) => Outcome::of_failure(error),
+        }
+    }
+
+    pub(crate) fn of_delete(result: &Result<bool, Error>) -> Outcome {
+        match result {
+            Ok(true) => Outcome::Gone,
+            Ok(false) => Outcome::Untouched,
+            Err(error) => Outcome::of_failure(error),
+        }
+    }
+
+    pub(crate) fn of_failure(error: &Error) -> Outcome {
+        if error.is_refusal() { Outcome::Untouched } else { Outcome::Unknown }
+    }
+}
+
 /// The record of one group of writes.
 pub(crate) struct Memory {
     slot: UndoSlot,
@@ -68,8 +91,8 @@ impl Memory {
             .into_iter()
             .map(|(at, before)| Entry { at, before, outcome: Outcome::Untouched })
             .collect();
-        let all = entries.iter().map(|entry| entry.former(entry.was_before())).collect();
-        let slot = client.cx().undo(restore(all)).await?;
+        let all: Vec<Former> = entries.iter().map(|entry| entry.former(entry.was_before())).collect();
+        let slot = client.cx().undo(restore(&all)).await?;
         Ok(Memory { slot, entries })
     }
 
@@ -82,7 +105,7 @@ impl Memory {
     /// Makes the record exact: only what was changed, and that in full.
     pub(crate) async fn settle(self) -> Result<()> {
         let changed: Vec<Former> = self.entries.iter().filter_map(Entry::settled).collect();
-        if changed.is_empty() { self.slot.forget().await } else { self.slot.refine(restore(changed)).await }
+        if changed.is_empty() { self.slot.forget().await } else { self.slot.refine(restore(&changed)).await }
     }
 }
 
@@ -121,7 +144,7 @@ impl Entry {
     }
 }
 
-fn restore(objects: Vec<Former>) -> Inverse {
+fn restore(objects: &[Former]) -> Inverse {
     Inverse::call(RESTORE, json!({ "objects": objects }))
 }
 
@@ -199,7 +222,11 @@ mod tests {
     fn a_difference_names_only_what_differs() {
         for (from, to, expected) in [
             (json!({ "a": 1 }), json!({ "a": 1 }), None),
-            (json!({ "a": 1, "b": { "c": 1, "d": 2 } }), json!({ "b": { "c": 3 } }), Some(json!({ "a": null, "b": { "c": 3, "d": null } }))),
+            (
+                json!({ "a": 1, "b": { "c": 1, "d": 2 } }),
+                json!({ "b": { "c": 3 } }),
+                Some(json!({ "a": null, "b": { "c": 3, "d": null } })),
+            ),
             (json!({ "l": [1, 2] }), json!({ "l": [1] }), Some(json!({ "l": [1] }))),
             (json!({}), json!({ "a": { "b": 1 } }), Some(json!({ "a": { "b": 1 } }))),
             (

@@ -8,11 +8,53 @@ mod credentials;
 pub mod diagnosis;
 pub mod discovery;
 pub mod error;
+mod examine;
 mod inverse;
+mod job;
 pub mod manifests;
 pub mod object;
+mod pods;
+mod primitives;
 pub mod readiness;
+mod recreate;
+mod refusal;
+mod rollout;
+mod session;
+pub mod types;
+mod until;
 pub mod wait;
 mod watch;
 
+use http::StatusCode;
+use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, System};
+
+pub use client::Client;
+
+/// The system `k8s`.
+pub struct Kubernetes;
+
 pub(crate) const SYSTEM: &str = "k8s";
+
+const MODULES: &[Module] = &[primitives::MODULE];
+
+impl System for Kubernetes {
+    fn name(&self) -> &'static str {
+        SYSTEM
+    }
+
+    fn modules(&self) -> &'static [Module] {
+        MODULES
+    }
+
+    fn access(&self, request: &http::request::Parts) -> Access {
+        access::of(request)
+    }
+
+    fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
+        refusal::of(status, access)
+    }
+
+    fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
+        Box::pin(async move { examine::cluster(&cx).await })
+    }
+}

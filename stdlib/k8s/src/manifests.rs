@@ -27,10 +27,20 @@ impl Manifests {
     pub fn load(&self, cx: &Cx) -> Result<Vec<Value>> {
         let mut objects = Vec::new();
         self.collect(cx, &mut objects)?;
-        Ok(objects)
+        match objects.iter().find(|object| object.name().is_empty()) {
+            Some(nameless) => Err(Error::invalid(format!(
+                "a manifest of kind `{}` has no `metadata.name`",
+                nameless.text("/kind")
+            ))),
+            None => Ok(objects),
+        }
     }
 
-    fn collect(&self, cx: &Cx, into: &mut Vec<Value>) -> Result<()> {
+    /// The objects, of which some may have a `generateName` only.
+    ///
+    /// # Errors
+    /// As [`Manifests::load`].
+    pub(crate) fn collect(&self, cx: &Cx, into: &mut Vec<Value>) -> Result<()> {
         match self {
             Manifests::Text(text) => parse("the manifest", text, into),
             Manifests::File(path) => {
@@ -57,7 +67,8 @@ pub fn parse(what: &str, text: &str, into: &mut Vec<Value>) -> Result<()> {
 }
 
 fn flatten(what: &str, object: Value, into: &mut Vec<Value>) -> Result<()> {
-    let missing = |field: &str| Error::invalid(format!("{what} is no Kubernetes object: it has no `{field}`"));
+    let missing =
+        |field: &str| Error::invalid(format!("{what} is no Kubernetes object: it has no `{field}`"));
     if !object.is_object() {
         return Err(Error::invalid(format!("{what} is no Kubernetes object, but {}", kind_of(&object))));
     }
@@ -71,7 +82,7 @@ fn flatten(what: &str, object: Value, into: &mut Vec<Value>) -> Result<()> {
     {
         return items.iter().try_for_each(|item| flatten(what, item.clone(), into));
     }
-    if object.name().is_empty() {
+    if object.name().is_empty() && object.text("/metadata/generateName").is_empty() {
         return Err(missing("metadata.name"));
     }
     into.push(object);
@@ -110,11 +121,28 @@ impl Wave {
         match kind {
             "Namespace" | "PriorityClass" => Wave::Places,
             "CustomResourceDefinition" | "ResourceQuota" | "LimitRange" => Wave::Rules,
-            "NetworkPolicy" | "PodDisruptionBudget" | "ServiceAccount" | "Secret" | "ConfigMap"
-            | "StorageClass" | "PersistentVolume" | "PersistentVolumeClaim" | "ClusterRole"
-            | "ClusterRoleBinding" | "Role" | "RoleBinding" | "Service" | "RuntimeClass" => Wave::Needs,
-            "DaemonSet" | "Pod" | "ReplicationController" | "ReplicaSet" | "Deployment" | "StatefulSet"
-            | "Job" | "CronJob" => Wave::Workloads,
+            "NetworkPolicy"
+            | "PodDisruptionBudget"
+            | "ServiceAccount"
+            | "Secret"
+            | "ConfigMap"
+            | "StorageClass"
+            | "PersistentVolume"
+            | "PersistentVolumeClaim"
+            | "ClusterRole"
+            | "ClusterRoleBinding"
+            | "Role"
+            | "RoleBinding"
+            | "Service"
+            | "RuntimeClass" => Wave::Needs,
+            "DaemonSet"
+            | "Pod"
+            | "ReplicationController"
+            | "ReplicaSet"
+            | "Deployment"
+            | "StatefulSet"
+            | "Job"
+            | "CronJob" => Wave::Workloads,
             "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => Wave::Webhooks,
             _ => Wave::Rest,
         }
@@ -175,7 +203,7 @@ mod tests {
             ("kind: A", "document 1 of x is no Kubernetes object: it has no `apiVersion`"),
             ("- a", "document 1 of x is no Kubernetes object, but an array"),
             (
-                "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}",
+                "apiVersion: v1\nkind: Pod\nmetadata: {labels: {}}",
                 "document 1 of x is no Kubernetes object: it has no `metadata.name`",
             ),
         ] {

@@ -216,11 +216,15 @@ mod tests {
                 waiting("1 old replicas are still there"),
             ),
             (
-                deployment(json!({ "observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1 })),
+                deployment(
+                    json!({ "observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1 }),
+                ),
                 waiting("1 of 2 replicas are available"),
             ),
             (
-                deployment(json!({ "observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2 })),
+                deployment(
+                    json!({ "observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2 }),
+                ),
                 Ready,
             ),
             (

@@ -54,7 +54,7 @@ pub async fn gone(client: &Client, objects: &[Address], within: Span) -> Result<
             Ok(seen.is_empty().then_some(()))
         })
         .await?;
-        Ok::<_, Error>(gone.is_none().then(|| (at, last)))
+        Ok::<_, Error>(gone.is_none().then_some((at, last)))
     });
     let still: Vec<_> = futures::future::try_join_all(waits).await?.into_iter().flatten().collect();
     let Some((first, _)) = still.first() else { return Ok(()) };
@@ -104,7 +104,8 @@ pub async fn not_ready(client: &Client, unready: &[(Address, Readiness)], within
             error = error.detail(format!("{at}: {}", why(state)));
         }
     }
-    diagnosis::of(client, unready.iter().map(|(at, _)| at)).await.explain(error)
+    let places: Vec<Address> = unready.iter().map(|(at, _)| at.clone()).collect();
+    diagnosis::of(client, &places).await.explain(error)
 }
 
 async fn group_ready(
@@ -151,9 +152,5 @@ async fn group_ready(
 }
 
 fn watch_one(at: &Address) -> Watch {
-    Watch {
-        resource: at.resource.clone(),
-        namespace: at.namespace.clone(),
-        query: Query::named(&at.name),
-    }
+    Watch { resource: at.resource.clone(), namespace: at.namespace.clone(), query: Query::named(&at.name) }
 }

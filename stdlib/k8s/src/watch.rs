@@ -88,7 +88,7 @@ async fn follow<T>(
         match event? {
             Watched::Now(object) => seen.insert(key(&object), object),
             Watched::Gone(object) => seen.remove(&key(&object)),
-            Watched::Version(_) => continue,
+            Watched::Nothing => continue,
             Watched::TooOld => return Ok(None),
         };
         if let Some(found) = check(&seen)? {

@@ -1,0 +1,51 @@
+//! The pods that a playbook means: one, those of a workload, or those with some labels.
+
+use opsrun_core::{Error, Result};
+use serde_json::Value;
+
+use crate::client::{Client, Query};
+use crate::object::{Labels, Object, ObjectRef};
+
+/// The pods, in the order of their names; none is an error.
+///
+/// # Errors
+/// `NotFound`, `Invalid`, and those of the cluster.
+pub(crate) async fn of(
+    client: &Client,
+    object: &ObjectRef,
+    labels: Option<&Labels>,
+    namespace: Option<&str>,
+) -> Result<Vec<Value>> {
+    let own = namespace.or(object.namespace.as_deref()).unwrap_or(client.namespace()).to_owned();
+    let selector = match labels {
+        Some(labels) => labels.clone(),
+        None => {
+            let at = client.address(object, namespace).await?;
+            let found = client.get(&at).await?;
+            if at.resource.kind == "Pod" {
+                return Ok(vec![found]);
+            }
+            let selector = &found["spec"]["selector"];
+            if !selector.is_object() {
+                return Err(Error::invalid(format!("{at} has no pods")));
+            }
+            // A Service selects by labels alone.
+            let matches = selector.get("matchLabels").or(selector.get("matchExpressions")).is_some();
+            let wrapped = serde_json::json!({ "matchLabels": selector });
+            Labels::of_selector(if matches { selector } else { &wrapped })
+        }
+    };
+    let pods = client.kind_of("v1", "Pod").await?;
+    let found = client.list(&pods, Some(&own), &Query::labels(selector.as_str())).await?;
+    if found.is_empty() {
+        return Err(Error::not_found(format!("{object} has no pods in {own}")));
+    }
+    Ok(found)
+}
+
+/// The one to run something in: the first that is ready, else the first.
+pub(crate) fn best(pods: Vec<Value>) -> Option<Value> {
+    let ready = |pod: &Value| pod.condition("Ready").is_some_and(|condition| condition["status"] == "True");
+    let at = pods.iter().position(ready).unwrap_or(0);
+    pods.into_iter().nth(at)
+}

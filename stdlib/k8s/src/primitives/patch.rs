@@ -1,0 +1,86 @@
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Undo, Value};
+use opsrun_derive::Args;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::MANAGER;
+use crate::client::{Client, Parameters, PatchKind};
+use crate::inverse::{Memory, Outcome, RESTORE};
+use crate::object::{Object, ObjectRef};
+
+/// Patches an object.
+///
+/// A merge patch (the default) replaces what it names and removes what it sets to `()`; lists are replaced whole. A
+/// strategic patch merges the lists of Kubernetes' own kinds by their keys. A JSON patch is an array of operations. Undo
+/// puts the changed parts back.
+///
+/// ```rhai
+/// k8s::apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}");
+/// let map = k8s::patch("configmap/settings", #{ data: #{ mode: "slow" } });
+/// assert(map.data.mode == "slow");
+/// ```
+#[derive(Deserialize, JsonSchema, Args)]
+pub(crate) struct Patch {
+    /// Kind and name, such as `deployment/api`.
+    #[arg(positional)]
+    object: ObjectRef,
+    /// A map; for a JSON patch an array.
+    #[arg(positional)]
+    patch: Value,
+    /// `merge`, `strategic` or `json`.
+    #[serde(default)]
+    r#type: Type,
+    /// Its namespace; the target's if left out.
+    namespace: Option<String>,
+    /// Patch this part of the object: `status`.
+    subresource: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Type {
+    #[default]
+    Merge,
+    Strategic,
+    Json,
+}
+
+impl Primitive for Patch {
+    const PATH: &'static str = "k8s::patch";
+    const EFFECT: Effect = Effect::Write;
+    const UNDO: Undo = Undo::By(RESTORE);
+    type Out = Value;
+
+    async fn run(self, cx: &Cx) -> Result<Value> {
+        let client = Client::new(cx)?;
+        let at = client.address(&self.object, self.namespace.as_deref()).await?;
+        let before = client.get(&at).await?;
+        let (kind, patch) = self.body(&before)?;
+        let mut memory = Memory::of(&client, vec![(at.clone(), Some(before))]).await?;
+        let parameters = Parameters::default().with("fieldManager", MANAGER);
+        let result = client.patch(&at, self.subresource.as_deref(), kind, &patch, &parameters).await;
+        memory.note(0, Outcome::of(&result));
+        memory.settle().await?;
+        Ok(result?.1)
+    }
+}
+
+impl Patch {
+    fn body(&self, before: &Value) -> Result<(PatchKind, Value)> {
+        match (self.r#type, &self.patch) {
+            (Type::Merge, Value::Object(_)) => Ok((PatchKind::Merge, self.patch.clone())),
+            (Type::Strategic, Value::Object(_)) => Ok((PatchKind::Strategic, self.patch.clone())),
+            (Type::Json, Value::Array(operations)) => {
+                // An operation may not be idempotent: repeated on the changed object, the patch is refused.
+                let version = before.resource_version();
+                let test = json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version });
+                let operations = std::iter::once(test).chain(operations.iter().cloned()).collect();
+                Ok((PatchKind::Json, operations))
+            }
+            (Type::Json, _) => Err(Error::invalid("`k8s::patch`: a JSON patch is an array of operations")),
+            _ => Err(Error::invalid("`k8s::patch`: argument `patch`: expected a map")
+                .hint("an array of operations is a patch of `type: \"json\"`")),
+        }
+    }
+}
