@@ -1,1 +1,32 @@
-//! opsrun-language
+//! The language of playbooks: Rhai with primitives, steps and words for errors. Rhai is known in this crate alone.
+//! It reads texts through [`Sources`], acts through a run's branch, and never prints.
+
+mod check;
+mod closure;
+mod complete;
+mod diagnostic;
+pub mod document;
+mod evaluation;
+mod explain;
+mod failure;
+mod host;
+mod imports;
+mod lexer;
+mod library;
+mod parameter;
+mod playbook;
+mod session;
+mod value;
+mod words;
+
+pub use check::{Report, check};
+pub use complete::{Completion, complete};
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use evaluation::{Ended, run};
+pub use failure::{Failure, Frame};
+pub use host::Limits;
+pub use imports::Sources;
+pub use library::{Function, functions, units};
+pub use parameter::{Parameter, ParameterType};
+pub use playbook::{Playbook, Refusal};
+pub use session::{Entered, Session};

@@ -1,0 +1,100 @@
+//! What can be said about a playbook without running it. It knows the registry and the syntax tree, and nothing of a run.
+
+mod calls;
+mod lints;
+mod literal;
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use opsrun_runtime::Registry;
+use rhai::{AST, ASTNode, Engine, Expr, Stmt};
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::imports::Sources;
+use crate::parameter::Parameter;
+use crate::playbook::{Loader, render};
+
+pub(crate) use literal::literal;
+pub(crate) use schema::{accepts_map, words as schema_words};
+
+/// What the checker found, by place.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub diagnostics: Vec<Diagnostic>,
+    pub parameters: Vec<Parameter>,
+    sources: BTreeMap<String, String>,
+}
+
+/// Checks the playbook at `path` and all that it imports. Nothing of it is run.
+pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
+    let mut loader = Loader::new(path, sources, registry);
+    loader.load(path, None);
+    let mut parameters = Vec::new();
+    loader.parameters(&mut parameters);
+    let known = calls::Known::new(&loader, registry);
+    let mut found = Vec::new();
+    for (file, read) in &loader.files {
+        calls::check(file, &read.ast, &known, &mut found);
+        lints::check(file, &read.ast, &mut found);
+    }
+    lints::same_names(path, &loader.files, &mut found);
+    let mut diagnostics = loader.diagnostics;
+    diagnostics.extend(found);
+    diagnostics.sort_by(|a, b| (&a.at, &a.message).cmp(&(&b.at, &b.message)));
+    diagnostics.dedup_by(|a, b| a.message == b.message && (&a.at.file, a.at.line) == (&b.at.file, b.at.line));
+    Report { diagnostics, parameters, sources: loader.texts }
+}
+
+impl Report {
+    /// Whether it cannot run.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// The findings with their lines; empty if there are none.
+    pub fn render(&self) -> String {
+        render(&self.diagnostics, &self.sources)
+    }
+}
+
+/// Calls `visit` for every node, with the nodes above it; also where the tree's own walk does not go.
+pub(crate) fn walk(ast: &AST, visit: &mut dyn FnMut(&[ASTNode])) {
+    // The tree's walk leaves out the value of `break`.
+    let mut left_out: Vec<Expr> = Vec::new();
+    ast.walk(&mut |path: &[ASTNode]| {
+        left_out.extend(broken_with(path));
+        visit(path);
+        true
+    });
+    while let Some(expression) = left_out.pop() {
+        expression.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+            left_out.extend(broken_with(path));
+            visit(path);
+            true
+        });
+    }
+}
+
+fn broken_with(path: &[ASTNode]) -> Option<Expr> {
+    match path.last() {
+        Some(ASTNode::Stmt(Stmt::BreakLoop(Some(value), ..))) => Some((**value).clone()),
+        _ => None,
+    }
+}
+
+/// The names of all functions that are neither primitives nor defined by scripts.
+pub(crate) fn builtin_names(engine: &Engine) -> BTreeSet<String> {
+    let proper = |name: &str| {
+        name.starts_with(|first: char| first.is_alphabetic() || first == '_') && !name.contains('$')
+    };
+    engine
+        .collect_fn_metadata(
+            None,
+            |function| function.namespace.is_empty().then(|| function.metadata.name.to_string()),
+            true,
+        )
+        .into_iter()
+        .filter(|name| proper(name))
+        .collect()
+}

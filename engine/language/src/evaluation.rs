@@ -1,0 +1,89 @@
+//! A playbook being run: from its text and its arguments to how it ended, and where it failed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use opsrun_core::{Error, Result, Value};
+use opsrun_runtime::{Entry, Outcome, Run};
+use rhai::{Dynamic, Scope};
+
+use crate::failure::Failure;
+use crate::host::{Host, Limits};
+use crate::playbook::Playbook;
+use crate::value::to_json;
+
+/// How a playbook ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub outcome: Outcome,
+    /// Where it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// Runs `playbook` as `run`. `arguments` are decoded ones ([`Playbook::arguments`]); `begun` is the journal's first entry.
+///
+/// # Errors
+/// Only if the run could not begin.
+pub fn run(
+    playbook: &Arc<Playbook>,
+    arguments: &BTreeMap<String, Value>,
+    limits: Limits,
+    run: &Arc<Run>,
+    begun: Entry,
+) -> Result<Ended> {
+    // Undoing calls closures of the playbook: the host outlives the body.
+    let host = OnceLock::new();
+    let failed = Mutex::new(None);
+    let outcome = run.execute(begun, |branch| {
+        let arguments = given(playbook, arguments);
+        let host =
+            host.get_or_init(|| Host::new(run.registry(), limits, arguments, playbook.libraries(), branch));
+        evaluate(host, playbook).map_err(|failure| {
+            let error = failure.error.clone();
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            error
+        })
+    })?;
+    let failure = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failure = match (outcome.error(), failure) {
+        (None, _) => None,
+        (Some(error), failure) => {
+            // What was deferred may have failed where the playbook did not.
+            Some(Failure {
+                error: error.clone(),
+                trace: failure.map(|failure| failure.trace).unwrap_or_default(),
+            })
+        }
+    };
+    Ok(Ended { outcome, failure })
+}
+
+impl Ended {
+    /// The report of the failure for a person; empty if there is none.
+    pub fn report(&self, playbook: &Playbook) -> String {
+        self.failure.as_ref().map(|failure| failure.report(|file| playbook.source(file))).unwrap_or_default()
+    }
+}
+
+fn given(playbook: &Playbook, arguments: &BTreeMap<String, Value>) -> BTreeMap<String, Dynamic> {
+    let parameters = playbook.parameters().iter();
+    parameters
+        .filter_map(|parameter| {
+            let value = arguments.get(&parameter.name)?;
+            Some((parameter.name.clone(), parameter.kind.to_dynamic(value)))
+        })
+        .collect()
+}
+
+fn evaluate(host: &Arc<Host>, playbook: &Playbook) -> Result<Value, Failure> {
+    let path = playbook.path();
+    let ast =
+        playbook.ast(path).ok_or_else(|| Failure::new(Error::invalid(format!("`{path}` was not loaded"))))?;
+    host.adopt(ast.shared_lib(), Vec::new());
+    let value = host
+        .engine
+        .eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)
+        .map_err(|error| Failure::read(&error, path, &|error| crate::explain::explain(error, host)))?;
+    // What a playbook ends with is told, if it can be.
+    Ok(to_json(&value).unwrap_or_default())
+}

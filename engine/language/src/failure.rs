@@ -1,0 +1,203 @@
+//! A failure of a script: the host's error with its facts, and the places of the playbook that led there.
+//! As a script's `catch` sees it, it is a map; thrown again, it is the same failure.
+
+use opsrun_core::{Error, ErrorKind, Value};
+use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Place, excerpt};
+use crate::value::{from_json, to_json};
+
+/// What a playbook's evaluation ended with.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub error: Error,
+    /// Where it happened, and from where that was called: innermost first.
+    pub trace: Vec<Frame>,
+}
+
+/// A place in a playbook that was being evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    /// What was called there: ``step `migrate` ``, ``function `deploy` ``. Empty where it happened.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub called: String,
+}
+
+impl Failure {
+    /// The report for a person: the error, the line with a caret, the way there, causes and hints.
+    /// `source` gives the text of a file of the playbook.
+    pub fn report<'s>(&self, source: impl Fn(&str) -> Option<&'s str>) -> String {
+        let report = self.error.report();
+        let (message, rest) = match report.find("\n    ").into_iter().chain(report.find("\n  ")).min() {
+            Some(end) => report.split_at(end),
+            None => (report.as_str(), ""),
+        };
+        let mut text = format!("error: {message}\n");
+        let mut frames = self.trace.iter();
+        if let Some(frame) = frames.next() {
+            text.push_str(&excerpt(&frame.place(), source(&frame.file).unwrap_or_default()));
+            if !frame.called.is_empty() {
+                text.push_str(&format!("  in {}\n", frame.called));
+            }
+        }
+        for frame in frames.filter(|frame| !frame.called.is_empty()) {
+            text.push_str(&format!("  in {} at {}\n", frame.called, frame.place()));
+        }
+        text.push_str(rest.trim_start_matches('\n'));
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Where it happened.
+    pub fn place(&self) -> Option<Place> {
+        self.trace.first().map(Frame::place)
+    }
+
+    pub(crate) fn new(error: Error) -> Self {
+        Failure { error, trace: Vec::new() }
+    }
+
+    /// Reads an error of the evaluation of `file`; `explain` puts words to what the interpreter says.
+    pub(crate) fn read(
+        error: &EvalAltResult,
+        file: &str,
+        explain: &dyn Fn(&EvalAltResult) -> Option<Error>,
+    ) -> Self {
+        let mut frames = Vec::new();
+        let mut file = file.to_owned();
+        let mut inner = error;
+        while let EvalAltResult::ErrorInFunctionCall(name, source, cause, at) = inner {
+            let closure = name.starts_with("anon$");
+            let called = if closure { String::new() } else { format!("function `{name}`") };
+            frames.push(Frame::at(&file, *at, called));
+            if !source.is_empty() {
+                source.clone_into(&mut file);
+            }
+            inner = cause;
+        }
+        let mut failure = match inner {
+            EvalAltResult::ErrorRuntime(thrown, _) | EvalAltResult::ErrorTerminated(thrown, _) => {
+                thrown_as(thrown)
+            }
+            other => Failure::new(explain(other).unwrap_or_else(|| plain(other))),
+        };
+        // A host function has already said where it was called.
+        if failure.trace.is_empty() && !inner.position().is_none() {
+            failure.trace.push(Frame::at(&file, inner.position(), String::new()));
+        }
+        frames.retain(|frame| !frame.called.is_empty() || failure.trace.is_empty());
+        failure.trace.extend(frames.into_iter().rev());
+        failure
+    }
+
+    /// The failure as the interpreter carries it. What stops a run cannot be caught by a script.
+    pub(crate) fn raise(self) -> Box<EvalAltResult> {
+        let position = Position::NONE;
+        let fatal = matches!(self.error.kind(), ErrorKind::Interrupted | ErrorKind::Script);
+        let thrown = Dynamic::from_map(self.into_map());
+        Box::new(match fatal {
+            true => EvalAltResult::ErrorTerminated(thrown, position),
+            false => EvalAltResult::ErrorRuntime(thrown, position),
+        })
+    }
+
+    pub(crate) fn into_map(self) -> Map {
+        let mut map: Map = match self.error.to_value() {
+            Value::Object(fields) => {
+                fields.iter().map(|(key, value)| (key.as_str().into(), from_json(value))).collect()
+            }
+            _ => Map::new(),
+        };
+        // So that `e.hint` is no error where there is none.
+        for (key, absent) in
+            [("details", Dynamic::from_array(Vec::new())), ("hint", Dynamic::UNIT), ("data", Dynamic::UNIT)]
+        {
+            map.entry(key.into()).or_insert(absent);
+        }
+        let at = serde_json::to_value(&self.trace).unwrap_or_default();
+        map.insert("at".into(), from_json(&at));
+        map
+    }
+}
+
+impl Frame {
+    pub(crate) fn at(file: &str, position: Position, called: impl Into<String>) -> Self {
+        let Place { file, line, column } = Place::new(file, position);
+        Frame { file, line, column, called: called.into() }
+    }
+
+    /// The place of the call that `ctx` is of.
+    pub(crate) fn of(ctx: &NativeCallContext, called: impl Into<String>) -> Self {
+        Frame::at(ctx.call_source().unwrap_or_default(), ctx.call_position(), called)
+    }
+
+    pub fn place(&self) -> Place {
+        Place { file: self.file.clone(), line: self.line, column: self.column }
+    }
+}
+
+/// Fails the call that `ctx` is of.
+pub(crate) fn fail(ctx: &NativeCallContext, error: Error) -> Box<EvalAltResult> {
+    Failure { error, trace: vec![Frame::of(ctx, "")] }.raise()
+}
+
+/// What was thrown by a script, or by a host function.
+fn thrown_as(thrown: &Dynamic) -> Failure {
+    let value = to_json(thrown).unwrap_or_else(|_| Value::String(thrown.to_string()));
+    let trace = value
+        .get("at")
+        .and_then(|at| serde_json::from_value::<Vec<Frame>>(at.clone()).ok())
+        .unwrap_or_default();
+    Failure { error: error_of(&value), trace }
+}
+
+/// The inverse of `Error::to_value`, for whatever a script throws.
+fn error_of(value: &Value) -> Error {
+    let Value::Object(fields) = value else {
+        return Error::failed(match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+    };
+    let text = |key: &str| fields.get(key).and_then(Value::as_str);
+    let kind = fields.get("kind").and_then(|kind| serde_json::from_value(kind.clone()).ok());
+    let message = text("message").map_or_else(|| value.to_string(), str::to_owned);
+    let mut error = Error::new(kind.unwrap_or(ErrorKind::Failed), message);
+    for detail in fields.get("details").and_then(Value::as_array).into_iter().flatten() {
+        error = error.detail(detail.as_str().map_or_else(|| detail.to_string(), str::to_owned));
+    }
+    if let Some(hint) = text("hint") {
+        error = error.hint(hint);
+    }
+    if let Some(data) = fields.get("data").filter(|data| !data.is_null()) {
+        error = error.data(data.clone());
+    }
+    if let Some(cause) = fields.get("cause").filter(|cause| !cause.is_null()) {
+        error = error.because(error_of(cause));
+    }
+    error
+}
+
+/// The interpreter's own words, without the place that it appends.
+fn plain(error: &EvalAltResult) -> Error {
+    let text = error.to_string();
+    let text = text.rsplit_once(" (line ").map_or(text.as_str(), |(text, _)| text);
+    Error::new(ErrorKind::Script, lower(text))
+}
+
+/// Messages are sentences in lower case.
+pub(crate) fn lower(text: &str) -> String {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain([second]).chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
