@@ -248,17 +248,17 @@ impl Head {
         match fields.get("metadata") {
             None | Some(Json::Null) => {}
             Some(Json::Object(metadata)) => {
-                head.name = text(metadata.get("name"), "SimpleHead.metadata.name")?;
+                head.name = text(metadata.get("name"), ".metadata.name")?;
                 match metadata.get("annotations") {
                     None | Some(Json::Null) => {}
                     Some(Json::Object(annotations)) => {
                         for (key, value) in annotations {
-                            let value = text(Some(value), "SimpleHead.metadata.annotations")?;
+                            let value = text(Some(value), ".metadata.annotations")?;
                             head.annotations.push((key.clone(), value));
                         }
                     }
                     Some(other) => {
-                        return Err(mismatch(other, "SimpleHead.metadata.annotations", "map[string]string"));
+                        return Err(mismatch(other, ".metadata.annotations", "map[string]string"));
                     }
                 }
             }

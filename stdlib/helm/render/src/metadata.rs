@@ -29,6 +29,8 @@ pub struct Metadata {
     pub dependencies: Vec<Dependency>,
     /// `application`, `library` or empty.
     pub kind: String,
+    /// What validation says of an empty list entry.
+    empty_entry: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,9 +78,15 @@ impl Metadata {
         fields.text("kubeVersion", &mut self.kube_version)?;
         fields.text("type", &mut self.kind)?;
         if let Some(maintainers) = fields.list("maintainers", "[]*v2.Maintainer")? {
+            if maintainers.iter().any(Json::is_null) {
+                self.empty_entry = Some("maintainers must not contain empty or null nodes");
+            }
             self.maintainers = maintainers.iter().map(Maintainer::decode).collect::<Result<_, _>>()?;
         }
         if let Some(dependencies) = fields.list("dependencies", "[]*v2.Dependency")? {
+            if dependencies.iter().any(Json::is_null) {
+                self.empty_entry = Some("dependencies must not contain empty or null nodes");
+            }
             self.dependencies = dependencies.iter().map(Dependency::decode).collect::<Result<_, _>>()?;
         }
         match fields.get("annotations") {
@@ -138,6 +146,9 @@ impl Metadata {
         for maintainer in &mut self.maintainers {
             [&mut maintainer.name, &mut maintainer.email, &mut maintainer.url].into_iter().for_each(sanitize);
         }
+        if let Some(message) = self.empty_entry {
+            return invalid(message);
+        }
         let mut seen = std::collections::BTreeSet::new();
         for dependency in &mut self.dependencies {
             dependency.sanitize();
@@ -160,7 +171,7 @@ impl Maintainer {
     fn decode(document: &Json) -> Result<Self, String> {
         let fields = match document {
             Json::Object(fields) => Fields { fields, of: "Maintainer" },
-            Json::Null => return Err("maintainers must not contain empty or null nodes".to_owned()),
+            Json::Null => return Ok(Maintainer::default()),
             other => return Err(mismatch(other, "Metadata.maintainers", "v2.Maintainer")),
         };
         let mut maintainer = Maintainer::default();
@@ -175,7 +186,7 @@ impl Dependency {
     pub(crate) fn decode(document: &Json) -> Result<Self, String> {
         let fields = match document {
             Json::Object(fields) => Fields { fields, of: "Dependency" },
-            Json::Null => return Err("dependencies must not contain empty or null nodes".to_owned()),
+            Json::Null => return Ok(Dependency::default()),
             other => return Err(mismatch(other, "Metadata.dependencies", "v2.Dependency")),
         };
         let mut dependency = Dependency::default();

@@ -61,9 +61,13 @@ pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>)
             .fold(&mut root, |place, token| place.children.entry(token.to_owned()).or_default())
             .add(&error);
     }
-    let faults = root.faults("");
+    let mut faults = root.faults("");
     if faults.is_empty() {
         return Ok(());
+    }
+    // The outermost group is the message itself.
+    if faults.len() == 1 && faults[0].message == GROUP {
+        faults = faults.remove(0).causes;
     }
     let mut text = String::new();
     for fault in faults {
@@ -92,6 +96,9 @@ struct Place {
     messages: Vec<(String, Vec<Fault>)>,
     children: BTreeMap<String, Place>,
 }
+
+/// Says that several things are wrong at a place.
+const GROUP: &str = "validation failed";
 
 struct Fault {
     path: String,
@@ -137,7 +144,7 @@ impl Place {
             let path = format!("{path}/{token}");
             let mut inner = child.faults(&path);
             if inner.len() > 1 {
-                inner = vec![Fault { path, message: "validation failed".to_owned(), causes: inner }];
+                inner = vec![Fault { path, message: GROUP.to_owned(), causes: inner }];
             }
             faults.append(&mut inner);
         }
