@@ -34,6 +34,18 @@ pub(crate) fn is_title(c: char) -> bool {
     !c.is_ascii() && is_match(&TITLE, c)
 }
 
+/// Category N.
+pub(crate) fn is_number(c: char) -> bool {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| class(r"\p{N}"));
+    if c.is_ascii() { c.is_ascii_digit() } else { is_match(&NUMBER, c) }
+}
+
+/// Category P.
+pub(crate) fn is_punctuation(c: char) -> bool {
+    static PUNCTUATION: LazyLock<Regex> = LazyLock::new(|| class(r"\p{P}"));
+    is_match(&PUNCTUATION, c)
+}
+
 /// White space as `unicode.IsSpace` has it, which is the property White_Space.
 pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace()

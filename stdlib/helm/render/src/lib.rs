@@ -7,10 +7,10 @@ mod chart;
 mod dependencies;
 mod engine;
 mod files;
+pub mod functions;
 mod glob;
-#[allow(dead_code, reason = "the functions that use it follow")]
 mod json;
-#[allow(dead_code, reason = "the functions that use it follow")]
+mod json_read;
 mod letters;
 mod lint;
 mod manifest;

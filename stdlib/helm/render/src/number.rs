@@ -32,3 +32,48 @@ fn format_json(size: f64, fixed: String, scientific: String) -> String {
         scientific
     }
 }
+
+/// `strconv.ParseFloat(text, 64)`: decimal with an exponent, hexadecimal with `p`, names of infinity and not-a-number;
+/// `None` also for what is out of range.
+pub(crate) fn parse_float(text: &str) -> Option<f64> {
+    let (negative, magnitude) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = magnitude.to_ascii_lowercase();
+    let value = match lower.as_str() {
+        "inf" | "infinity" => f64::INFINITY,
+        "nan" => f64::NAN,
+        _ => match lower.strip_prefix("0x") {
+            Some(digits) => hexadecimal(digits)?,
+            None if is_decimal(&lower) => {
+                lower.replace('_', "").parse::<f64>().ok().filter(|f| f.is_finite())?
+            }
+            None => return None,
+        },
+    };
+    Some(if negative { -value } else { value })
+}
+
+fn is_decimal(text: &str) -> bool {
+    let (mantissa, exponent) = text.split_once('e').map_or((text, None), |(m, e)| (m, Some(e)));
+    let digits = mantissa.replacen('.', "", 1);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    is_number(&digits) && exponent.is_none_or(|e| is_number(e.strip_prefix(['+', '-']).unwrap_or(e)))
+}
+
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let mut value = 0.0_f64;
+    for c in whole.chars().chain(fraction.chars()) {
+        value = value * 16.0 + f64::from(c.to_digit(16)?);
+    }
+    let exponent: i32 = exponent.parse().ok()?;
+    let scaled = value * 2.0_f64.powi(exponent - 4 * i32::try_from(fraction.len()).ok()?);
+    scaled.is_finite().then_some(scaled)
+}

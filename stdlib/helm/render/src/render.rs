@@ -9,6 +9,7 @@ use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Crd};
 use crate::dependencies;
 use crate::engine::{Engine, Scope, TemplateError};
+use crate::functions::{self, FunctionEnv, SharedRng};
 use crate::manifest::{self, Hook, HookEvent, Manifest};
 use crate::schema;
 use crate::semver;
@@ -117,7 +118,8 @@ impl RenderOptions {
 
     /// The functions of a render: Sprig's and Helm's, `lookup` if there is something to look in, and the caller's.
     pub(crate) fn function_table(&self) -> Functions {
-        let mut table = Functions::new();
+        let rng = SharedRng::from_seed(self.seed);
+        let mut table = functions::table(&FunctionEnv { now: self.now, rng });
         if let Some(lookup) = &self.lookup {
             table.set("lookup", lookup_function(lookup.clone()));
         }

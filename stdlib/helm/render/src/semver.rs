@@ -16,7 +16,6 @@ pub(crate) struct Version {
     pub(crate) prerelease: String,
     pub(crate) metadata: String,
     /// As it was written.
-    #[allow(dead_code, reason = "the functions that use it follow")]
     pub(crate) original: String,
 }
 
@@ -94,6 +93,27 @@ impl Version {
             return Err("version segment starts with 0".to_owned());
         }
         Ok(version)
+    }
+}
+
+impl Version {
+    /// What `IncMajor`, `IncMinor` and `IncPatch` give; the patch of a pre-release is the release itself.
+    pub(crate) fn increment(&self, method: &str) -> Version {
+        let (major, minor, patch) = match method {
+            "IncMajor" => (self.major + 1, 0, 0),
+            "IncMinor" => (self.major, self.minor + 1, 0),
+            _ if self.prerelease.is_empty() => (self.major, self.minor, self.patch + 1),
+            _ => (self.major, self.minor, self.patch),
+        };
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        Version {
+            major,
+            minor,
+            patch,
+            prerelease: String::new(),
+            metadata: String::new(),
+            original: format!("{prefix}{major}.{minor}.{patch}"),
+        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! The functions of Helm's templates: Sprig's, and Helm's own that need no executor (`include`, `tpl`, `required`, `fail` and
+//! `lookup` are the engine's). One file for each theme; time and randomness come from [`FunctionEnv`], nothing else is asked.
+
+mod args;
+mod base;
+mod bytes;
+mod casing;
+mod certificates;
+mod crypto;
+mod dates;
+mod decimal;
+mod dicts;
+mod encoding;
+mod keys;
+mod layout;
+mod lists;
+mod math;
+mod paths;
+mod random;
+mod re2;
+mod reflection;
+mod regexes;
+mod strings;
+mod time;
+mod toml;
+mod urls;
+mod versions;
+mod x509;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gotemplate::{Function, Functions, Type};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+/// What functions may know of the world.
+#[derive(Clone)]
+pub struct FunctionEnv {
+    /// What `now` gives.
+    pub now: jiff::Timestamp,
+    /// Where random texts, keys and certificates come from.
+    pub rng: SharedRng,
+}
+
+/// A generator that all functions of a render draw from, in the order of their calls.
+#[derive(Clone)]
+pub struct SharedRng(Arc<Mutex<ChaCha20Rng>>);
+
+impl SharedRng {
+    pub fn from_seed(seed: u64) -> Self {
+        SharedRng(Arc::new(Mutex::new(ChaCha20Rng::seed_from_u64(seed))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ChaCha20Rng> {
+        // A generator has no state that a panic could leave half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All functions by name.
+pub fn table(env: &FunctionEnv) -> Functions {
+    let mut functions = Functions::new();
+    strings::add(&mut functions);
+    lists::add(&mut functions);
+    dicts::add(&mut functions);
+    reflection::add(&mut functions);
+    math::add(&mut functions);
+    encoding::add(&mut functions);
+    regexes::add(&mut functions);
+    versions::add(&mut functions);
+    paths::add(&mut functions);
+    urls::add(&mut functions);
+    dates::add(&mut functions, env);
+    random::add(&mut functions, env);
+    crypto::add(&mut functions, env);
+    // Helm looks names up only where it was told to (`--enable-dns`), and so do not we.
+    functions.set("getHostByName", Function::new(&[Type::String], |_, _| Ok("".into())));
+    functions
+}

@@ -1,0 +1,122 @@
+//! Regular expressions: RE2's syntax and Go's results, on Rust's engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gotemplate::{FnError, Function, Functions, List, Str, Type, Value};
+use regex::{NoExpand, Regex};
+
+use super::args::{int, utf8};
+use super::re2;
+
+pub(super) fn add(functions: &mut Functions) {
+    use Type::{Int, String as Text};
+    let cache = Arc::new(Cache::default());
+    let mut set = |names: [&'static str; 2], params: &[Type], body: fn(&Regex, &[Value]) -> Value| {
+        for name in names {
+            let cache = cache.clone();
+            functions.set(
+                name,
+                Function::new(params, move |_, a| {
+                    // `regexMatch` is the one that hides a bad expression; the others without `must` panic with other words.
+                    match cache.get(&utf8(a, 0)) {
+                        Ok(regex) => Ok(body(&regex, a)),
+                        Err(_) if name == "regexMatch" => Ok(false.into()),
+                        Err(e) if name.starts_with("must") => Err(FnError::new(e)),
+                        Err(e) => {
+                            let pattern = gotemplate::format::quote(utf8(a, 0).as_bytes());
+                            let pattern = if pattern.contains('\\') && !utf8(a, 0).contains('`') {
+                                format!("`{}`", utf8(a, 0))
+                            } else {
+                                pattern
+                            };
+                            Err(FnError::new(format!("regexp: Compile({pattern}): {e}")))
+                        }
+                    }
+                }),
+            );
+        }
+    };
+    set(["regexMatch", "mustRegexMatch"], &[Text, Text], |regex, a| regex.is_match(&utf8(a, 1)).into());
+    set(["regexFind", "mustRegexFind"], &[Text, Text], |regex, a| {
+        regex.find(&utf8(a, 1)).map_or("", |found| found.as_str()).into()
+    });
+    set(["regexFindAll", "mustRegexFindAll"], &[Text, Text, Int], |regex, a| {
+        let subject = utf8(a, 1);
+        let found: Vec<Str> =
+            regex.find_iter(&subject).take(most(int(a, 2))).map(|m| m.as_str().into()).collect();
+        if found.is_empty() { List::nil(Type::String).into() } else { Value::strings(found) }
+    });
+    set(["regexReplaceAll", "mustRegexReplaceAll"], &[Text, Text, Text], |regex, a| {
+        regex.replace_all(&utf8(a, 1), utf8(a, 2).as_ref()).as_ref().into()
+    });
+    set(["regexReplaceAllLiteral", "mustRegexReplaceAllLiteral"], &[Text, Text, Text], |regex, a| {
+        regex.replace_all(&utf8(a, 1), NoExpand(&utf8(a, 2))).as_ref().into()
+    });
+    set(["regexSplit", "mustRegexSplit"], &[Text, Text, Int], |regex, a| {
+        split(regex, &utf8(a, 1), int(a, 2))
+    });
+    functions.set("regexQuoteMeta", Function::new(&[Text], |_, a| Ok(quote_meta(&utf8(a, 0)).into())));
+}
+
+/// Charts use the same few expressions over and over.
+#[derive(Default)]
+struct Cache(Mutex<std::collections::BTreeMap<String, Regex>>);
+
+impl Cache {
+    const ENTRIES: usize = 256;
+
+    fn get(&self, pattern: &str) -> std::result::Result<Regex, String> {
+        let mut compiled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(regex) = compiled.get(pattern) {
+            return Ok(regex.clone());
+        }
+        let regex = re2::compile(pattern)?;
+        if compiled.len() >= Self::ENTRIES {
+            compiled.clear();
+        }
+        compiled.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    }
+}
+
+/// Go's limit of matches: negative means all.
+fn most(n: i64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Go's `Regexp.Split`.
+fn split(regex: &Regex, subject: &str, n: i64) -> Value {
+    if n == 0 {
+        return List::nil(Type::String).into();
+    }
+    if !regex.as_str().is_empty() && subject.is_empty() {
+        return Value::strings([""]);
+    }
+    let mut parts: Vec<Str> = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for found in regex.find_iter(subject).take(most(n)) {
+        if parts.len() + 1 == most(n) {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(subject[begin..end].into());
+        }
+        begin = found.end();
+    }
+    if end != subject.len() {
+        parts.push(subject[begin..].into());
+    }
+    Value::strings(parts)
+}
+
+fn quote_meta(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
