@@ -118,9 +118,10 @@ impl Cluster {
         let mut cx = Cx::new(self, author.clone());
         kind.admit_create(&mut cx, &mut object)?;
         crate::admission::namespace_accepts(&cx, served, namespace, &object)?;
-        if resource.has(Subresource::Status) {
-            meta::remove(&mut object, "status");
+        if resource.has(Subresource::Status) && !resource.custom {
+            object["status"] = json!({});
         }
+        kind.fold(&mut object);
         kind.prepare_create(&mut cx, &mut object)?;
         if kind.has_generation() {
             object["metadata"]["generation"] = 1.into();
@@ -198,6 +199,7 @@ impl Cluster {
                 if resource.has(Subresource::Status) {
                     crate::kinds::keep(&stored, &mut new, &["status"]);
                 }
+                kind.fold(&mut new);
                 kind.prepare_update(&mut cx, &stored, &mut new)?;
                 if kind.has_generation() && kind.is_new_generation(&stored, &new) {
                     let generation = stored["metadata"]["generation"].as_i64().unwrap_or(0) + 1;

@@ -1,7 +1,24 @@
 //! What the server knows of each kind: where it is served, its defaults, rules and columns.
 //! A kind is one type in one file and one line in `KINDS`; requests, storage and watches know none of them.
 
+mod autoscaler;
+mod claim;
+mod config;
+mod daemon_set;
+mod deployment;
+mod event;
+mod job;
+mod limits;
+mod namespace;
+mod network;
+mod node;
+mod pod;
+mod pod_spec;
+mod pod_table;
+mod replica_set;
 mod resource;
+mod service;
+mod stateful_set;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -26,6 +43,9 @@ pub trait Kind: Send + Sync {
 
     /// The stored object in the served version's shape; `apiVersion` is set by the caller.
     fn served_shape(&self, _object: &mut Value) {}
+
+    /// What becomes of a decoded object before anything else looks at it: fields that are only ever written.
+    fn fold(&self, _object: &mut Value) {}
 
     /// What the registry does before it creates: allocations, generated selectors. `status` is gone by now if the
     /// kind has the subresource; put the initial one.
@@ -295,94 +315,32 @@ impl Kind for Plain {
 pub const KINDS: &[&dyn Kind] = &[
     &Plain(|| Resource::namespaced("", "v1", "bindings", "Binding").only_create()),
     &Plain(|| Resource::cluster("", "v1", "componentstatuses", "ComponentStatus").short("cs").only_read()),
-    &Plain(|| Resource::namespaced("", "v1", "configmaps", "ConfigMap").short("cm")),
-    &Plain(|| Resource::namespaced("", "v1", "endpoints", "Endpoints").singular("endpoints").short("ep")),
-    &Plain(|| Resource::namespaced("", "v1", "events", "Event").short("ev")),
+    &config::ConfigMap,
+    &network::Endpoints,
+    &event::Event,
     &Plain(|| Resource::namespaced("", "v1", "limitranges", "LimitRange").short("limits")),
-    &Plain(|| {
-        Resource::cluster("", "v1", "namespaces", "Namespace")
-            .short("ns")
-            .status()
-            .with(Subresource::Finalize)
-            .no_collection_delete()
-    }),
-    &Plain(|| Resource::cluster("", "v1", "nodes", "Node").short("no").status().with(Subresource::Proxy)),
-    &Plain(|| {
-        Resource::namespaced("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-            .short("pvc")
-            .status()
-    }),
-    &Plain(|| Resource::cluster("", "v1", "persistentvolumes", "PersistentVolume").short("pv").status()),
-    &Plain(|| {
-        Resource::namespaced("", "v1", "pods", "Pod").short("po").category("all").status().subs(&[
-            Subresource::Attach,
-            Subresource::Binding,
-            Subresource::EphemeralContainers,
-            Subresource::Eviction,
-            Subresource::Exec,
-            Subresource::Log,
-            Subresource::PortForward,
-            Subresource::Proxy,
-            Subresource::Resize,
-        ])
-    }),
-    &Plain(|| Resource::namespaced("", "v1", "podtemplates", "PodTemplate")),
-    &Plain(|| {
-        Resource::namespaced("", "v1", "replicationcontrollers", "ReplicationController")
-            .short("rc")
-            .category("all")
-            .status()
-            .scale()
-    }),
+    &namespace::Namespace,
+    &node::Node,
+    &claim::Claim,
+    &claim::Volume,
+    &pod::Pod,
+    &replica_set::PodTemplate,
+    &replica_set::ReplicationController,
     &Plain(|| Resource::namespaced("", "v1", "resourcequotas", "ResourceQuota").short("quota").status()),
-    &Plain(|| Resource::namespaced("", "v1", "secrets", "Secret")),
-    &Plain(|| {
-        Resource::namespaced("", "v1", "serviceaccounts", "ServiceAccount")
-            .short("sa")
-            .with(Subresource::Token)
-    }),
-    &Plain(|| {
-        Resource::namespaced("", "v1", "services", "Service")
-            .short("svc")
-            .category("all")
-            .status()
-            .with(Subresource::Proxy)
-    }),
+    &config::Secret,
+    &config::ServiceAccount,
+    &service::Service,
     &Plain(|| {
         Resource::cluster("apiregistration.k8s.io", "v1", "apiservices", "APIService")
             .category("api-extensions")
             .status()
     }),
     &Plain(|| Resource::namespaced("apps", "v1", "controllerrevisions", "ControllerRevision")),
-    &Plain(|| {
-        Resource::namespaced("apps", "v1", "daemonsets", "DaemonSet").short("ds").category("all").status()
-    }),
-    &Plain(|| {
-        Resource::namespaced("apps", "v1", "deployments", "Deployment")
-            .short("deploy")
-            .category("all")
-            .status()
-            .scale()
-    }),
-    &Plain(|| {
-        Resource::namespaced("apps", "v1", "replicasets", "ReplicaSet")
-            .short("rs")
-            .category("all")
-            .status()
-            .scale()
-    }),
-    &Plain(|| {
-        Resource::namespaced("apps", "v1", "statefulsets", "StatefulSet")
-            .short("sts")
-            .category("all")
-            .status()
-            .scale()
-    }),
-    &Plain(|| {
-        Resource::namespaced("events.k8s.io", "v1", "events", "Event")
-            .short("ev")
-            .stored_as("", "events", "v1")
-    }),
+    &daemon_set::DaemonSet,
+    &deployment::Deployment,
+    &replica_set::ReplicaSet,
+    &stateful_set::StatefulSet,
+    &event::EventsEvent,
     &Plain(|| {
         Resource::cluster("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview")
             .only_create()
@@ -409,23 +367,10 @@ pub const KINDS: &[&dyn Kind] = &[
         Resource::cluster("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
             .only_create()
     }),
-    &Plain(|| {
-        Resource::namespaced("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
-            .short("hpa")
-            .category("all")
-            .status()
-    }),
-    &Plain(|| {
-        Resource::namespaced("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
-            .short("hpa")
-            .category("all")
-            .status()
-            .stored_as("autoscaling", "horizontalpodautoscalers", "v2")
-    }),
-    &Plain(|| {
-        Resource::namespaced("batch", "v1", "cronjobs", "CronJob").short("cj").category("all").status()
-    }),
-    &Plain(|| Resource::namespaced("batch", "v1", "jobs", "Job").category("all").status()),
+    &autoscaler::Autoscaler,
+    &autoscaler::AutoscalerV1,
+    &job::CronJob,
+    &job::Job,
     &Plain(|| {
         Resource::cluster(
             "certificates.k8s.io",
@@ -437,18 +382,12 @@ pub const KINDS: &[&dyn Kind] = &[
         .with(Subresource::Approval)
         .status()
     }),
-    &Plain(|| Resource::cluster("networking.k8s.io", "v1", "ingressclasses", "IngressClass")),
-    &Plain(|| Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress").short("ing").status()),
+    &network::IngressClass,
+    &network::Ingress,
     &Plain(|| Resource::cluster("networking.k8s.io", "v1", "ipaddresses", "IPAddress").short("ip")),
-    &Plain(|| {
-        Resource::namespaced("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy").short("netpol")
-    }),
+    &network::NetworkPolicy,
     &Plain(|| Resource::cluster("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR").status()),
-    &Plain(|| {
-        Resource::namespaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
-            .short("pdb")
-            .status()
-    }),
+    &network::Budget,
     &Plain(|| {
         Resource::cluster("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding")
     }),
@@ -513,10 +452,10 @@ pub const KINDS: &[&dyn Kind] = &[
         .category("api-extensions")
         .status()
     }),
-    &Plain(|| Resource::cluster("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass").short("pc")),
-    &Plain(|| Resource::namespaced("coordination.k8s.io", "v1", "leases", "Lease")),
+    &config::PriorityClass,
+    &config::Lease,
     &Plain(|| Resource::cluster("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass")),
-    &Plain(|| Resource::namespaced("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")),
+    &network::EndpointSlice,
     &Plain(|| Resource::cluster("resource.k8s.io", "v1", "deviceclasses", "DeviceClass")),
     &Plain(|| Resource::namespaced("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim").status()),
     &Plain(|| {
