@@ -4,7 +4,7 @@ use gotemplate::Map;
 use serde_json::Value as Json;
 
 use crate::chart::Chart;
-use crate::files::Files;
+use crate::files::{Files, IgnoreRules};
 use crate::glob::Glob;
 use crate::semver::{Constraint, Version};
 use crate::values::{Coalescer, SetKind, Values};
@@ -89,6 +89,30 @@ fn patterns_match_paths() {
         }
     }
     fail_if_any(&failures, patterns.len());
+}
+
+#[test]
+fn ignore_files_leave_out_paths() {
+    let cases = cases();
+    let paths: Vec<&str> =
+        cases["ignored_paths"].as_array().expect("a list").iter().filter_map(Json::as_str).collect();
+    let mut failures = Vec::new();
+    let rule_sets = cases["ignore"].as_object().expect("a map");
+    for (text, want) in rule_sets {
+        let got = match IgnoreRules::parse(text) {
+            Err(e) => Json::from(e.to_string()),
+            Ok(rules) => {
+                let ignored = |is_folder: bool| -> Vec<&str> {
+                    paths.iter().filter(|path| rules.ignores(path, is_folder)).copied().collect()
+                };
+                serde_json::json!({ "files": ignored(false), "folders": ignored(true) })
+            }
+        };
+        if got != *want {
+            failures.push(format!("{text:?}\n  want {want}\n  got  {got}"));
+        }
+    }
+    fail_if_any(&failures, rule_sets.len());
 }
 
 #[test]
