@@ -7,6 +7,7 @@ use opsrun_k8s_schema::{Gvk, Schema};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[allow(clippy::needless_pass_by_value)] // reads better with `json!` at the call
 fn pod_template(containers: Value) -> Value {
     json!({"spec": {"template": {"spec": {"containers": containers}}}})
 }
