@@ -60,10 +60,18 @@ type operation struct {
 	}
 	Kind struct{ Group, Version, Kind string } `json:"x-kubernetes-group-version-kind"`
 	Body struct {
-		Content map[string]struct{ Schema struct{ Ref string `json:"$ref"` } }
+		Content map[string]struct {
+			Schema struct {
+				Ref string `json:"$ref"`
+			}
+		}
 	} `json:"requestBody"`
 	Responses map[string]struct {
-		Content map[string]struct{ Schema struct{ Ref string `json:"$ref"` } }
+		Content map[string]struct {
+			Schema struct {
+				Ref string `json:"$ref"`
+			}
+		}
 	}
 	ID string `json:"operationId"`
 }
@@ -78,16 +86,16 @@ var (
 
 // Types whose JSON is not what their Go structure says.
 var special = map[string]string{
-	"k8s.io/apimachinery/pkg/apis/meta/v1.Time":                                       "t",
-	"k8s.io/apimachinery/pkg/apis/meta/v1.MicroTime":                                  "u",
-	"k8s.io/apimachinery/pkg/apis/meta/v1.Duration":                                   "d",
-	"k8s.io/apimachinery/pkg/apis/meta/v1.FieldsV1":                                   "v",
-	"k8s.io/apimachinery/pkg/api/resource.Quantity":                                   "q",
-	"k8s.io/apimachinery/pkg/util/intstr.IntOrString":                                 "x",
-	"k8s.io/apimachinery/pkg/runtime.RawExtension":                                    "r",
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON":                   "j",
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrArray": "j",
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool":  "j",
+	"k8s.io/apimachinery/pkg/apis/meta/v1.Time":                                             "t",
+	"k8s.io/apimachinery/pkg/apis/meta/v1.MicroTime":                                        "u",
+	"k8s.io/apimachinery/pkg/apis/meta/v1.Duration":                                         "d",
+	"k8s.io/apimachinery/pkg/apis/meta/v1.FieldsV1":                                         "v",
+	"k8s.io/apimachinery/pkg/api/resource.Quantity":                                         "q",
+	"k8s.io/apimachinery/pkg/util/intstr.IntOrString":                                       "x",
+	"k8s.io/apimachinery/pkg/runtime.RawExtension":                                          "r",
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON":                         "j",
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrArray":       "j",
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool":        "j",
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrStringArray": "j",
 }
 
@@ -151,6 +159,16 @@ func main() {
 	sort.Slice(queue, func(a, b int) bool { return apiName(queue[a]) < apiName(queue[b]) })
 	for i, t := range queue {
 		numbers[t] = i
+	}
+	// What is embedded only is not published: its fields stand in the types that embed it.
+	for _, t := range queue {
+		outer := published[apiName(t)]
+		fields(t, func(f reflect.StructField, _ string) {
+			embedded := strings.HasPrefix(f.Tag.Get("json"), ",") && f.Name != "TypeMeta"
+			if embedded && outer != nil && published[apiName(f.Type)] == nil {
+				published[apiName(f.Type)] = &openapi{Properties: outer.Properties, Required: outer.Required}
+			}
+		})
 	}
 	var types, texts bytes.Buffer
 	for _, t := range queue {

@@ -2,7 +2,10 @@
 //! Values in, values out: no input or output, no clock, nothing of a cluster.
 
 pub mod catalogue;
+pub mod custom;
 pub mod decode;
+pub mod diff;
+pub mod documents;
 pub mod duration;
 pub mod field_set;
 pub mod json;
@@ -15,6 +18,8 @@ pub mod time;
 pub mod typed;
 
 pub use catalogue::catalogue;
+pub use custom::CustomSchema;
 pub use decode::{DecodeError, Decoded, decode, decode_value};
+pub use diff::{Change, diff, three_way};
 pub use quantity::Quantity;
 pub use schema::{Gvk, ListKind, Schema, Shape};
