@@ -12,7 +12,7 @@ use opsrun_core::{
 use crate::event::{Happening, Level};
 use crate::journal::Entry;
 use crate::launch::unknown_target;
-use crate::run::{Run, locked};
+use crate::run::{Outcome, Run, locked};
 use crate::world::{Body, Place};
 
 /// What a step, a retry or a target does inside.
@@ -226,6 +226,11 @@ impl Branch {
             }
         }
         result
+    }
+
+    /// Takes back everything that the run has done so far, latest first, as a run that fails does: for a REPL.
+    pub fn take_back(self: &Arc<Self>, because: Error) -> Outcome {
+        self.run.take_back(self, because)
     }
 
     /// Defers `body` to the end of the step that is open, or of the run.

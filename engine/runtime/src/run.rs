@@ -191,6 +191,7 @@ impl Run {
 
     /// Forgets that it was told to stop: for a REPL, whose session goes on.
     pub fn go_on(&self) {
+        self.tolerated.store(0, Ordering::Relaxed);
         self.stops.send_replace(0);
     }
 
