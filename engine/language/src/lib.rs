@@ -29,4 +29,4 @@ pub use imports::Sources;
 pub use library::{Function, functions, units};
 pub use parameter::{Parameter, ParameterType};
 pub use playbook::{Playbook, Refusal};
-pub use session::{Entered, Session};
+pub use session::{Entered, Grammar, Session};

@@ -10,6 +10,7 @@ use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::host::{Limits, engine};
 use crate::imports::{Libraries, Sources, file_of_import};
+use crate::lexer::defined_names;
 use crate::parameter::{self, Parameter};
 
 /// A playbook that can run. Its libraries are loaded with it: a run reads no more files.
@@ -217,12 +218,22 @@ impl<'s> Loader<'s> {
             match &*error.0 {
                 ParseErrorType::VariableUndefined(name) if scope.contains(name) => break,
                 unknown @ ParseErrorType::VariableUndefined(name) => {
-                    self.diagnostics.push(explain_parsing(at, unknown, source, self.registry));
+                    self.diagnostics.push(explain_parsing(
+                        at,
+                        unknown,
+                        &defined_names(source),
+                        self.registry,
+                    ));
                     // Taken as known, it does not hide what else is unknown.
                     scope.push(name.clone(), ());
                 }
                 unknown @ ParseErrorType::ModuleUndefined(name) => {
-                    self.diagnostics.push(explain_parsing(at, unknown, source, self.registry));
+                    self.diagnostics.push(explain_parsing(
+                        at,
+                        unknown,
+                        &defined_names(source),
+                        self.registry,
+                    ));
                     self.engine.register_static_module(name, Module::new().into());
                 }
                 other => {
@@ -269,15 +280,15 @@ pub(crate) fn imports(ast: &AST) -> Vec<(Option<String>, rhai::Position)> {
     found
 }
 
-/// What a parse error says, with what may have been meant.
+/// What a parse error says, with what may have been meant; `names` are those of variables.
 pub(crate) fn explain_parsing(
     at: Place,
     error: &ParseErrorType,
-    source: &str,
+    names: &[String],
     registry: Registry,
 ) -> Diagnostic {
     match error {
-        ParseErrorType::VariableUndefined(name) => unknown_variable(&at, name, source),
+        ParseErrorType::VariableUndefined(name) => unknown_variable(&at, name, names),
         ParseErrorType::ModuleUndefined(name) => unknown_module(
             at,
             name,
@@ -306,9 +317,8 @@ fn syntax(at: Place, error: &ParseErrorType) -> Diagnostic {
     }
 }
 
-fn unknown_variable(at: &Place, name: &str, source: &str) -> Diagnostic {
+fn unknown_variable(at: &Place, name: &str, names: &[String]) -> Diagnostic {
     let found = Diagnostic::error(at.clone(), format!("there is no variable `{name}`"));
-    let names = crate::lexer::defined_names(source);
     if names.iter().any(|known| known == name) {
         return found.hint(format!(
             "a function sees only its parameters: hand `{name}` over, or use a closure `|| …`, which sees what is around it"

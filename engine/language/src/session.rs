@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opsrun_core::{Error, Value};
-use opsrun_runtime::Branch;
-use rhai::{AST, Dynamic, ParseError, ParseErrorType, Scope};
+use opsrun_runtime::{Branch, Registry};
+use rhai::{AST, Dynamic, Engine, LexError, ParseError, ParseErrorType, Position, Scope};
 
 use crate::diagnostic::Place;
 use crate::failure::{Failure, Frame};
-use crate::host::{Host, Limits};
+use crate::host::{Host, Limits, engine};
 use crate::imports::{Libraries, Sources};
+use crate::lexer::defined_names;
 use crate::playbook::{Loader, explain_parsing};
 use crate::value::{kind_of, to_json};
 
@@ -30,6 +31,30 @@ pub struct Session {
     folder: String,
     libraries: Arc<Libraries>,
     texts: BTreeMap<String, String>,
+}
+
+/// Tells entries that are complete from those that go on in the next line.
+pub struct Grammar(Engine);
+
+impl Grammar {
+    pub fn new(registry: Registry) -> Self {
+        let mut engine = engine(registry, Limits::default());
+        // Which names there are is not asked here.
+        engine.set_strict_variables(false);
+        Grammar(engine)
+    }
+
+    /// Whether the text is the beginning of something longer.
+    pub fn is_incomplete(&self, text: &str) -> bool {
+        let Err(ParseError(kind, at)) = self.0.compile(text) else { return false };
+        match &*kind {
+            ParseErrorType::UnexpectedEOF => true,
+            ParseErrorType::BadInput(LexError::UnterminatedString) => true,
+            // What is missing is missing at the end: the rest of the text is blank.
+            ParseErrorType::MissingToken(..) | ParseErrorType::BadInput(_) => is_end(text, at),
+            _ => false,
+        }
+    }
 }
 
 /// What an entry came to.
@@ -57,19 +82,6 @@ impl Session {
             folder: folder.to_owned(),
             libraries,
             texts: BTreeMap::from([(FILE.to_owned(), String::new())]),
-        }
-    }
-
-    /// Whether the text is the beginning of something longer.
-    pub fn is_incomplete(&self, text: &str) -> bool {
-        let Err(error) = self.host.engine.compile_with_scope(&self.scope, text) else { return false };
-        let ParseError(kind, at) = &error;
-        match &**kind {
-            ParseErrorType::UnexpectedEOF => true,
-            ParseErrorType::BadInput(rhai::LexError::UnterminatedString) => true,
-            // What is missing is missing at the end: the rest of the text is blank.
-            ParseErrorType::MissingToken(..) => at.is_none() || is_end(text, at.line(), at.position()),
-            _ => false,
         }
     }
 
@@ -116,7 +128,8 @@ impl Session {
 
     fn evaluate(&mut self, padded: &str, text: &str) -> Result<Entered, Failure> {
         let mut ast = self.host.engine.compile_with_scope(&self.scope, padded).map_err(|error| {
-            let found = explain_parsing(Place::new(FILE, error.1), &error.0, text, self.host.registry);
+            let names: Vec<_> = self.names().into_iter().chain(defined_names(text)).collect();
+            let found = explain_parsing(Place::new(FILE, error.1), &error.0, &names, self.host.registry);
             let error = Error::invalid(found.message);
             let error = match found.hint {
                 Some(hint) => error.hint(hint),
@@ -183,9 +196,10 @@ impl Session {
 }
 
 /// Whether nothing but blanks follows the place.
-fn is_end(text: &str, line: Option<usize>, column: Option<usize>) -> bool {
-    let Some(line) = line else { return true };
+fn is_end(text: &str, at: Position) -> bool {
+    let Some(line) = at.line() else { return true };
     let mut lines = text.lines().skip(line - 1);
-    let rest: String = lines.next().unwrap_or_default().chars().skip(column.unwrap_or(1) - 1).collect();
+    let rest: String =
+        lines.next().unwrap_or_default().chars().skip(at.position().unwrap_or(1) - 1).collect();
     rest.trim().is_empty() && lines.all(|line| line.trim().is_empty())
 }
