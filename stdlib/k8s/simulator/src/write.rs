@@ -11,6 +11,7 @@ use crate::context::{Author, Cx, random_name, random_uid, rfc3339, text};
 use crate::kinds::Subresource;
 use crate::meta;
 use crate::registry::Served;
+use crate::shape::{self, Owner};
 use crate::status::{Invalid, Result, Status};
 use crate::store::ObjectKey;
 
@@ -100,6 +101,8 @@ impl Cluster {
         object["apiVersion"] = served.resource.api_version().into();
         object["kind"] = served.resource.kind.clone().into();
         served.kind.default(&mut object);
+        let owner = Owner { manager: &author.manager, sub: None, now: self.now };
+        shape::own(&self.registry, served, None, &mut object, owner);
         self.insert(served, namespace, object, author, dry_run)
     }
 
@@ -126,6 +129,7 @@ impl Cluster {
         if kind.has_generation() {
             object["metadata"]["generation"] = 1.into();
         }
+        shape::normalise(served, &mut object);
         let name = text(&object["metadata"]["name"]).to_owned();
         let mut wrong = meta::validate(&object, kind.name_rule(), resource.namespaced);
         wrong.extend(kind.validate_create(&object));
@@ -164,9 +168,14 @@ impl Cluster {
     ) -> Result<Arc<Value>> {
         let mut object = Some(object);
         let place = Place { served, sub, namespace, name };
-        let updated = self.update(&place, author, dry_run, &mut |_, _old| {
+        let updated = self.update(&place, author, dry_run, &mut |cluster, old| {
             let mut new = object.take().expect("called once");
+            new["apiVersion"] = served.resource.api_version().into();
+            new["kind"] = served.resource.kind.clone().into();
             served.kind.default(&mut new);
+            shape::prepare_owned(served, sub, old, &mut new);
+            let owner = Owner { manager: &author.manager, sub, now: cluster.now };
+            shape::own(&cluster.registry, served, Some(old), &mut new, owner);
             Ok(new)
         })?;
         Ok(Arc::new(updated.object))
@@ -206,8 +215,10 @@ impl Cluster {
                     new["metadata"]["generation"] = generation.into();
                 }
             }
-            Some(_) => kind.prepare_status(&stored, &mut new),
+            Some(Subresource::Status) => kind.prepare_status(&stored, &mut new),
+            Some(_) => {}
         }
+        shape::normalise(served, &mut new);
         let mut wrong = meta::validate(&new, kind.name_rule(), resource.namespaced);
         wrong.extend(meta::validate_update(&stored, &new));
         wrong.extend(match sub {

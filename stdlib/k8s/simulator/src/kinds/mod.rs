@@ -21,6 +21,7 @@ mod service;
 mod stateful_set;
 
 use jiff::Timestamp;
+use opsrun_k8s_schema::CustomSchema;
 use serde_json::Value;
 
 pub(crate) use self::resource::api_version;
@@ -89,6 +90,11 @@ pub trait Kind: Send + Sync {
 
     fn validate_status(&self, _old: &Value, _new: &Value) -> Vec<Invalid> {
         Vec::new()
+    }
+
+    /// The schema of a custom resource's version.
+    fn custom_schema(&self) -> Option<&CustomSchema> {
+        None
     }
 
     /// How names of the kind are checked.

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::context::{Author, text};
 use crate::media::Media;
 use crate::reply;
-use crate::shape;
+use crate::shape::{self, Owner};
 use crate::status::{Result, Status};
 
 pub(super) fn create(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<Bytes>> {
@@ -41,7 +41,8 @@ fn store_new(
     dry_run: bool,
     version: &str,
 ) -> Result<std::sync::Arc<Value>> {
-    shape::own(&call.served, None, &mut object, &author.manager, None, cluster.now);
+    let owner = Owner { manager: &author.manager, sub: None, now: cluster.now };
+    shape::own(&cluster.registry, &call.served, None, &mut object, owner);
     if !version.is_empty() && version != "0" {
         // The store refuses it, after everything else has been checked.
         cluster.insert(&call.served, call.place(), object, author, true)?;

@@ -15,7 +15,7 @@ use crate::context::{Author, text};
 use crate::kinds::Subresource;
 use crate::media::Media;
 use crate::reply;
-use crate::shape::{self, Patch};
+use crate::shape::{self, Owner, Patch};
 use crate::status::{Result, Status};
 use crate::write::{Place, Updated};
 
@@ -42,7 +42,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
         if call.sub == Some(Subresource::Scale) {
             let shown = scale::of(&call.served, old);
             let patched =
-                patch.apply_as(&shown, "autoscaling", "v1", "Scale", options.validation, &mut warnings)?;
+                patch.apply_as(&shown, &shape::scale_kind(), options.validation, &mut warnings)?;
             check_name(call, &patched)?;
             return scaled(cluster, call, old, &patched, &author.manager);
         }
@@ -52,7 +52,8 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
         call.served.kind.default(&mut new);
         warnings.extend(call.served.kind.warnings(Some(old), &new));
         shape::prepare_owned(&call.served, call.sub, old, &mut new);
-        shape::own(&call.served, Some(old), &mut new, &author.manager, call.sub, cluster.now);
+        let owner = Owner { manager: &author.manager, sub: call.sub, now: cluster.now };
+        shape::own(&cluster.registry, &call.served, Some(old), &mut new, owner);
         Ok(new)
     })?;
     respond(cluster, call, media, updated, &warnings)
@@ -77,7 +78,7 @@ fn apply_patch(
     let place = Place { served: &call.served, sub: call.sub, namespace: call.place(), name: call.name() };
     let updated = cluster.update(&place, author, options.dry_run, &mut |cluster, old| {
         let mut new =
-            shape::apply(&call.served, Some(old), &applied, &author.manager, force, call.sub, cluster.now)?;
+            shape::apply(&cluster.registry, &call.served, Some(old), &applied, Owner { manager: &author.manager, sub: call.sub, now: cluster.now }, force)?;
         call.served.kind.default(&mut new);
         check_name(call, &new)?;
         check_namespace(call, &new)?;
@@ -96,7 +97,7 @@ fn apply_new(
     warnings: &[String],
 ) -> Result<Response<Bytes>> {
     let uid = text(&applied["metadata"]["uid"]).to_owned();
-    let mut object = shape::apply(&call.served, None, applied, &author.manager, true, None, cluster.now)?;
+    let mut object = shape::apply(&cluster.registry, &call.served, None, applied, Owner { manager: &author.manager, sub: None, now: cluster.now }, true)?;
     if !uid.is_empty() {
         let why = format!(
             "uid mismatch: the provided object specified uid {uid}, and no existing object was found"

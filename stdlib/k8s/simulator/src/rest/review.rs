@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::context::{User, rfc3339, text};
 use crate::media::Media;
 use crate::reply;
-use crate::shape;
+use crate::shape::{self, Owner};
 use crate::status::{Invalid, Result, Status};
 
 pub(super) fn review(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<Bytes>> {
@@ -26,7 +26,8 @@ pub(super) fn review(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
     let kind = call.served.resource.kind.as_str();
     if kind != "SelfSubjectRulesReview" {
         let author = manager(call.author, &options);
-        shape::own(&call.served, None, &mut object, &author.manager, None, cluster.now);
+        let owner = Owner { manager: &author.manager, sub: None, now: cluster.now };
+        shape::own(&cluster.registry, &call.served, None, &mut object, owner);
     }
     object["status"] = match kind {
         "SelfSubjectReview" => {

@@ -13,7 +13,7 @@ use crate::context::text;
 use crate::kinds::Subresource;
 use crate::media::Media;
 use crate::reply;
-use crate::shape;
+use crate::shape::{self, Owner};
 use crate::status::{Invalid, Result, Status};
 use crate::write::Place;
 
@@ -33,7 +33,8 @@ pub(super) fn update(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
     let place = Place { served: &call.served, sub: call.sub, namespace: call.place(), name: call.name() };
     let exists = cluster.store.get(&call.served.resource.storage, call.place(), call.name()).is_some();
     if !exists && call.served.kind.creates_on_update() && call.sub.is_none() {
-        shape::own(&call.served, None, &mut object, &author.manager, None, cluster.now);
+        let owner = Owner { manager: &author.manager, sub: None, now: cluster.now };
+        shape::own(&cluster.registry, &call.served, None, &mut object, owner);
         let stored = cluster.insert(&call.served, call.place(), object, &author, options.dry_run)?;
         return Ok(read::one(cluster, call, media, 201, call.served.view(&stored)));
     }
@@ -43,7 +44,8 @@ pub(super) fn update(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
         check_identity(call, old, &new)?;
         warnings.extend(call.served.kind.warnings(Some(old), &new));
         shape::prepare_owned(&call.served, call.sub, old, &mut new);
-        shape::own(&call.served, Some(old), &mut new, &author.manager, call.sub, cluster.now);
+        let owner = Owner { manager: &author.manager, sub: call.sub, now: cluster.now };
+        shape::own(&cluster.registry, &call.served, Some(old), &mut new, owner);
         Ok(new)
     })?;
     let mut response = read::one(cluster, call, media, 200, updated.object);
@@ -116,6 +118,7 @@ pub(super) fn scaled(
         new["metadata"]["resourceVersion"] = version.into();
     }
     check_identity(call, old, &new)?;
-    shape::own(&call.served, Some(old), &mut new, manager, call.sub, cluster.now);
+    let owner = Owner { manager, sub: call.sub, now: cluster.now };
+    shape::own(&cluster.registry, &call.served, Some(old), &mut new, owner);
     Ok(new)
 }
