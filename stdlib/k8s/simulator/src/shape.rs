@@ -26,7 +26,8 @@ pub(crate) struct Decoded {
 }
 
 /// Go's name for where a body's type is read.
-const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+const TYPE_META: &str =
+    r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
 /// The scheme that errors name.
 const SCHEME: &str = "pkg/runtime/scheme.go:110";
 /// Versions that the server knows for conversion and does not serve.
@@ -70,15 +71,20 @@ pub(crate) fn decode_as(
 /// The body as a document; what cannot be read at all is refused here.
 fn read(request: &Request, wanted: &Gvk) -> Result<Document> {
     let kind = &wanted.kind;
-    let unrecognized =
-        |why: &str| Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"));
+    let unrecognized = |why: &str| {
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
+    };
     let summary = summarize(&request.body);
     let document = match body::format(request)? {
-        Format::Json => Document::parse(&request.body)
-            .map_err(|why| unrecognized(&format!("couldn't get version/kind; json parse error: {why} ({summary})")))?,
-        Format::Yaml => yaml(&request.body).map_err(|why| unrecognized(&format!("yaml: {why} ({summary})")))?,
+        Format::Json => Document::parse(&request.body).map_err(|why| {
+            unrecognized(&format!("couldn't get version/kind; json parse error: {why} ({summary})"))
+        })?,
+        Format::Yaml => {
+            yaml(&request.body).map_err(|why| unrecognized(&format!("yaml: {why} ({summary})")))?
+        }
         Format::Protobuf => {
-            let value = decode_protobuf(&request.body, Some(wanted)).map_err(|why| unrecognized(&why.to_string()))?;
+            let value =
+                decode_protobuf(&request.body, Some(wanted)).map_err(|why| unrecognized(&why.to_string()))?;
             Document::from(&value)
         }
     };
@@ -183,7 +189,12 @@ fn typed_as(gvk: &Gvk, document: &Document) -> Result<Typed, String> {
     }
 }
 
-fn finish(typed: Result<Typed, String>, gvk: &Gvk, wanted: &Gvk, validation: FieldValidation) -> Result<Decoded> {
+fn finish(
+    typed: Result<Typed, String>,
+    gvk: &Gvk,
+    wanted: &Gvk,
+    validation: FieldValidation,
+) -> Result<Decoded> {
     let typed = typed.map_err(|why| Status::bad_request(cannot_be_handled(gvk, wanted, &why)))?;
     if validation == FieldValidation::Strict
         && let Some(why) = typed.strict_error()
@@ -221,7 +232,9 @@ pub(crate) fn delete_options(request: &Request) -> Result<Option<Value>> {
     let refuse = |why: String| Status::new(500, "", why);
     let wanted = Gvk::new("meta.k8s.io", "v1", "DeleteOptions");
     let value = match body::format(request)? {
-        Format::Protobuf => decode_protobuf(&request.body, Some(&wanted)).map_err(|why| refuse(why.to_string()))?,
+        Format::Protobuf => {
+            decode_protobuf(&request.body, Some(&wanted)).map_err(|why| refuse(why.to_string()))?
+        }
         Format::Yaml => yaml(&request.body).map_err(refuse)?.to_value(),
         Format::Json => Document::parse(&request.body)
             .map_err(|why| refuse(format!("couldn't get version/kind; json parse error: {why}")))?
@@ -252,7 +265,13 @@ pub(crate) struct Owner<'a> {
 }
 
 /// Records in `managedFields` what the manager changed with an update. Objects are in the served version.
-pub(crate) fn own(registry: &Registry, served: &Served, old: Option<&Value>, new: &mut Value, owner: Owner<'_>) {
+pub(crate) fn own(
+    registry: &Registry,
+    served: &Served,
+    old: Option<&Value>,
+    new: &mut Value,
+    owner: Owner<'_>,
+) {
     let (version, time) = (served.resource.api_version(), rfc3339(owner.now));
     let writer = writer(served, owner, &version, &time);
     let versions = AllVersions { registry, served };
@@ -342,7 +361,8 @@ pub(crate) fn apply(
     let versions = AllVersions { registry, served };
     let force = if force { Force::Yes } else { Force::No };
     let absent = Value::Null;
-    let merged = managed::apply(live.unwrap_or(&absent), applied, &writer, &versions, force).map_err(refused_apply)?;
+    let merged =
+        managed::apply(live.unwrap_or(&absent), applied, &writer, &versions, force).map_err(refused_apply)?;
     let wanted = Gvk::new(&served.resource.group, &served.resource.version, &served.resource.kind);
     let typed = typed(served, &Document::from(&merged)).map_err(|why| Status::new(500, "", why))?;
     let mut object = typed.object;
@@ -375,7 +395,7 @@ impl Patch {
         let refuse = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
         let patch = Document::parse(body).map_err(|why| refuse(&why.to_string()))?.to_value();
         if kind == "application/json-patch+json" {
-            return JsonPatch::parse(&patch).map(Self::Json).map_err(refused_json_patch);
+            return JsonPatch::parse(&patch).map(Self::Json).map_err(|why| refused_json_patch(&why));
         }
         let word = match &patch {
             Value::Object(_) => None,
@@ -386,7 +406,9 @@ impl Patch {
             Value::Null => None,
         };
         if let Some(word) = word {
-            return Err(refuse(&format!("json: cannot unmarshal {word} into Go value of type map[string]interface {{}}")));
+            return Err(refuse(&format!(
+                "json: cannot unmarshal {word} into Go value of type map[string]interface {{}}"
+            )));
         }
         let patch = if patch.is_null() { Value::Object(Map::new()) } else { patch };
         Ok(match kind {
@@ -406,7 +428,7 @@ impl Patch {
         let resource = &served.resource;
         let wanted = Gvk::new(&resource.group, &resource.version, &resource.kind);
         let patched = self.patched(&wanted, old)?;
-        self.finish(&wanted, patched, |document| typed(served, document), validation, warnings)
+        self.finish(&wanted, &patched, |document| typed(served, document), validation, warnings)
     }
 
     /// The same for an object of a kind that is not the path's.
@@ -418,12 +440,12 @@ impl Patch {
         warnings: &mut Vec<String>,
     ) -> Result<Value> {
         let patched = self.patched(wanted, old)?;
-        self.finish(wanted, patched, |document| typed_as(wanted, document), validation, warnings)
+        self.finish(wanted, &patched, |document| typed_as(wanted, document), validation, warnings)
     }
 
     fn patched(&self, wanted: &Gvk, old: &Value) -> Result<Value> {
         match self {
-            Self::Json(patch) => patch.apply(old).map_err(refused_json_patch),
+            Self::Json(patch) => patch.apply(old).map_err(|why| refused_json_patch(&why)),
             Self::Merge(patch) => {
                 let mut new = old.clone();
                 merge_patch(&mut new, patch);
@@ -439,7 +461,7 @@ impl Patch {
     fn finish(
         &self,
         wanted: &Gvk,
-        patched: Value,
+        patched: &Value,
         typed: impl FnOnce(&Document) -> Result<Typed, String>,
         validation: FieldValidation,
         warnings: &mut Vec<String>,
@@ -455,9 +477,13 @@ impl Patch {
         if kind != wanted.kind || version != wanted.api_version() {
             let gvk = Gvk::from_api_version(version, kind);
             let known = Schema::for_kind(&gvk).is_some();
-            return refuse(&if known { unknown_conversion(&gvk, wanted) } else { not_registered(kind, version) });
+            return refuse(&if known {
+                unknown_conversion(&gvk, wanted)
+            } else {
+                not_registered(kind, version)
+            });
         }
-        let typed = match typed(&Document::from(&patched)) {
+        let typed = match typed(&Document::from(patched)) {
             Ok(typed) => typed,
             Err(why) => return refuse(&why),
         };
@@ -473,7 +499,7 @@ impl Patch {
     }
 }
 
-fn refused_json_patch(error: JsonPatchError) -> Status {
+fn refused_json_patch(error: &JsonPatchError) -> Status {
     let message = error.to_string();
     match error {
         JsonPatchError::Malformed(_) => Status::bad_request(message),
@@ -506,7 +532,8 @@ fn go_map(value: &Value) -> String {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort();
-            let parts: Vec<String> = keys.into_iter().map(|key| format!("{key}:{}", go_map(&map[key]))).collect();
+            let parts: Vec<String> =
+                keys.into_iter().map(|key| format!("{key}:{}", go_map(&map[key]))).collect();
             format!("map[{}]", parts.join(" "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),

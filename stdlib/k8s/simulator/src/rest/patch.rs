@@ -41,8 +41,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
     let updated = cluster.update(&place, &author, options.dry_run, &mut |cluster, old| {
         if call.sub == Some(Subresource::Scale) {
             let shown = scale::of(&call.served, old);
-            let patched =
-                patch.apply_as(&shown, &shape::scale_kind(), options.validation, &mut warnings)?;
+            let patched = patch.apply_as(&shown, &shape::scale_kind(), options.validation, &mut warnings)?;
             check_name(call, &patched)?;
             return scaled(cluster, call, old, &patched, &author.manager);
         }
@@ -77,8 +76,14 @@ fn apply_patch(
     }
     let place = Place { served: &call.served, sub: call.sub, namespace: call.place(), name: call.name() };
     let updated = cluster.update(&place, author, options.dry_run, &mut |cluster, old| {
-        let mut new =
-            shape::apply(&cluster.registry, &call.served, Some(old), &applied, Owner { manager: &author.manager, sub: call.sub, now: cluster.now }, force)?;
+        let mut new = shape::apply(
+            &cluster.registry,
+            &call.served,
+            Some(old),
+            &applied,
+            Owner { manager: &author.manager, sub: call.sub, now: cluster.now },
+            force,
+        )?;
         call.served.kind.default(&mut new);
         check_name(call, &new)?;
         check_namespace(call, &new)?;
@@ -97,7 +102,14 @@ fn apply_new(
     warnings: &[String],
 ) -> Result<Response<Bytes>> {
     let uid = text(&applied["metadata"]["uid"]).to_owned();
-    let mut object = shape::apply(&cluster.registry, &call.served, None, applied, Owner { manager: &author.manager, sub: None, now: cluster.now }, true)?;
+    let mut object = shape::apply(
+        &cluster.registry,
+        &call.served,
+        None,
+        applied,
+        Owner { manager: &author.manager, sub: None, now: cluster.now },
+        true,
+    )?;
     if !uid.is_empty() {
         let why = format!(
             "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
