@@ -158,7 +158,18 @@ fn break_line(layout: Layout, depth: usize, out: &mut Vec<u8>) {
 
 fn write_string(text: &[u8], escape_html: bool, out: &mut Vec<u8>) {
     out.push(b'"');
-    for c in go_lossy(text).chars() {
+    for chunk in text.utf8_chunks() {
+        write_chars(chunk.valid(), escape_html, out);
+        // Each byte that is not UTF-8 becomes the replacement character, escaped.
+        for _ in chunk.invalid() {
+            out.extend_from_slice(b"\\ufffd");
+        }
+    }
+    out.push(b'"');
+}
+
+fn write_chars(text: &str, escape_html: bool, out: &mut Vec<u8>) {
+    for c in text.chars() {
         match c {
             '"' | '\\' => out.extend([b'\\', c as u8]),
             '\n' => out.extend_from_slice(b"\\n"),
@@ -171,7 +182,6 @@ fn write_string(text: &[u8], escape_html: bool, out: &mut Vec<u8>) {
             _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    out.push(b'"');
 }
 
 fn escape(c: char, out: &mut Vec<u8>) {

@@ -91,8 +91,10 @@ impl Reader<'_> {
     fn word(&mut self, word: &str, value: Value) -> Result<Value, String> {
         for (i, expected) in word.char_indices() {
             if self.peek() != Some(expected as u8) {
-                return Err(self
-                    .unexpected(&format!("in literal {word} (expecting {:?})", word.as_bytes()[i] as char)));
+                return Err(self.unexpected_inside(&format!(
+                    "in literal {word} (expecting {:?})",
+                    word.as_bytes()[i] as char
+                )));
             }
             self.at += 1;
         }
@@ -121,7 +123,7 @@ impl Reader<'_> {
 
     fn digits(&mut self, place: &str) -> Result<(), String> {
         if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            return Err(self.unexpected(place));
+            return Err(self.unexpected_inside(place));
         }
         while self.peek().is_some_and(|b| b.is_ascii_digit()) {
             self.at += 1;
@@ -164,7 +166,7 @@ impl Reader<'_> {
                 self.at += 1;
                 return self.code_point();
             }
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.unexpected_inside("in string escape code")),
         };
         self.at += 1;
         Ok(c)
@@ -190,7 +192,8 @@ impl Reader<'_> {
         let mut code = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|b| char::from(b).to_digit(16));
-            code = code * 16 + digit.ok_or_else(|| self.unexpected("in \\u hexadecimal character escape"))?;
+            code = code * 16
+                + digit.ok_or_else(|| self.unexpected_inside("in \\u hexadecimal character escape"))?;
             self.at += 1;
         }
         Ok(code)
@@ -209,6 +212,14 @@ impl Reader<'_> {
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
+        }
+    }
+
+    /// Where Go reads on past the end, as if there were a space.
+    fn unexpected_inside(&self, place: &str) -> String {
+        match self.peek() {
+            None => format!("invalid character ' ' {place}"),
+            Some(_) => self.unexpected(place),
         }
     }
 

@@ -56,8 +56,16 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// Digits with a dot and an exponent; single underscores may stand between digits.
 fn is_decimal(text: &str) -> bool {
-    let (mantissa, exponent) = text.split_once('e').map_or((text, None), |(m, e)| (m, Some(e)));
+    let bytes = text.as_bytes();
+    let is_digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
+    let separates = |i: usize| i > 0 && is_digit(i - 1) && is_digit(i + 1);
+    if !(0..bytes.len()).all(|i| bytes[i] != b'_' || separates(i)) {
+        return false;
+    }
+    let plain = text.replace('_', "");
+    let (mantissa, exponent) = plain.split_once('e').map_or((plain.as_str(), None), |(m, e)| (m, Some(e)));
     let digits = mantissa.replacen('.', "", 1);
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     is_number(&digits) && exponent.is_none_or(|e| is_number(e.strip_prefix(['+', '-']).unwrap_or(e)))

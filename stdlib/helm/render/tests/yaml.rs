@@ -1,4 +1,4 @@
-//! Holds reading and writing YAML against what Helm's own libraries answered (`tests/oracle` writes the corpus).
+//! Holds reading and writing YAML against what Helm's own libraries answered (`tests/oracle` writes the answers).
 
 use gotemplate::Value;
 use helm_render::yaml;
@@ -27,7 +27,7 @@ struct ReadCase {
 #[test]
 fn every_value_is_written_as_helm_writes_it() {
     let cases: Vec<WriteCase> =
-        serde_json::from_str(include_str!("corpus/yaml-write.json")).expect("a corpus");
+        serde_json::from_str(include_str!("oracle/answers/yaml-write.json")).expect("a corpus");
     let mut wrong = Vec::new();
     for case in &cases {
         let value = template_value(&case.value);
@@ -42,7 +42,8 @@ fn every_value_is_written_as_helm_writes_it() {
 
 #[test]
 fn every_text_is_read_as_helm_reads_it() {
-    let cases: Vec<ReadCase> = serde_json::from_str(include_str!("corpus/yaml-read.json")).expect("a corpus");
+    let cases: Vec<ReadCase> =
+        serde_json::from_str(include_str!("oracle/answers/yaml-read.json")).expect("a corpus");
     let mut wrong = Vec::new();
     for case in &cases {
         let (expected, found) = match (&case.out, yaml::to_json(&case.text)) {

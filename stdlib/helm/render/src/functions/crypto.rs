@@ -196,9 +196,10 @@ fn decrypt(password: &[u8], encrypted: &[u8]) -> Result {
     }
     let data = base::decode_64(encrypted).map_err(FnError::from)?;
     let Some((iv, data)) = data.split_first_chunk::<BLOCK>() else {
-        let length = data.len();
+        // Go has room for what the padding stood for.
+        let capacity = encrypted.len() / 4 * 3;
         return Err(FnError::new(format!(
-            "runtime error: slice bounds out of range [:{BLOCK}] with capacity {length}"
+            "runtime error: slice bounds out of range [:{BLOCK}] with capacity {capacity}"
         )));
     };
     let decryptor = cbc::Decryptor::<Aes256>::new(&cipher_key(password).into(), iv.into());

@@ -80,7 +80,13 @@ pub(super) fn add(functions: &mut Functions) {
         set(name, Function::variadic(&[MAP, MAP], move |_, a| Ok(merge(a, overwrite))));
     }
     for name in ["deepCopy", "mustDeepCopy"] {
-        set(name, Function::new(&[Any], |_, a| Ok(a[0].deep_copy())));
+        set(
+            name,
+            Function::new(&[Any], |_, a| match &a[0] {
+                Value::Nil | Value::NoValue => Err(FnError::new(super::toml::REFLECTED_NIL)),
+                value => Ok(value.deep_copy()),
+            }),
+        );
     }
     set("dig", Function::variadic(&[Any], |_, a| dig(a)));
 }

@@ -72,13 +72,17 @@ pub(super) fn add(functions: &mut Functions) {
     set(
         "fromYaml",
         Function::new(&[Text], |_, a| {
-            Ok(map_or_error(parse_yaml(text(a, 0)).and_then(|value| as_map(value, YAML_FAILED))))
+            Ok(map_or_error(
+                parse_yaml(text(a, 0), Map::new().into()).and_then(|value| as_map(value, YAML_FAILED)),
+            ))
         }),
     );
     set(
         "fromYamlArray",
         Function::new(&[Text], |_, a| {
-            Ok(list_or_error(parse_yaml(text(a, 0)).and_then(|value| as_list(value, YAML_FAILED))))
+            Ok(list_or_error(
+                parse_yaml(text(a, 0), Value::list(Vec::new())).and_then(|value| as_list(value, YAML_FAILED)),
+            ))
         }),
     );
 
@@ -87,8 +91,8 @@ pub(super) fn add(functions: &mut Functions) {
         set(
             name,
             Function::new(&[Any], move |_, a| match toml::write(&a[0]) {
-                Ok(text) => Ok(text.into()),
-                Err(e) if must => Err(FnError::new(e)),
+                Ok(text) => Ok(Value::str(text)),
+                Err(e) if must || e == toml::REFLECTED_NIL => Err(FnError::new(e)),
                 Err(e) => Ok(e.into()),
             }),
         );
@@ -112,8 +116,12 @@ fn without_line_feed(mut text: String) -> Value {
     text.into()
 }
 
-fn parse_yaml(text: &[u8]) -> std::result::Result<Value, String> {
-    yaml::parse(text).map_err(|e| e.to_string())
+/// A null document leaves what was there before: `empty`.
+fn parse_yaml(text: &[u8], empty: Value) -> std::result::Result<Value, String> {
+    match yaml::parse(text).map_err(|e| e.to_string())? {
+        Value::Nil => Ok(empty),
+        value => Ok(value),
+    }
 }
 
 fn as_map(value: Value, failed: &str) -> std::result::Result<Value, String> {

@@ -3,7 +3,8 @@
 use gotemplate::{FnError, Function, Functions, LIST, List, Type, Value};
 
 use super::args::{
-    Result, deep_equal, int, is_empty, list, slice, slice_or, string_of, strings_of, to_int64,
+    Result, deep_equal, int, is_empty, list, nil_dereference, slice, slice_or, string_of, strings_of,
+    to_int64,
 };
 
 pub(super) fn add(functions: &mut Functions) {
@@ -120,12 +121,12 @@ fn is_in(items: &[Value], wanted: &Value) -> bool {
 fn concat(lists: &[Value]) -> Result {
     let mut items = Vec::new();
     for value in lists {
-        let complaint = format!("Cannot concat type {} as list", value.kind().name());
         match slice(value) {
             Some(list) => items.extend_from_slice(&list),
+            None if value.is_nil() => return Err(nil_dereference()),
             None => {
-                slice_or(value, "")?;
-                return Err(FnError::new(complaint));
+                let kind = value.kind().name();
+                return Err(FnError::new(format!("Cannot concat type {kind} as list")));
             }
         }
     }

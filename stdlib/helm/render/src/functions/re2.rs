@@ -205,6 +205,10 @@ impl<'a> Translator<'a> {
                     },
                     None => 2 + after.chars().next().map_or(0, char::len_utf8),
                 };
+                let class = &self.rest[..length];
+                if Regex::new(class).is_err() {
+                    return Err(format!("invalid character class range: `{class}`"));
+                }
                 self.copy(length);
             }
             'x' => {

@@ -23,12 +23,7 @@ pub(super) fn add(functions: &mut Functions) {
                         Err(_) if name == "regexMatch" => Ok(false.into()),
                         Err(e) if name.starts_with("must") => Err(FnError::new(e)),
                         Err(e) => {
-                            let pattern = gotemplate::format::quote(utf8(a, 0).as_bytes());
-                            let pattern = if pattern.contains('\\') && !utf8(a, 0).contains('`') {
-                                format!("`{}`", utf8(a, 0))
-                            } else {
-                                pattern
-                            };
+                            let pattern = quoted(&utf8(a, 0));
                             Err(FnError::new(format!("regexp: Compile({pattern}): {e}")))
                         }
                     }
@@ -56,6 +51,16 @@ pub(super) fn add(functions: &mut Functions) {
         split(regex, &utf8(a, 1), int(a, 2))
     });
     functions.set("regexQuoteMeta", Function::new(&[Text], |_, a| Ok(quote_meta(&utf8(a, 0)).into())));
+}
+
+/// In back quotes where Go can write it so.
+fn quoted(pattern: &str) -> String {
+    let is_plain = |c: char| c == '\t' || !(c.is_ascii_control() || matches!(c, '`' | '\u{FEFF}'));
+    if pattern.chars().all(is_plain) {
+        format!("`{pattern}`")
+    } else {
+        gotemplate::format::quote(pattern.as_bytes())
+    }
 }
 
 /// Charts use the same few expressions over and over.

@@ -7,11 +7,17 @@ use super::time::Moment;
 use crate::number;
 
 /// A document, or the text of the error.
-pub(super) fn write(value: &Value) -> Result<String, String> {
-    let mut writer = Writer { out: String::new() };
+pub(super) fn write(value: &Value) -> Result<Vec<u8>, String> {
+    if value.is_nil() {
+        return Err(REFLECTED_NIL.to_owned());
+    }
+    let mut writer = Writer { out: Vec::new() };
     writer.encode(&[], value)?;
     Ok(writer.out)
 }
+
+/// What Go's reflection panics with over nil; even `toToml` lets that through.
+pub(super) const REFLECTED_NIL: &str = "reflect: call of reflect.Value.Type on zero Value";
 
 /// A document as a map; integers are `int64`, arrays of tables lists of maps.
 pub(super) fn parse(text: &[u8]) -> Result<Map, String> {
@@ -51,7 +57,7 @@ fn from_toml(value: toml::Value) -> Value {
 }
 
 struct Writer {
-    out: String,
+    out: Vec<u8>,
 }
 
 type Written = Result<(), String>;
@@ -73,7 +79,7 @@ impl Writer {
         }
         if !key.is_empty() {
             self.indent(key);
-            self.out.push_str(&format!("[{}]", dotted(key)));
+            self.out.extend([b"[".as_slice(), &dotted(key), b"]"].concat());
             self.line_feed();
         }
         self.entries(key, map)
@@ -87,7 +93,7 @@ impl Writer {
             let Value::Map(map) = plain(item) else { continue };
             self.line_feed();
             self.indent(key);
-            self.out.push_str(&format!("[[{}]]", dotted(key)));
+            self.out.extend([b"[[".as_slice(), &dotted(key), b"]]"].concat());
             self.line_feed();
             self.entries(key, &map)?;
         }
@@ -107,7 +113,8 @@ impl Writer {
     fn key_value(&mut self, key: &[Str], value: &Value, inline: bool) -> Written {
         let Some(name) = key.last() else { return self.element(value) };
         self.indent(key);
-        self.out.push_str(&format!("{} = ", quoted_key(name)));
+        self.out.extend(quoted_key(name));
+        self.out.extend_from_slice(b" = ");
         self.element(value)?;
         if !inline {
             self.line_feed();
@@ -117,30 +124,30 @@ impl Writer {
 
     fn element(&mut self, value: &Value) -> Written {
         match value {
-            Value::Str(text) => self.out.push_str(&quoted(text)),
-            Value::Bool(b) => self.out.push_str(&b.to_string()),
-            Value::Number(n) => self.out.push_str(&number_text(*n)?),
+            Value::Str(text) => self.out.extend(quoted(text)),
+            Value::Bool(b) => self.out.extend(b.to_string().into_bytes()),
+            Value::Number(n) => self.out.extend(number_text(*n)?.into_bytes()),
             Value::List(list) => {
-                self.out.push('[');
+                self.out.push(b'[');
                 for (i, item) in list.iter().enumerate() {
-                    self.out.push_str(if i > 0 { ", " } else { "" });
+                    self.out.extend_from_slice(if i > 0 { b", " } else { b"" });
                     self.element(item)?;
                 }
-                self.out.push(']');
+                self.out.push(b']');
             }
             Value::Map(map) => {
-                self.out.push('{');
+                self.out.push(b'{');
                 let (direct, tables) = sorted(map)?;
                 for (i, (name, value)) in direct.iter().chain(&tables).enumerate() {
-                    self.out.push_str(if i > 0 { ", " } else { "" });
+                    self.out.extend_from_slice(if i > 0 { b", " } else { b"" });
                     self.key_value(std::slice::from_ref(name), value, true)?;
                 }
-                self.out.push('}');
+                self.out.push(b'}');
             }
             Value::Object(object) => match (object.type_name(), object.encoded()) {
-                ("time.Time", Some(Value::Str(time))) => self.out.push_str(&time.to_text()),
+                ("time.Time", Some(Value::Str(time))) => self.out.extend_from_slice(&time),
                 ("time.Duration", _) => {
-                    self.out.push_str(&quoted(object.text().unwrap_or_default().as_bytes()));
+                    self.out.extend(quoted(object.text().unwrap_or_default().as_bytes()));
                 }
                 _ => return self.element(&plain(value)),
             },
@@ -152,13 +159,13 @@ impl Writer {
     }
 
     fn indent(&mut self, key: &[Str]) {
-        self.out.extend(std::iter::repeat_n("  ", key.len().saturating_sub(1)));
+        self.out.extend(std::iter::repeat_n(b' ', 2 * key.len().saturating_sub(1)));
     }
 
     /// Nothing goes before the first line.
     fn line_feed(&mut self) {
         if !self.out.is_empty() {
-            self.out.push('\n');
+            self.out.push(b'\n');
         }
     }
 }
@@ -222,29 +229,30 @@ fn number_text(n: Number) -> Result<String, String> {
     }
 }
 
-fn dotted(key: &[Str]) -> String {
-    key.iter().map(quoted_key).collect::<Vec<_>>().join(".")
+fn dotted(key: &[Str]) -> Vec<u8> {
+    key.iter().map(quoted_key).collect::<Vec<_>>().join(b".".as_slice())
 }
 
-fn quoted_key(key: &Str) -> String {
+fn quoted_key(key: &Str) -> Vec<u8> {
     let is_bare = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    if !key.is_empty() && key.iter().all(is_bare) { key.to_text().into_owned() } else { quoted(key) }
+    if !key.is_empty() && key.iter().all(is_bare) { key.to_vec() } else { quoted(key) }
 }
 
-fn quoted(text: &[u8]) -> String {
-    let mut out = String::from("\"");
-    for c in crate::json::go_lossy(text).chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\x08' => out.push_str("\\b"),
-            '\x0C' => out.push_str("\\f"),
-            '\0'..'\x20' | '\x7F' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+/// Bytes that are not UTF-8 stay as they are.
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'"'];
+    for b in text {
+        match b {
+            b'"' | b'\\' => out.extend([b'\\', *b]),
+            b'\t' => out.extend(b"\\t"),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            0x08 => out.extend(b"\\b"),
+            0x0C => out.extend(b"\\f"),
+            0..0x20 | 0x7F => out.extend(format!("\\u{b:04x}").into_bytes()),
+            b => out.push(*b),
         }
     }
-    out.push('"');
+    out.push(b'"');
     out
 }

@@ -278,12 +278,9 @@ fn must_escape(b: u8, part: Part) -> bool {
 }
 
 fn escape(text: &[u8], part: Part) -> Vec<u8> {
-    // Go leaves a path as it came where it could be read back; these are what that spares.
-    let is_spared = |b: u8| part == Part::Path && b"!'()*[]".contains(&b);
-    let spares_all = text.iter().all(|b| !must_escape(*b, part) || is_spared(*b));
     let mut out = Vec::with_capacity(text.len());
     for b in text {
-        if must_escape(*b, part) && !(spares_all && is_spared(*b) && *b != b'[' && *b != b']') {
+        if must_escape(*b, part) {
             out.extend_from_slice(format!("%{b:02X}").as_bytes());
         } else {
             out.push(*b);

@@ -48,12 +48,12 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Value, YamlError> {
     read(text.as_ref(), &TemplateValues, Duplicates::Allowed)
 }
 
-/// The first document of a text, which must be a mapping (as values files are) or null, which gives a nil map.
+/// The first document of a text, which must be a mapping (as values files are) or null, which gives an empty one.
 pub fn parse_map(text: impl AsRef<[u8]>) -> Result<Map, YamlError> {
     const WANTED: &str = "map[string]interface {}";
     match parse(text)? {
         Value::Map(map) => Ok(map),
-        Value::Nil => Ok(Map::nil(gotemplate::Type::Any)),
+        Value::Nil => Ok(Map::new()),
         other => Err(YamlError::Kind { found: json_kind(&other), wanted: WANTED }),
     }
 }

@@ -1,5 +1,5 @@
 // Command oracle writes the corpora that helm-render's functions and YAML are held against: what Helm 4.1.4, Sprig and
-// go-yaml themselves answer. Run it as `go run . ../corpus` from this directory.
+// go-yaml themselves answer. Run it as `go run . answers` from this directory.
 package main
 
 import (
@@ -17,11 +17,14 @@ func main() {
 	for name, cases := range map[string]any{
 		"yaml-write.json": yamlWriteCases(),
 		"yaml-read.json":  yamlReadCases(),
+		"functions.json":  callCases(),
 	} {
 		var out bytes.Buffer
 		encoder := json.NewEncoder(&out)
 		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", " ")
+		if name != "functions.json" {
+			encoder.SetIndent("", " ")
+		}
 		if err := encoder.Encode(cases); err != nil {
 			log.Fatal(err)
 		}
