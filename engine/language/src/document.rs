@@ -98,33 +98,50 @@ pub fn markdown(registry: Registry) -> Vec<(String, String)> {
     pages
 }
 
-/// Rhai's definition files, for editors: file names and texts.
+/// Rhai's definition files, for editors: file names and texts. A function stands there once for each way to call it.
 pub fn definitions(registry: Registry) -> Vec<(String, String)> {
     let mut files: Vec<_> = registry
         .modules()
         .map(|module| {
             let mut text = format!("module {};\n", module.path.replace("::", "_"));
             for declaration in module.primitives {
-                text.push('\n');
-                text.push_str(&comment(declaration.doc));
-                text.push_str(&format!(
-                    "fn {}({}) -> {};\n",
-                    declaration.name(),
-                    typed(declaration),
-                    result_word(declaration)
-                ));
+                let result = rhai_type(&declaration.result_schema().to_value());
+                for parameters in typed(declaration) {
+                    text.push_str(&definition(declaration.doc, declaration.name(), &parameters, result));
+                }
             }
             (format!("{}.d.rhai", module.path.replace("::", "-")), text)
         })
         .collect();
     let mut text = "module static;\n".to_owned();
     for function in library::functions() {
-        let usage = function.usage.replace(['[', ']'], "");
-        let result = if usage.contains("->") { "" } else { " -> ()" };
-        text.push_str(&format!("\n{}fn {usage}{result};\n", comment(function.doc)));
+        let (call, result) = function.usage.split_once(" -> ").unwrap_or((function.usage, "()"));
+        let result = match result {
+            "string" => "String",
+            "bool" => "bool",
+            "array" => "Array",
+            "map" => "Map",
+            "()" => "()",
+            _ => "?",
+        };
+        let parameters: Vec<&str> =
+            call.split(['(', ')']).nth(1).into_iter().flat_map(|all| all.split(", ")).collect();
+        for optional in [false, true] {
+            if optional && !call.contains('[') {
+                continue;
+            }
+            let given =
+                parameters.iter().filter(|name| !name.is_empty() && (optional || !name.starts_with('[')));
+            let given: Vec<_> = given.map(|name| format!("{}: ?", name.trim_matches(['[', ']']))).collect();
+            text.push_str(&definition(function.doc, function.name, &given.join(", "), result));
+        }
     }
     files.push(("functions.d.rhai".to_owned(), text));
     files
+}
+
+fn definition(doc: &str, name: &str, parameters: &str, result: &str) -> String {
+    format!("\n{}fn {name}({parameters}) -> {result};\n", comment(doc))
 }
 
 /// Arguments and result of a primitive as JSON schemas, with its effect and the way back.
@@ -229,10 +246,10 @@ fn undo_words(declaration: &Declaration) -> String {
     }
 }
 
-/// `workload: string, replicas: int, options: map`
-fn typed(declaration: &Declaration) -> String {
+/// `workload: String, replicas: int, options: Map`, for each number of arguments that it takes.
+fn typed(declaration: &Declaration) -> Vec<String> {
     let schema = declaration.arguments_schema().to_value();
-    let mut words: Vec<String> = declaration
+    let words: Vec<String> = declaration
         .positional()
         .map(|field| {
             let kind =
@@ -240,14 +257,16 @@ fn typed(declaration: &Declaration) -> String {
             format!("{}: {kind}", field.name)
         })
         .collect();
-    if declaration.options().next().is_some() {
-        words.push("options: Map".to_owned());
+    let required = declaration.positional().filter(|field| field.required).count();
+    let mut overloads = Vec::new();
+    for count in required..=words.len() {
+        overloads.push(words[..count].join(", "));
+        if declaration.options().next().is_some() {
+            let with = words[..count].iter().map(String::as_str).chain(["options: Map"]);
+            overloads.push(with.collect::<Vec<_>>().join(", "));
+        }
     }
-    words.join(", ")
-}
-
-fn result_word(declaration: &Declaration) -> &'static str {
-    rhai_type(&declaration.result_schema().to_value())
+    overloads
 }
 
 fn rhai_type(schema: &Value) -> &'static str {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -265,13 +265,16 @@ impl Simulator for SimulatedBar {
     }
 }
 
-/// What happened, one line each, with the seconds since the start.
+/// What happened, one line each, with the seconds since the start. A message `stop` stops the run, as Ctrl-C does.
 #[derive(Default)]
-pub struct Told(Mutex<Vec<String>>);
+pub struct Told {
+    lines: Mutex<Vec<String>>,
+    run: OnceLock<Weak<Run>>,
+}
 
 impl Told {
     pub fn lines(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.lines.lock().unwrap())
     }
 }
 
@@ -301,7 +304,10 @@ impl Watcher for Told {
         } else {
             format!("{seconds:>4}s [{steps}] {what}")
         };
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
+        if matches!(&event.what, Happening::Log { text, .. } if text == "stop") {
+            self.run.get().and_then(Weak::upgrade).unwrap().stop();
+        }
     }
 }
 
@@ -331,6 +337,7 @@ pub fn rehearsal(faults: &[String]) -> (Arc<Run>, Arc<Told>, Estate) {
         seed: 1,
         variables: BTreeMap::new(),
     });
+    told.run.set(Arc::downgrade(&run)).unwrap();
     (run, told, estate)
 }
 
