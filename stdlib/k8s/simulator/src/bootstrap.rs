@@ -40,5 +40,84 @@ fn initial() -> Vec<(&'static str, &'static str, Value)> {
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {"type": "ClusterIP", "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]},
     })));
+    all.extend(roles());
+    all
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// The roles that every cluster has, and who has them.
+fn roles() -> Vec<(&'static str, &'static str, Value)> {
+    let everything = json!([
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+        {"nonResourceURLs": ["*"], "verbs": ["*"]},
+    ]);
+    let own_reviews = json!([
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+         "verbs": ["create"]},
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]},
+    ]);
+    let discovery = json!([{"verbs": ["get"], "nonResourceURLs": [
+        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/",
+    ]}]);
+    let public = json!([{"nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"], "verbs": ["get"]}]);
+    let authenticated = json!([{"apiGroup": RBAC, "kind": "Group", "name": "system:authenticated"}]);
+    let anyone = json!([
+        {"apiGroup": RBAC, "kind": "Group", "name": "system:authenticated"},
+        {"apiGroup": RBAC, "kind": "Group", "name": "system:unauthenticated"},
+    ]);
+    let masters = json!([{"apiGroup": RBAC, "kind": "Group", "name": "system:masters"}]);
+    let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    let mut all = Vec::new();
+    for (name, rules, subjects) in [
+        ("cluster-admin", everything, masters),
+        ("system:basic-user", own_reviews, authenticated.clone()),
+        ("system:discovery", discovery, authenticated),
+        ("system:public-info-viewer", public, anyone),
+    ] {
+        all.push((
+            RBAC,
+            "clusterroles",
+            json!({"metadata": {"name": name, "labels": labels}, "rules": rules}),
+        ));
+        let reference = json!({"apiGroup": RBAC, "kind": "ClusterRole", "name": name});
+        let binding =
+            json!({"metadata": {"name": name, "labels": labels}, "roleRef": reference, "subjects": subjects});
+        all.push((RBAC, "clusterrolebindings", binding));
+    }
+    let (read, write) =
+        (json!(["get", "list", "watch"]), json!(["create", "delete", "deletecollection", "patch", "update"]));
+    let common = json!([
+        {"apiGroups": [""], "resources": ["bindings", "configmaps", "endpoints", "events", "limitranges", "namespaces",
+            "namespaces/status", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods", "pods/log", "pods/status",
+            "replicationcontrollers", "replicationcontrollers/scale", "resourcequotas", "serviceaccounts", "services"]},
+        {"apiGroups": ["apps"], "resources": ["*"]},
+        {"apiGroups": ["autoscaling"], "resources": ["*"]},
+        {"apiGroups": ["batch"], "resources": ["*"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"]},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingresses/status", "networkpolicies"]},
+        {"apiGroups": ["policy"], "resources": ["*"]},
+    ]);
+    let with = |verbs: &Value| -> Vec<Value> {
+        let mut rules = common.as_array().cloned().unwrap_or_default();
+        rules.iter_mut().for_each(|rule| rule["verbs"] = verbs.clone());
+        rules
+    };
+    let secrets = json!({"apiGroups": [""], "resources": ["secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/eviction",
+        "serviceaccounts/token"], "verbs": ["*"]});
+    let roles = json!({"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["*"]});
+    let view = with(&read);
+    let mut edit = view.clone();
+    edit.extend(with(&write));
+    edit.push(secrets);
+    let mut admin = edit.clone();
+    admin.push(roles);
+    for (name, rules) in [("view", view), ("edit", edit), ("admin", admin)] {
+        all.push((
+            RBAC,
+            "clusterroles",
+            json!({"metadata": {"name": name, "labels": labels}, "rules": rules}),
+        ));
+    }
     all
 }

@@ -79,7 +79,7 @@ impl Cluster {
             estate: options.estate,
             timers: BTreeMap::new(),
             timers_made: 0,
-            controllers: controllers().into_iter().map(Some).collect(),
+            controllers: all_controllers(),
             kubelet: Some(Kubelet::default()),
             queued: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -261,6 +261,11 @@ impl Cluster {
         }
         self.deliver();
     }
+}
+
+fn all_controllers() -> Vec<Option<Box<dyn Controller>>> {
+    let own: Box<dyn Controller> = Box::new(crate::custom::Establish);
+    std::iter::once(own).chain(controllers()).map(Some).collect()
 }
 
 #[cfg(test)]

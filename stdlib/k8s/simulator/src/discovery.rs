@@ -122,7 +122,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
         let resource = &served.resource;
         let mut entry = json!({
             "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
-            "kind": resource.kind, "verbs": resource.verbs.names(),
+            "kind": resource.kind, "verbs": listed_verbs(resource),
         });
         if !resource.short_names.is_empty() {
             entry["shortNames"] = json!(resource.short_names);
@@ -160,6 +160,14 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Value {
     list
 }
 
+/// Custom resources have their verbs in another order.
+fn listed_verbs(resource: &Resource) -> &'static [&'static str] {
+    if resource.custom {
+        return &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+    }
+    resource.verbs.names()
+}
+
 /// Node and Service proxies have option kinds of their own.
 fn own_kind<'a>(
     sub: Subresource,
@@ -176,7 +184,9 @@ fn own_kind<'a>(
 /// A short hash of where a resource is stored.
 fn storage_hash(resource: &Resource) -> String {
     use base64::Engine;
-    let key = format!("{}/{}/{}", resource.storage.group, resource.hub_version, resource.kind);
+    // Definitions are still stored in their second version.
+    let version = if resource.kind == "CustomResourceDefinition" { "v1beta1" } else { &resource.hub_version };
+    let key = format!("{}/{version}/{}", resource.storage.group, resource.kind);
     base64::engine::general_purpose::STANDARD.encode(&Sha256::digest(key)[..8])
 }
 

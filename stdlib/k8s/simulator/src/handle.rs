@@ -9,6 +9,7 @@ use crate::access;
 use crate::cluster::Cluster;
 use crate::context::random_uid;
 use crate::discovery;
+use crate::openapi;
 use crate::reply::{self, Reply};
 use crate::request::{Request, Route};
 use crate::status::{Result, Status};
@@ -51,7 +52,10 @@ impl Cluster {
         }
         if let Route::Resource(target) = Route::of(&request.path) {
             if !self.registry.version_is_served(&target.group, &target.version) {
-                return match self.registry.group_is_served(&target.group) {
+                // The server of custom resources knows only versions that are served.
+                let own =
+                    self.registry.iter().any(|s| s.resource.group == target.group && !s.resource.custom);
+                return match own {
                     true => Err(Status::no_such_resource()),
                     false => Ok(Reply::Response(page_not_found())),
                 };
@@ -68,6 +72,9 @@ impl Cluster {
     fn path(&self, request: &Request) -> Result<Response<Bytes>> {
         let path = request.path.trim_end_matches('/');
         if let Some(response) = discovery::answer(self, request, path)? {
+            return Ok(response);
+        }
+        if let Some(response) = openapi::answer(self, request, path) {
             return Ok(response);
         }
         let (root, check) = path

@@ -41,7 +41,10 @@ pub(crate) fn is_released(object: &Value) -> bool {
 pub(crate) fn carry_over(old: &Value, new: &mut Value) {
     let old = &old["metadata"];
     let metadata = of(new);
-    for field in ["uid", "creationTimestamp"] {
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+        if old.get(field).is_none() {
+            continue;
+        }
         if metadata.get(field).is_none_or(|value| value.is_null() || text(value).is_empty()) {
             metadata.insert(field.to_owned(), old[field].clone());
         }

@@ -37,7 +37,7 @@ pub fn check(rule: NameRule, name: &str) -> Vec<String> {
 pub fn subdomain(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 253 {
-        wrong.push("must be no more than 253 bytes".to_owned());
+        wrong.push("must be no more than 253 characters".to_owned());
     }
     if !name.split('.').all(is_label) {
         wrong.push(SUBDOMAIN.to_owned());
@@ -49,10 +49,11 @@ pub fn subdomain(name: &str) -> Vec<String> {
 pub fn label(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 63 {
-        wrong.push("must be no more than 63 bytes".to_owned());
+        wrong.push("must be no more than 63 characters".to_owned());
     }
     if !is_label(name) {
-        wrong.push(LABEL.to_owned());
+        let dotted = name.split('.').all(is_label);
+        wrong.push(if dotted { "must not contain dots" } else { LABEL }.to_owned());
     }
     wrong
 }
@@ -61,7 +62,7 @@ pub fn label(name: &str) -> Vec<String> {
 pub fn label_1035(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 63 {
-        wrong.push("must be no more than 63 bytes".to_owned());
+        wrong.push("must be no more than 63 characters".to_owned());
     }
     if !is_label(name) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         wrong.push(LABEL_1035.to_owned());
@@ -101,7 +102,7 @@ pub fn qualified(name: &str) -> Vec<String> {
     if part.is_empty() {
         wrong.push("name part must be non-empty".to_owned());
     } else if part.len() > 63 {
-        wrong.push("name part must be no more than 63 bytes".to_owned());
+        wrong.push("name part must be no more than 63 characters".to_owned());
     }
     if !is_qualified_part(part) {
         wrong.push(QUALIFIED.to_owned());
@@ -113,7 +114,7 @@ pub fn qualified(name: &str) -> Vec<String> {
 pub fn label_value(value: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if value.len() > 63 {
-        wrong.push("must be no more than 63 bytes".to_owned());
+        wrong.push("must be no more than 63 characters".to_owned());
     }
     if !value.is_empty() && !is_qualified_part(value) {
         wrong.push(LABEL_VALUE.to_owned());
@@ -152,8 +153,8 @@ pub fn annotations(annotations: &Value, path: &str) -> Vec<Invalid> {
 pub fn owners(owners: &Value, path: &str) -> Vec<Invalid> {
     let mut wrong = Vec::new();
     let mut controllers: Vec<String> = Vec::new();
-    for (index, owner) in owners.as_array().into_iter().flatten().enumerate() {
-        let at = |field: &str| format!("{path}[{index}].{field}");
+    for owner in owners.as_array().into_iter().flatten() {
+        let at = |field: &str| format!("{path}.{field}");
         let empty = |field: &str| owner[field].as_str().unwrap_or_default().is_empty();
         let version = owner["apiVersion"].as_str().unwrap_or_default();
         if version.rsplit('/').next().unwrap_or_default().is_empty() {
@@ -184,8 +185,7 @@ pub fn owners(owners: &Value, path: &str) -> Vec<Invalid> {
     wrong
 }
 
-/// Finalizers are qualified names, and of the two collection policies only one may be among them. The server checks
-/// each twice, and so reports it twice.
+/// Finalizers are qualified names, and of the two collection policies only one may be among them.
 pub fn finalizers(finalizers: &Value, path: &str) -> Vec<Invalid> {
     let mut wrong = Vec::new();
     let names: Vec<&str> = finalizers.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -194,7 +194,6 @@ pub fn finalizers(finalizers: &Value, path: &str) -> Vec<Invalid> {
         wrong.extend(qualified(name).into_iter().map(|why| Invalid::value(path, *name, why)));
         if !name.contains('/') && !matches!(*name, "orphan" | "foregroundDeletion" | "kubernetes") {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            wrong.push(Invalid::value(at.clone(), *name, why));
             wrong.push(Invalid::value(at, *name, why));
         }
     }

@@ -13,8 +13,8 @@ pub struct Registry {
     served: BTreeMap<(String, String, String), Arc<Served>>,
     /// Discovery's order.
     order: Vec<Arc<Served>>,
-    /// Grows with every change, for discovery's ETag.
-    pub generation: u64,
+    /// Which generation of its definition a custom resource, by group and plural name, is served from.
+    custom: BTreeMap<(String, String), u64>,
 }
 
 /// A kind and its place.
@@ -44,7 +44,7 @@ impl Deref for KindRef {
 impl Registry {
     /// All built-in kinds.
     pub fn new() -> Self {
-        let mut registry = Self { served: BTreeMap::new(), order: Vec::new(), generation: 0 };
+        let mut registry = Self { served: BTreeMap::new(), order: Vec::new(), custom: BTreeMap::new() };
         for kind in KINDS {
             registry.add(KindRef::BuiltIn(*kind));
         }
@@ -59,7 +59,6 @@ impl Registry {
             self.order.retain(|other| !same_place(&other.resource, resource));
         }
         self.order.push(served);
-        self.generation += 1;
     }
 
     /// Stops serving every version of a custom resource.
@@ -68,7 +67,15 @@ impl Registry {
             |resource: &Resource| resource.custom && resource.group == group && resource.plural == plural;
         self.served.retain(|_, served| !goes(&served.resource));
         self.order.retain(|served| !goes(&served.resource));
-        self.generation += 1;
+        self.custom.remove(&(group.to_owned(), plural.to_owned()));
+    }
+
+    pub(crate) fn custom_generation(&self, group: &str, plural: &str) -> Option<u64> {
+        self.custom.get(&(group.to_owned(), plural.to_owned())).copied()
+    }
+
+    pub(crate) fn set_custom_generation(&mut self, group: &str, plural: &str, generation: u64) {
+        self.custom.insert((group.to_owned(), plural.to_owned()), generation);
     }
 
     pub fn at(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Served>> {

@@ -11,13 +11,26 @@ use serde_json::Value;
 const LOG_LENGTH: usize = 20_000;
 
 /// Objects, the version counter and the log of changes.
-#[derive(Default)]
 pub struct Store {
     collections: BTreeMap<GroupResource, Collection>,
     revision: u64,
     log: VecDeque<Change>,
     /// Watches and lists from a version before this one have expired.
     compacted: u64,
+}
+
+/// Versions start here: a server that is used has been used before.
+const FIRST_REVISION: u64 = 1000;
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            collections: BTreeMap::new(),
+            revision: FIRST_REVISION,
+            log: VecDeque::new(),
+            compacted: FIRST_REVISION,
+        }
+    }
 }
 
 /// The objects of one resource, by namespace (empty for cluster scope) and name.

@@ -220,7 +220,10 @@ impl Cluster {
         }
         shape::normalise(served, &mut new);
         let mut wrong = meta::validate(&new, kind.name_rule(), resource.namespaced);
-        wrong.extend(meta::validate_update(&stored, &new));
+        // The registry checks metadata, and the kind's own rules check it again: every mistake is told twice.
+        let again = meta::validate_update(&stored, &new);
+        wrong.extend(again.iter().cloned());
+        wrong.extend(again);
         wrong.extend(match sub {
             None => kind.validate_update(&stored, &new),
             Some(_) => kind.validate_status(&stored, &new),
@@ -330,7 +333,7 @@ impl Cluster {
         if given.is_empty() {
             if served.kind.needs_version_on_update() {
                 let wrong = Invalid::value("metadata.resourceVersion", 0, "must be specified for an update");
-                return Err(served.invalid(name, &[wrong]));
+                return Err(Status::invalid(&resource.group, &resource.plural, name, &[wrong]));
             }
             return Ok(());
         }

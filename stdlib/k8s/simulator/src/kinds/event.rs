@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::pod_spec::fill;
 use super::{Column, Kind, Resource, human_duration};
-use crate::context::text;
-use crate::status::Invalid;
+use crate::context::{Cx, text};
+use crate::status::{Invalid, Result};
 
 pub(super) struct Event;
 
@@ -23,6 +24,17 @@ const RENAMED: [(&str, &str); 8] = [
 impl Kind for Event {
     fn resource(&self) -> Resource {
         Resource::namespaced("", "v1", "events", "Event").short("ev")
+    }
+
+    /// Times are written even when there is none.
+    fn prepare_create(&self, _cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
+        complete(object);
+        Ok(())
+    }
+
+    fn prepare_update(&self, _cx: &mut Cx<'_>, _old: &Value, new: &mut Value) -> Result<()> {
+        complete(new);
+        Ok(())
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -68,6 +80,19 @@ impl Kind for Event {
     }
 }
 
+fn complete(event: &mut Value) {
+    for field in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+        if event.get(field).is_none() {
+            event[field] = Value::Null;
+        }
+    }
+    for field in ["reportingComponent", "reportingInstance"] {
+        fill(event, field, "");
+    }
+    fill(event, "source", json!({}));
+    fill(event, "involvedObject", json!({}));
+}
+
 pub(super) struct EventsEvent;
 
 impl Kind for EventsEvent {
@@ -92,6 +117,16 @@ impl Kind for EventsEvent {
         if object["deprecatedSource"].is_null() {
             object["deprecatedSource"] = json!({});
         }
+    }
+
+    fn prepare_create(&self, _cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
+        complete(object);
+        Ok(())
+    }
+
+    fn prepare_update(&self, _cx: &mut Cx<'_>, _old: &Value, new: &mut Value) -> Result<()> {
+        complete(new);
+        Ok(())
     }
 
     fn field(&self, object: &Value, label: &str) -> Option<String> {

@@ -66,6 +66,7 @@ impl Kind for Job {
             }
         }
         object["spec"]["selector"]["matchLabels"][UID] = uid.clone();
+        self.default(object);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod node;
 mod pod;
 mod pod_spec;
 mod pod_table;
+mod rbac;
 mod replica_set;
 mod resource;
 mod service;
@@ -175,7 +176,7 @@ pub trait Kind: Send + Sync {
     }
 
     /// A warning on every request to this version.
-    fn deprecation(&self) -> Option<&'static str> {
+    fn deprecation(&self) -> Option<&str> {
         None
     }
 
@@ -262,7 +263,7 @@ impl Column {
     }
 }
 
-const CREATED: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is \
+pub(crate) const CREATED: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is \
     not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is \
     represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: \
     https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
@@ -394,12 +395,10 @@ pub const KINDS: &[&dyn Kind] = &[
     &network::NetworkPolicy,
     &Plain(|| Resource::cluster("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR").status()),
     &network::Budget,
-    &Plain(|| {
-        Resource::cluster("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding")
-    }),
-    &Plain(|| Resource::cluster("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole")),
-    &Plain(|| Resource::namespaced("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")),
-    &Plain(|| Resource::namespaced("rbac.authorization.k8s.io", "v1", "roles", "Role")),
+    &rbac::ClusterRoleBinding,
+    &rbac::ClusterRole,
+    &rbac::RoleBinding,
+    &rbac::Role,
     &Plain(|| Resource::cluster("storage.k8s.io", "v1", "csidrivers", "CSIDriver")),
     &Plain(|| Resource::cluster("storage.k8s.io", "v1", "csinodes", "CSINode")),
     &Plain(|| Resource::namespaced("storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity")),
@@ -446,18 +445,7 @@ pub const KINDS: &[&dyn Kind] = &[
         )
         .category("api-extensions")
     }),
-    &Plain(|| {
-        Resource::cluster(
-            "apiextensions.k8s.io",
-            "v1",
-            "customresourcedefinitions",
-            "CustomResourceDefinition",
-        )
-        .short("crd")
-        .short("crds")
-        .category("api-extensions")
-        .status()
-    }),
+    &crate::custom::Definition,
     &config::PriorityClass,
     &config::Lease,
     &Plain(|| Resource::cluster("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass")),

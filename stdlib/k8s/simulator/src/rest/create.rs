@@ -21,6 +21,7 @@ pub(super) fn create(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
     let mut object = decoded.object;
     check_namespace(call, &object)?;
     let version = text(&object["metadata"]["resourceVersion"]).to_owned();
+    call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
     let mut warnings = decoded.warnings;
     warnings.extend(call.served.kind.warnings(None, &object));

@@ -48,6 +48,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
         let mut new = patch.apply(&call.served, old, options.validation, &mut warnings)?;
         check_name(call, &new)?;
         check_namespace(call, &new)?;
+        call.served.kind.fold(&mut new);
         call.served.kind.default(&mut new);
         warnings.extend(call.served.kind.warnings(Some(old), &new));
         shape::prepare_owned(&call.served, call.sub, old, &mut new);
@@ -119,6 +120,7 @@ fn apply_new(
     }
     check_name(call, &object)?;
     check_namespace(call, &object)?;
+    call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
     let stored = cluster.insert(&call.served, call.place(), object, author, options.dry_run)?;
     let updated = Updated { object: call.served.view(&stored), created: true };

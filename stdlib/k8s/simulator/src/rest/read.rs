@@ -133,6 +133,10 @@ pub(super) fn many(
         }
         View::Whole => {
             let custom = resource.custom;
+            let mut metadata = metadata.clone();
+            if custom && metadata.get("continue").is_none() {
+                metadata["continue"] = "".into();
+            }
             let items: Vec<Value> = objects
                 .into_iter()
                 .map(|mut object| {

@@ -27,6 +27,7 @@ pub(super) fn update(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
     let mut object = decoded.object;
     check_name(call, &object)?;
     check_namespace(call, &object)?;
+    call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
     let mut warnings = decoded.warnings;
     let author = manager(call.author, &options);
@@ -106,6 +107,11 @@ pub(super) fn scaled(
     manager: &str,
 ) -> Result<Value> {
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    if replicas < 0 && call.served.resource.custom {
+        let path = call.served.kind.scale().spec_replicas;
+        let wrong = Invalid::value(path, replicas, "should be a non-negative integer");
+        return Err(call.served.invalid(call.name(), &[wrong]));
+    }
     if replicas < 0 {
         let wrong = Invalid::value("spec.replicas", replicas, "must be greater than or equal to 0");
         return Err(Status::invalid("autoscaling", "Scale", call.name(), &[wrong]));
