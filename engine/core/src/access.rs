@@ -121,8 +121,8 @@ impl fmt::Display for AccessPattern {
     }
 }
 
-/// `*` stands for any characters, also none.
-fn glob(pattern: &str, text: &str) -> bool {
+/// Whether `text` is what `pattern` says, in which `*` stands for any characters, also none.
+pub fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

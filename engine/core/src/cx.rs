@@ -140,6 +140,8 @@ pub trait Host: Send + Sync {
         inverse: Option<Inverse>,
     ) -> BoxFuture<'static, Result<()>>;
     fn note(&self, call: &Call, note: Note);
+    /// What `pattern` matches in a snapshot of the estate stays when the run is undone.
+    fn keep(&self, call: &Call, pattern: &str, why: &str);
     /// From now on this value is shown as `‹name›` wherever the run writes something out.
     fn hide(&self, name: &str, value: &str);
     /// The environment variable as it was when the program started; only for finding configuration.
@@ -315,6 +317,11 @@ impl Cx {
 
     pub fn warn(&self, text: impl Into<String>) {
         self.host.note(&self.call, Note::Warning(text.into()));
+    }
+
+    /// Declares residue: what an undone run leaves behind on purpose. `pattern` is a name in the estate's snapshot, with `*`.
+    pub fn keep(&self, pattern: &str, why: &str) {
+        self.host.keep(&self.call, pattern, why);
     }
 
     pub fn hide(&self, name: &str, value: &str) {

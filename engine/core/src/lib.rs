@@ -14,7 +14,7 @@ mod span;
 mod system;
 pub mod yaml;
 
-pub use access::{Access, AccessPattern, PatternError};
+pub use access::{Access, AccessPattern, PatternError, glob};
 pub use args::{Args, Field};
 pub use clock::{BoxFuture, Clock};
 pub use cx::{Body, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body};

@@ -72,3 +72,40 @@ pub fn list_folder(path: &Path) -> Result<Vec<PathBuf>> {
 pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| explain(error, path))
 }
+
+/// A folder for as long as this lives, readable by this user alone.
+#[derive(Debug)]
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// Makes `BASE/PREFIX-PID`.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be made, or somebody else has made it.
+    pub fn create(base: &Path, prefix: &str) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = base.join(format!("{prefix}-{}", std::process::id()));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map(|()| TemporaryFolder(path.clone())).map_err(|error| {
+            Error::failed(format!("the folder `{}` cannot be made: {error}", path.display()))
+        })
+    }
+
+    /// Writes a file in it and gives its path.
+    ///
+    /// # Errors
+    /// `Failed`.
+    pub fn write(&self, name: &str, content: &str) -> Result<String> {
+        let path = self.0.join(name);
+        std::fs::write(&path, content)
+            .map_err(|error| Error::failed(format!("`{}` cannot be written: {error}", path.display())))?;
+        Ok(path.display().to_string())
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's cleaning.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

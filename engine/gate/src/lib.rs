@@ -13,7 +13,7 @@ mod program;
 mod route;
 mod wall;
 
-pub use disk::{AppendFile, append_file, create_folder, list_folder, read_text};
+pub use disk::{AppendFile, TemporaryFolder, append_file, create_folder, list_folder, read_text};
 pub use fault::{FaultError, FaultRule};
 pub use file::Files;
 pub use gate::{Gate, Outcome, Recorder, Ticket};

@@ -143,6 +143,22 @@ pub struct Change {
     pub after: Option<Value>,
 }
 
+/// Splits off the changes that a run declared to leave behind: `kept` are patterns of names, with `*`, and reasons.
+pub fn without_kept(
+    changes: Vec<Change>,
+    kept: &BTreeMap<String, String>,
+) -> (Vec<Change>, BTreeMap<String, usize>) {
+    let mut left = BTreeMap::new();
+    let rest = changes.into_iter().filter(|change| {
+        let Some((_, why)) = kept.iter().find(|(pattern, _)| opsrun_core::glob(pattern, &change.name)) else {
+            return true;
+        };
+        *left.entry(why.clone()).or_insert(0) += 1;
+        false
+    });
+    (rest.collect(), left)
+}
+
 /// What changed, by name and path.
 pub fn changes(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<Change> {
     let mut changes = Vec::new();

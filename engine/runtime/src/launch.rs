@@ -28,6 +28,8 @@ pub struct Launch {
     pub allow: Vec<AccessPattern>,
     /// The environment.
     pub variables: BTreeMap<String, String>,
+    /// Knows what must not be written out; whoever shows the run asks it.
+    pub redactor: Arc<Redactor>,
 }
 
 /// A run on real targets, and where its journal is.
@@ -49,20 +51,22 @@ impl Launch {
         let stem = playbook.file_stem().unwrap_or_default().to_string_lossy();
         let time = world.clock().now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
         let name = format!("{time}-{stem}-{:04x}", random.random::<u16>());
-        let redactor = Arc::new(Redactor::default());
-        let journal = Arc::new(FileJournal::create(&self.journal_folder()?, &name, redactor.clone())?);
+        let journal = Arc::new(FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?);
         let path = journal.path().to_owned();
-        let run = self.run(
-            world,
-            Route::live(),
-            journal,
-            redactor,
-            watcher,
-            |target| target,
-            random.random(),
-            Vec::new(),
-        )?;
+        let run =
+            self.run(world, Route::live(), journal, watcher, |target| target, random.random(), Vec::new())?;
         Ok(LiveRun { run, name, journal: path })
+    }
+
+    /// A run on real targets that is to look only: its journal is in memory, and writes are held back.
+    ///
+    /// # Errors
+    /// As [`Launch::live`].
+    pub fn looking(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
+        let journal = Arc::new(MemoryJournal::default());
+        let run = self.run(World::live(), Route::live(), journal, watcher, |target| target, 0, Vec::new())?;
+        run.gate().hold_writes(Some("this only looks".into()));
+        Ok(run)
     }
 
     /// Where journals are: what the project says, else `$XDG_STATE_HOME/opsrun/runs`.
@@ -115,7 +119,6 @@ impl Launch {
         world: World,
         route: Route,
         journal: Arc<dyn Journal>,
-        redactor: Arc<Redactor>,
         watcher: Arc<dyn Watcher>,
         adopt: impl Fn(Target) -> Target,
         seed: u64,
@@ -143,7 +146,7 @@ impl Launch {
             programs: Programs::new(env.collect()),
             journal,
             watcher,
-            redactor,
+            redactor: self.redactor.clone(),
             targets,
             target,
             seed,
@@ -209,16 +212,7 @@ impl Rehearsal {
     fn any_run(&self, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
         let journal = Arc::new(MemoryJournal::default());
         let adopt = |target| self.estate.adopt(target);
-        self.launch.run(
-            self.world.clone(),
-            self.estate.route(),
-            journal,
-            Arc::default(),
-            watcher,
-            adopt,
-            self.seed,
-            allow,
-        )
+        self.launch.run(self.world.clone(), self.estate.route(), journal, watcher, adopt, self.seed, allow)
     }
 
     fn everything(&self) -> Result<Vec<AccessPattern>> {

@@ -13,7 +13,7 @@ mod undo;
 mod world;
 
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};
-pub use estate::{Change, Estate, EstateFile, changes};
+pub use estate::{Change, Estate, EstateFile, changes, without_kept};
 pub use event::{Event, Happening, Level, Unwatched, Watcher};
 pub use journal::{Entry, FileJournal, Journal, MemoryJournal, Record, WriteOutcome, read_journal};
 pub use launch::{Launch, LiveRun, Rehearsal};

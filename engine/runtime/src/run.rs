@@ -84,6 +84,7 @@ pub struct Run {
     /// How often the run was told to stop; undoing tolerates the first time.
     stops: watch::Sender<u32>,
     tolerated: AtomicU64,
+    kept: Mutex<BTreeMap<String, String>>,
     random: Mutex<ChaCha12Rng>,
     shared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
 }
@@ -162,6 +163,7 @@ impl Run {
             in_flight: Mutex::default(),
             stops: watch::channel(0).0,
             tolerated: AtomicU64::new(0),
+            kept: Mutex::default(),
             random: Mutex::new(ChaCha12Rng::seed_from_u64(setup.seed)),
             shared: Mutex::default(),
             setup,
@@ -178,6 +180,27 @@ impl Run {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Waits for a future from outside of any branch, in a live world.
+    ///
+    /// # Errors
+    /// `Failed` in a simulated world, where only branches wait.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T> {
+        self.setup.world.runtime().map(|runtime| runtime.block_on(future))
+    }
+
+    /// Lets a future go on by itself, in a live world.
+    ///
+    /// # Errors
+    /// As [`Run::block_on`].
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        self.setup.world.runtime().map(|runtime| drop(runtime.spawn(future)))
+    }
+
+    /// The residue that was declared: patterns of names in the estate's snapshot, and why each stays.
+    pub fn kept(&self) -> BTreeMap<String, String> {
+        locked(&self.kept).clone()
     }
 
     pub fn redactor(&self) -> &Redactor {
@@ -387,6 +410,10 @@ impl Host for Run {
 
     fn note(&self, call: &Call, note: Note) {
         self.tell(&call.steps, Happening::Note { path: call.path, note });
+    }
+
+    fn keep(&self, _: &Call, pattern: &str, why: &str) {
+        locked(&self.kept).insert(pattern.to_owned(), why.to_owned());
     }
 
     fn hide(&self, name: &str, value: &str) {

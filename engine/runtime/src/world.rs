@@ -45,6 +45,16 @@ impl World {
         SimulatedWorld::start(start).map(World::Simulated)
     }
 
+    /// The runtime of a live world.
+    pub(crate) fn runtime(&self) -> Result<&Runtime> {
+        match self {
+            World::Live(world) => world.runtime(),
+            World::Simulated(_) => {
+                Err(Error::failed("a thread from outside cannot wait in a simulated world"))
+            }
+        }
+    }
+
     pub fn clock(&self) -> Arc<dyn Clock> {
         match self {
             World::Live(world) => Arc::new(world.clock.clone()),

@@ -118,10 +118,7 @@ impl CustomSchema {
         if wrong.is_empty() {
             list_types(&self.root, object, "", &mut wrong);
         }
-        // Values out of bounds do not keep the server from evaluating rules; these do.
-        let blocks =
-            |error: &FieldError| error.reason != Refusal::Invalid && error.reason != Refusal::Duplicate;
-        if wrong.iter().any(blocks) && self.has_rules() {
+        if !wrong.is_empty() && self.has_rules() {
             wrong.push(FieldError {
                 reason: Refusal::Invalid,
                 field: "<nil>".to_owned(),

@@ -340,10 +340,7 @@ fn write_field(field: &Field, value: Option<Value>) -> Option<Value> {
         None if field.omit_zero => None,
         None => {
             let value = zero(&field.schema);
-            // Go never leaves out a struct, and a time is one.
-            let structure =
-                matches!(shape, Shape::Object(_) | Shape::Scalar(Scalar::Time | Scalar::MicroTime));
-            let dropped = field.omit_empty && is_empty(&value) && !structure;
+            let dropped = field.omit_empty && is_empty(&value) && !matches!(shape, Shape::Object(_));
             (!dropped).then_some(value)
         }
         Some(value) if field.pointer => Some(value),

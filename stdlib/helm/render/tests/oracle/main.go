@@ -22,6 +22,9 @@ func main() {
 		var out bytes.Buffer
 		encoder := json.NewEncoder(&out)
 		encoder.SetEscapeHTML(false)
+		if name != "functions.json" {
+			encoder.SetIndent("", " ")
+		}
 		if err := encoder.Encode(cases); err != nil {
 			log.Fatal(err)
 		}

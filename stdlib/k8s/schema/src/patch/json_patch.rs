@@ -82,14 +82,7 @@ impl Operation {
             "add" => add(object, &path, value()),
             "remove" => remove(object, &path).map(drop),
             "replace" => {
-                // Within an object that is there, a key need not be.
-                let (last, parent) = path.split_last()?;
-                match get_mut(object, parent)? {
-                    Value::Object(map) => {
-                        map.insert(last.clone(), value());
-                    }
-                    parent => *get_mut(parent, std::slice::from_ref(last))? = value(),
-                }
+                *get_mut(object, &path)? = value();
                 Some(())
             }
             "test" => {

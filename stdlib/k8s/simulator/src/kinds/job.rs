@@ -34,9 +34,7 @@ impl Kind for Job {
         fill(spec, "podReplacementPolicy", if with_policy { "Failed" } else { "TerminatingOrFailed" });
         for rule in items(&mut spec["podFailurePolicy"], "rules") {
             for pattern in items(rule, "onPodConditions") {
-                if text(&pattern["status"]).is_empty() {
-                    pattern["status"] = "True".into();
-                }
+                fill(pattern, "status", "True");
             }
         }
         if spec["podFailurePolicy"].is_null()

@@ -35,7 +35,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
     if apply {
         return apply_patch(cluster, call, media, &options, &author);
     }
-    let patch = Patch::parse(kind, &call.request.body, options.validation)?;
+    let patch = Patch::parse(kind, &call.request.body)?;
     let place = Place { served: &call.served, sub: call.sub, namespace: call.place(), name: call.name() };
     let mut warnings = Vec::new();
     let updated = cluster.update(&place, &author, options.dry_run, &mut |cluster, old| {
@@ -66,14 +66,7 @@ fn apply_patch(
     options: &WriteOptions,
     author: &Author,
 ) -> Result<Response<Bytes>> {
-    let of_scale = call.sub == Some(Subresource::Scale);
-    let (applied, mut warnings) = match of_scale {
-        true => (
-            scale::applied(&call.served, &shape::parse_applied_as(&shape::scale_kind(), call.request)?),
-            Vec::new(),
-        ),
-        false => shape::parse_applied(&call.served, call.request)?,
-    };
+    let (applied, warnings) = shape::parse_applied(&call.served, call.request)?;
     let force = options.force.unwrap_or(false);
     let exists = cluster.store.get(&call.served.resource.storage, call.place(), call.name()).is_some();
     if !exists {
@@ -95,7 +88,6 @@ fn apply_patch(
         call.served.kind.default(&mut new);
         check_name(call, &new)?;
         check_namespace(call, &new)?;
-        warnings.extend(call.served.kind.warnings(Some(old), &new));
         Ok(new)
     })?;
     respond(cluster, call, media, updated, &warnings)
@@ -130,11 +122,9 @@ fn apply_new(
     check_namespace(call, &object)?;
     call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
-    let mut warnings = warnings.to_vec();
-    warnings.extend(call.served.kind.warnings(None, &object));
     let stored = cluster.insert(&call.served, call.place(), object, author, options.dry_run)?;
     let updated = Updated { object: call.served.view(&stored), created: true };
-    respond(cluster, call, media, updated, &warnings)
+    respond(cluster, call, media, updated, warnings)
 }
 
 fn respond(

@@ -1,0 +1,60 @@
+//! The commands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod doc;
+pub(crate) mod doctor;
+pub(crate) mod estate;
+pub(crate) mod helm;
+pub(crate) mod rehearse;
+pub(crate) mod repl;
+pub(crate) mod run;
+pub(crate) mod runs;
+
+use std::ffi::OsString;
+
+use opsrun_core::ErrorKind;
+
+use crate::arguments::{self, Commands};
+use crate::output::{complain, complain_with};
+use crate::program::Program;
+
+const FAILED: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// Carries out a command line and gives the exit code.
+pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
+    let playbook = match arguments::playbook(&words).map(|path| program.load_checked(&path)) {
+        None => None,
+        Some(Ok(playbook)) => Some(playbook),
+        Some(Err(findings)) => {
+            complain_with(&findings);
+            return REFUSED;
+        }
+    };
+    let (arguments, given) = match arguments::read(words, playbook.as_deref()) {
+        Ok(read) => read,
+        Err(error) => {
+            // Help and version come this way, too. Nobody is left to be told if this cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { REFUSED } else { 0 };
+        }
+    };
+    let done = match &arguments.command {
+        Commands::Run(run) => run.carry_out(program, playbook, &given),
+        Commands::Rehearse(rehearse) => rehearse.carry_out(program, playbook, &given),
+        Commands::Check(check) => check.carry_out(program),
+        Commands::Runs(runs) => runs.carry_out(program),
+        Commands::Doc(doc) => doc.carry_out(program),
+        Commands::Estate(estate) => estate.carry_out(program),
+        Commands::Helm(helm) => helm.carry_out(program),
+        Commands::Doctor(doctor) => doctor.carry_out(program),
+        Commands::Repl(repl) => repl.carry_out(program),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound => REFUSED,
+            _ => FAILED,
+        }
+    })
+}

@@ -1,0 +1,79 @@
+//! `opsrun repl`: the same primitives, one line at a time, on a target or on an estate.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use opsrun_core::{Error, Result};
+use opsrun_repl::{Editor, Pipe, Terminal};
+use opsrun_runtime::{Rehearsal, Run, World};
+
+use super::rehearse::set_up;
+use super::run::watcher;
+use crate::output::Form;
+use crate::program::{Disk, Program};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Repl {
+    /// The target of `opsrun.toml` to work on.
+    #[arg(long)]
+    target: Option<String>,
+    /// Work on the project's estate instead.
+    #[arg(long)]
+    rehearse: bool,
+    /// Work on this estate instead.
+    #[arg(long, value_name = "FILE")]
+    estate: Option<PathBuf>,
+    /// Decides names and identifiers of an estate.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Repl {
+    pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
+        let mut launch = program.launch()?;
+        launch.target.clone_from(&self.target);
+        // Looking is what an incident begins with: it needs no grant.
+        for system in launch.registry.systems() {
+            launch.allow.extend(format!("{} read", system.name()).parse());
+        }
+        let folder = launch.project.root.display().to_string();
+        let target = launch.target_name()?;
+        let history = launch.journal_folder()?.with_file_name("history");
+        let redactor = launch.redactor.clone();
+        if self.rehearse || self.estate.is_some() {
+            let file = launch.estate_file(self.estate.as_deref())?;
+            let rehearsal = Rehearsal::start(launch, &file, self.seed)?;
+            set_up(program, &rehearsal, &file)?;
+            let show = Form::Text.show(rehearsal.world().clock().now(), redactor);
+            let run = rehearsal.run(watcher(&show), Vec::new())?;
+            return converse(program, &run, &folder, &target, &history);
+        }
+        let show = Form::Text.show(World::live().clock().now(), redactor);
+        let live = launch.live(Path::new("repl"), watcher(&show))?;
+        converse(program, &live.run, &folder, &target, &history)
+    }
+}
+
+fn converse(program: &Program, run: &Arc<Run>, folder: &str, target: &str, history: &Path) -> Result<u8> {
+    let stopped = run.clone();
+    opsrun_gate::interrupts(move || stopped.stop())
+        .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+    let width = program.variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
+    let broken = |error: std::io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
+    let outcome = run.execute(program.begun_by_hand("repl", target), |branch| {
+        let mut out = std::io::stdout();
+        let mut repl = opsrun_repl::Repl::new(branch, folder, Box::new(Disk), &mut out, width);
+        let mut terminal;
+        let mut pipe;
+        let editor: &mut dyn Editor = if std::io::stdin().is_terminal() {
+            terminal = Terminal::new(Some(history)).map_err(broken)?;
+            &mut terminal
+        } else {
+            pipe = Pipe(std::io::stdin().lock());
+            &mut pipe
+        };
+        repl.run(editor)
+    })?;
+    Ok(outcome.exit_code())
+}

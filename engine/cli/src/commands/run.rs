@@ -1,0 +1,78 @@
+//! `opsrun PLAYBOOK`: on real targets.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use opsrun_core::{AccessPattern, Error, Result, Span};
+use opsrun_language::{Limits, Playbook};
+use serde_json::json;
+
+use crate::output::{Form, Show};
+use crate::program::Program;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// The playbook, a file that ends in `.rhai`.
+    playbook: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// What `run` and `rehearse` have in common.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunOptions {
+    /// The target of `opsrun.toml` to run on.
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// Grants the playbook an access for this run: `k8s read * in prod`, `http POST hooks.slack.com`.
+    #[arg(long, value_name = "ACCESS")]
+    pub(crate) allow: Vec<AccessPattern>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Form,
+}
+
+impl Run {
+    pub(crate) fn carry_out(
+        &self,
+        program: &Program,
+        playbook: Option<Arc<Playbook>>,
+        given: &[(String, String)],
+    ) -> Result<u8> {
+        let playbook = needed(playbook, &self.playbook)?;
+        let arguments = playbook.arguments(given)?;
+        let mut launch = program.launch_from(&self.playbook)?;
+        launch.target.clone_from(&self.options.target);
+        launch.allow.clone_from(&self.options.allow);
+        let show =
+            self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
+        let live = launch.live(&self.playbook, watcher(&show))?;
+        let stopped = live.run.clone();
+        opsrun_gate::interrupts(move || stopped.stop())
+            .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+        let begun = program.begun(&live.name, &playbook, &launch.target_name()?, &arguments);
+        let start = live.run.now();
+        let ended = opsrun_language::run(&playbook, &arguments, Limits::default(), &live.run, begun)?;
+        show.ended(&ended.outcome, &ended.report(&playbook), took(start, live.run.now()));
+        show.remark(
+            &format!("journal: opsrun runs show {}", live.name),
+            json!({ "run": live.name, "journal": live.journal }),
+        );
+        Ok(ended.outcome.exit_code())
+    }
+}
+
+/// The playbook that was found on the command line.
+pub(crate) fn needed(playbook: Option<Arc<Playbook>>, path: &std::path::Path) -> Result<Arc<Playbook>> {
+    playbook.ok_or_else(|| {
+        Error::invalid(format!("`{}` is no playbook", path.display()))
+            .hint("a playbook is a file that ends in `.rhai`")
+    })
+}
+
+pub(crate) fn watcher(show: &Arc<dyn Show>) -> Arc<dyn opsrun_runtime::Watcher> {
+    show.clone()
+}
+
+pub(crate) fn took(start: jiff::Timestamp, end: jiff::Timestamp) -> Span {
+    std::time::Duration::try_from(end.duration_since(start)).unwrap_or_default().into()
+}

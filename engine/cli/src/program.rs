@@ -1,0 +1,137 @@
+//! What every command starts from: the systems, the environment, the project around the playbook.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use opsrun_core::{Error, Redactor, Result};
+use opsrun_gate::TemporaryFolder;
+use opsrun_language::{Playbook, Sources};
+use opsrun_runtime::{Entry, Launch, Project, Registry};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// The running program.
+pub(crate) struct Program {
+    registry: Registry,
+    variables: BTreeMap<String, String>,
+}
+
+impl Program {
+    pub(crate) fn new(registry: Registry, variables: BTreeMap<String, String>) -> Self {
+        Program { registry, variables }
+    }
+
+    pub(crate) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        self.registry
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// For the project of the current folder.
+    ///
+    /// # Errors
+    /// `Invalid` for an `opsrun.toml` that cannot be read.
+    pub(crate) fn launch(&self) -> Result<Launch> {
+        self.launch_from(Path::new("."))
+    }
+
+    /// For the project that a playbook belongs to.
+    ///
+    /// # Errors
+    /// As [`Program::launch`].
+    pub(crate) fn launch_from(&self, playbook: &Path) -> Result<Launch> {
+        Ok(Launch {
+            registry: self.registry,
+            project: Project::find(playbook)?,
+            target: None,
+            allow: Vec::new(),
+            variables: self.variables.clone(),
+            redactor: Arc::new(Redactor::default()),
+        })
+    }
+
+    /// Reads a playbook with everything that it imports.
+    ///
+    /// # Errors
+    /// What the parser says, with places.
+    pub(crate) fn load(&self, path: &Path) -> Result<Arc<Playbook>, opsrun_language::Refusal> {
+        Playbook::load(&path.display().to_string(), &Disk, self.registry).map(Arc::new)
+    }
+
+    /// Reads and checks a playbook that is to run: what cannot work does not begin.
+    ///
+    /// # Errors
+    /// The findings, rendered.
+    pub(crate) fn load_checked(&self, path: &Path) -> Result<Arc<Playbook>, String> {
+        let report = opsrun_language::check(&path.display().to_string(), &Disk, self.registry);
+        if report.has_errors() {
+            return Err(report.render());
+        }
+        self.load(path).map_err(|refusal| refusal.report())
+    }
+
+    /// A folder of this process alone, gone when it is dropped.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be made.
+    pub(crate) fn temporary_folder(&self) -> Result<TemporaryFolder> {
+        let base = self.variable("XDG_RUNTIME_DIR").or_else(|| self.variable("TMPDIR")).unwrap_or("/tmp");
+        TemporaryFolder::create(Path::new(base), "opsrun")
+    }
+
+    /// The first entry of a journal of what is no playbook.
+    pub(crate) fn begun_by_hand(&self, what: &str, target: &str) -> Entry {
+        Entry::RunBegun {
+            run: what.to_owned(),
+            playbook: what.to_owned(),
+            sha256: String::new(),
+            target: target.to_owned(),
+            params: opsrun_core::Value::Null,
+            version: self.version().to_owned(),
+        }
+    }
+
+    /// The first entry of a journal.
+    pub(crate) fn begun(
+        &self,
+        run: &str,
+        playbook: &Playbook,
+        target: &str,
+        arguments: &BTreeMap<String, opsrun_core::Value>,
+    ) -> Entry {
+        let mut digest = Sha256::new();
+        for (path, text) in playbook.files() {
+            digest.update(path.as_bytes());
+            digest.update([0]);
+            digest.update(text.as_bytes());
+            digest.update([0]);
+        }
+        Entry::RunBegun {
+            run: run.to_owned(),
+            playbook: playbook.path().to_owned(),
+            sha256: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            target: target.to_owned(),
+            params: json!(arguments),
+            version: self.version().to_owned(),
+        }
+    }
+}
+
+/// Playbooks are read from the disk as they are named.
+pub(crate) struct Disk;
+
+impl Sources for Disk {
+    fn read(&self, path: &str) -> Result<String> {
+        opsrun_gate::read_text(&PathBuf::from(path)).map_err(|error| match error.kind() {
+            opsrun_core::ErrorKind::NotFound => Error::not_found(format!("there is no playbook `{path}`")),
+            _ => error,
+        })
+    }
+}
