@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::context::{Author, Cx};
+use crate::context::{Author, Cx, text};
+use crate::status::{Result, Status};
 use crate::store::GroupResource;
 
 /// Creates the initial objects.
@@ -14,6 +15,43 @@ pub(crate) fn populate(cluster: &mut Cluster) {
         // A refusal here is a mistake in this file; the tests start clusters.
         cx.create(&GroupResource::new(group, resource), object).expect("an initial object is valid");
     }
+    if let Some(class) = cx.cluster.estate().storage_class.clone() {
+        let class = json!({
+            "metadata": {
+                "name": class, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            "provisioner": "opsrun.dev/simulated",
+        });
+        cx.create(&GroupResource::new("storage.k8s.io", "storageclasses"), class)
+            .expect("a storage class is valid");
+    }
+    let mut cx = Cx::new(cluster, Author::component("kubelet"));
+    crate::kubelet::register(&mut cx).expect("a node of the estate is valid");
+}
+
+/// Creates the objects that the estate file lists, in order.
+///
+/// # Errors
+/// What the server answers to the first that it refuses, with the object's place in the list before it.
+pub(crate) fn create_estate_objects(cluster: &mut Cluster) -> Result<()> {
+    let objects = cluster.estate().objects.clone();
+    for (index, object) in objects.into_iter().enumerate() {
+        let refused = |mut status: Status| {
+            status.message = format!("kubernetes.objects[{index}]: {}", status.message);
+            status
+        };
+        let mut cx = Cx::new(cluster, Author::component("estate"));
+        let (version, kind) = (text(&object["apiVersion"]).to_owned(), text(&object["kind"]).to_owned());
+        let Some((resource, namespaced)) = cx.resource_of(&version, &kind) else {
+            return Err(refused(Status::bad_request(format!("no kind `{kind}` in `{version}` is served"))));
+        };
+        let mut object = object;
+        if namespaced && text(&object["metadata"]["namespace"]).is_empty() {
+            object["metadata"]["namespace"] = "default".into();
+        }
+        cx.create(&resource, object).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn initial() -> Vec<(&'static str, &'static str, Value)> {

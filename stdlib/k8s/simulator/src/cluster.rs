@@ -37,6 +37,8 @@ pub struct Cluster {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) now: Timestamp,
+    /// When it was made: the estate's faults count from here.
+    pub(crate) started: Timestamp,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) logs: Logs,
     pub(crate) watches: Watches,
@@ -73,6 +75,7 @@ impl Cluster {
             store: Store::default(),
             registry: Registry::new(),
             now: options.now,
+            started: options.now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             logs: Logs::default(),
             watches: Watches::default(),
@@ -93,6 +96,17 @@ impl Cluster {
         let revision = cluster.store.revision();
         cluster.store.compact(revision);
         cluster
+    }
+
+    /// A cluster with the objects of its estate.
+    ///
+    /// # Errors
+    /// What the server answers to the first of the estate's objects that it refuses.
+    pub fn start(options: ClusterOptions) -> crate::status::Result<Self> {
+        let mut cluster = Self::new(options);
+        crate::bootstrap::create_estate_objects(&mut cluster)?;
+        cluster.deliver();
+        Ok(cluster)
     }
 
     /// What the cluster consists of.
@@ -179,6 +193,11 @@ impl Cluster {
         let result = f(&mut kubelet, &mut Cx::of_loop(self, author, Loop::Kubelet));
         self.kubelet = Some(kubelet);
         result
+    }
+
+    /// For reading; absent while it works itself.
+    pub(crate) fn kubelet(&self) -> Option<&Kubelet> {
+        self.kubelet.as_ref()
     }
 
     /// Puts a key into a loop's queue, due at `at`, unless it is due earlier already.

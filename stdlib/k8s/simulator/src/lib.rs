@@ -13,6 +13,7 @@ mod custom;
 mod discovery;
 pub mod estate;
 mod handle;
+pub mod images;
 pub mod kinds;
 pub mod kubelet;
 pub mod logs;

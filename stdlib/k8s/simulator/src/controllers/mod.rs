@@ -1,6 +1,16 @@
 //! The loops that make a cluster out of stored objects, each a `Controller`, listed in `controllers`.
 //! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
 
+mod deployment;
+pub(crate) mod events;
+mod hash;
+mod namespace;
+pub(crate) mod object;
+mod owned;
+pub(crate) mod quantity;
+mod replicaset;
+mod scheduler;
+
 use crate::cluster::Cluster;
 use crate::context::Cx;
 use crate::status::Result;
@@ -30,5 +40,14 @@ pub trait Controller: Send {
 
 /// All controllers, in the order in which they see a change.
 pub fn controllers() -> Vec<Box<dyn Controller>> {
-    Vec::new()
+    vec![
+        Box::new(namespace::NamespaceContents),
+        Box::new(scheduler::Scheduler),
+        Box::new(deployment::Deployments),
+        Box::new(replicaset::ReplicaSets::of_replica_sets()),
+        Box::new(replicaset::ReplicaSets::of_replication_controllers()),
+    ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::channel::mpsc::UnboundedReceiver;
 use http::{HeaderMap, Request, Response};
 use jiff::SignedDuration;
+use opsrun_k8s_simulator::images::ImageBehaviour;
 use opsrun_k8s_simulator::reply::Reply;
 use opsrun_k8s_simulator::{Cluster, ClusterOptions, EstateSection};
 use serde_json::{Map, Value, json};
@@ -44,6 +45,26 @@ const NAMESPACE: &str = "wire-abcdefgh";
 /// What a request takes, so that the clock moves.
 const REQUEST: SignedDuration = SignedDuration::from_millis(2);
 
+/// The images that the scenarios run, as the cluster had them that was recorded.
+fn images() -> Vec<ImageBehaviour> {
+    let image = |name: &str, more: Value| {
+        let mut image = json!({"match": name, "present": true, "start": "0s", "ready": "0s", "stop": null});
+        for (key, value) in more.as_object().expect("an object") {
+            image[key] = value.clone();
+        }
+        serde_json::from_value(image).expect("a behaviour")
+    };
+    let refused = "failed to do request: Head \"https://127.0.0.1:1/v2/none/manifests/1\": dial tcp 127.0.0.1:1: \
+        connect: connection refused";
+    vec![
+        image("opsrun.test/web:*", json!({"ports": [8080], "http": {"/health": 200, "/index.html": 200}})),
+        image("opsrun.test/shell:1", json!({"entrypoint": ["sh", "-c"]})),
+        image("opsrun.test/pause:1", json!({"programs": [], "ports": [], "stop": "0s"})),
+        image("opsrun.test/absent:1", json!({"present": false, "pull_error": "not found"})),
+        image("127.0.0.1:1/*", json!({"present": false, "pull_error": refused})),
+    ]
+}
+
 struct Runner {
     cluster: Cluster,
     node: String,
@@ -68,7 +89,13 @@ struct Answer {
 impl Runner {
     fn new() -> Self {
         let now = "2026-03-01T12:00:00Z".parse().expect("a time");
-        let mut cluster = Cluster::new(ClusterOptions { seed: 7, now, estate: EstateSection::default() });
+        let estate = EstateSection {
+            images: images(),
+            storage_class: None,
+            metrics: false,
+            ..EstateSection::default()
+        };
+        let mut cluster = Cluster::new(ClusterOptions { seed: 7, now, estate });
         cluster.advance(now + SignedDuration::from_secs(60));
         let mut runner =
             Self { cluster, node: "<no node>".to_owned(), variables: Vec::new(), watches: Vec::new() };

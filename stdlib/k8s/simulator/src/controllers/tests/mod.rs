@@ -1,0 +1,7 @@
+//! Specifications of the controllers, scheduler and kubelet, on a cluster in virtual time.
+
+mod world;
+
+mod rollouts;
+
+use self::world::World;
