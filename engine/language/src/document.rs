@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::check::schema_words;
 use crate::library::{self, Function};
+use crate::parameter::plain;
+use crate::playbook::Playbook;
 use crate::words::nearest;
 
 /// `k8s::scale(workload, replicas, [options])`
@@ -51,6 +53,43 @@ pub fn help(registry: Registry, name: &str) -> Result<String, String> {
         Some(near) => format!("there is nothing named `{name}`; did you mean `{near}`?"),
         None => format!("there is nothing named `{name}`"),
     })
+}
+
+/// The page of a playbook: the comment that it begins with, and its parameters as options of the command line.
+pub fn playbook_page(playbook: &Playbook) -> String {
+    let mut text = format!("{}\n", playbook.path());
+    let description = playbook.description();
+    if !description.is_empty() {
+        text.push_str(&format!("\n{}", indented(&description)));
+    }
+    if !playbook.parameters().is_empty() {
+        text.push_str("\nParameters\n");
+    }
+    let rows: Vec<(String, String)> = playbook
+        .parameters()
+        .iter()
+        .map(|parameter| {
+            let mut words = Vec::new();
+            if !parameter.help.is_empty() {
+                words.push(parameter.help.clone());
+            }
+            if !parameter.choices.is_empty() {
+                words.push(format!(
+                    "one of {}",
+                    parameter.choices.iter().map(plain).collect::<Vec<_>>().join(", ")
+                ));
+            }
+            words.push(match (&parameter.default, parameter.required) {
+                (_, true) => "required".to_owned(),
+                (Some(default), _) if plain(default).is_empty() => "empty by default".to_owned(),
+                (Some(default), _) => format!("default: {}", plain(default)),
+                (None, _) => "default: computed".to_owned(),
+            });
+            (format!("--{} <{}>", parameter.name, parameter.kind.name()), words.join("; "))
+        })
+        .collect();
+    text.push_str(&table(rows.iter().map(|(name, words)| (name.as_str(), words.as_str()))));
+    text
 }
 
 /// Everything there is, one line each.

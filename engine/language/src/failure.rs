@@ -115,10 +115,9 @@ impl Failure {
             _ => Map::new(),
         };
         // So that `e.hint` is no error where there is none.
-        for (key, absent) in
-            [("details", Dynamic::from_array(Vec::new())), ("hint", Dynamic::UNIT), ("data", Dynamic::UNIT)]
-        {
-            map.entry(key.into()).or_insert(absent);
+        map.entry("details".into()).or_insert_with(|| Dynamic::from_array(Vec::new()));
+        for key in ["hint", "data", "cause"] {
+            map.entry(key.into()).or_insert(Dynamic::UNIT);
         }
         let at = serde_json::to_value(&self.trace).unwrap_or_default();
         map.insert("at".into(), from_json(&at));

@@ -126,7 +126,6 @@ pub(crate) fn render(diagnostics: &[Diagnostic], sources: &BTreeMap<String, Stri
 /// Reads a playbook and what it imports, and goes on after an error as far as possible.
 pub(crate) struct Loader<'s> {
     pub engine: Engine,
-    lenient: Engine,
     folder: String,
     sources: &'s dyn Sources,
     pub files: BTreeMap<String, File>,
@@ -139,11 +138,8 @@ pub(crate) struct Loader<'s> {
 
 impl<'s> Loader<'s> {
     pub(crate) fn new(path: &str, sources: &'s dyn Sources, registry: Registry) -> Self {
-        let mut lenient = engine(registry, Limits::default());
-        lenient.set_strict_variables(false);
         Loader {
             engine: engine(registry, Limits::default()),
-            lenient,
             folder: path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned(),
             sources,
             files: BTreeMap::new(),
@@ -242,7 +238,9 @@ impl<'s> Loader<'s> {
                 }
             }
         }
-        match self.lenient.compile(source) {
+        let mut lenient = engine(self.registry, Limits::default());
+        lenient.set_strict_variables(false);
+        match lenient.compile(source) {
             Ok(ast) => Some(ast),
             Err(error) => {
                 self.diagnostics.push(syntax(Place::new(file, error.1), &error.0));

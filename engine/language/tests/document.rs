@@ -20,6 +20,10 @@ fn every_page_says_what_its_file_says() {
         ("overview.help".to_owned(), document::overview(REGISTRY)),
         ("pour.schema.json".to_owned(), format!("{:#}\n", document::schema(pour))),
     ];
+    let playbooks = bar::Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playbooks"));
+    let types =
+        Playbook::load("types.rhai", &playbooks, REGISTRY).map_err(|refusal| refusal.report()).unwrap();
+    pages.push(("playbook.help".to_owned(), document::playbook_page(&types)));
     pages.extend(document::markdown(REGISTRY));
     pages.extend(document::definitions(REGISTRY));
     let wrong: Vec<_> =

@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::document::usage;
 use crate::host::options_at;
 use crate::imports::file_of_import;
+use crate::lexer::defined_names;
 use crate::library;
 use crate::playbook::{Loader, unknown_module};
 use crate::words::{arguments, nearest, suggestion};
@@ -30,6 +31,8 @@ pub(super) struct Known {
     folder: String,
     /// Of each file: the functions it defines, with the numbers of their parameters, and whether others may call them.
     scripts: BTreeMap<String, BTreeMap<String, Vec<(usize, bool)>>>,
+    /// Of each file: the names that its text defines.
+    names: BTreeMap<String, Vec<String>>,
     /// Keys of literal maps in all files: a map's closures are called like methods.
     keys: BTreeSet<String>,
 }
@@ -65,7 +68,9 @@ impl Known {
                 }
             });
         }
-        Known { registry, builtin, folder: loader.folder().to_owned(), scripts, keys }
+        let names =
+            loader.files.iter().map(|(path, file)| (path.clone(), defined_names(&file.source))).collect();
+        Known { registry, builtin, folder: loader.folder().to_owned(), scripts, names, keys }
     }
 }
 
@@ -342,6 +347,9 @@ impl Checker<'_> {
 
     fn unknown(&self, name: &str, at: Position) -> Diagnostic {
         let unknown = Diagnostic::error(self.place(at), format!("there is no function `{name}`"));
+        if self.known.names.get(self.file).is_some_and(|names| names.iter().any(|known| known == name)) {
+            return unknown.hint(format!("if `{name}` is a closure, write `{name}.call(…)`"));
+        }
         let primitive = self.known.registry.primitives().find(|declaration| declaration.name() == name);
         if let Some(primitive) = primitive {
             return unknown.hint(format!("did you mean `{}`?", primitive.path));

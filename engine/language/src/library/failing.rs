@@ -12,8 +12,11 @@ use crate::value::to_json;
 pub(super) const FUNCTIONS: &[Function] = &[
     function!(
         "assert",
-        "assert(condition, message)",
+        "assert(condition, [message])",
         "Fails with the message unless the condition holds.\n\n```rhai\nassert(1 < 2, \"numbers are in order\");\n```",
+        |ctx: NativeCallContext, condition: bool| -> Outcome<()> {
+            if condition { Ok(()) } else { Err(fail(&ctx, Error::failed("assertion failed"))) }
+        },
         |ctx: NativeCallContext, condition: bool, message: &str| -> Outcome<()> {
             if condition {
                 Ok(())
