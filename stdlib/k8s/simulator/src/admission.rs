@@ -1,4 +1,4 @@
-//! The part of admission that concerns every kind: namespaces that are absent or going.
+//! The part of admission that concerns every kind: namespaces that are absent, going or full.
 //! Admission of single kinds is theirs (`Kind::admit_*`).
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::registry::Served;
 use crate::status::{Result, Status};
 use crate::store::GroupResource;
 
-/// `NamespaceLifecycle`: a new object needs a namespace that exists and is not being deleted.
+/// `NamespaceLifecycle` and `ResourceQuota`: a new object needs a namespace that exists, is not being deleted and has room.
 pub(crate) fn namespace_accepts(cx: &Cx<'_>, served: &Served, namespace: &str, object: &Value) -> Result<()> {
     if !served.resource.namespaced {
         return Ok(());
@@ -18,7 +18,7 @@ pub(crate) fn namespace_accepts(cx: &Cx<'_>, served: &Served, namespace: &str, o
         return Err(Status::not_found("", "namespaces", namespace));
     };
     if !meta::is_deleting(&found) {
-        return Ok(());
+        return crate::kinds::quota::admit(cx, &served.resource.storage, object);
     }
     let name = text(&object["metadata"]["name"]);
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");

@@ -6,7 +6,7 @@ use super::deployment::{containers_and_images, selector_cell};
 use super::pod_spec::{default_template, fill};
 use super::{Column, Kind, Resource, age};
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::status::{Invalid, Result};
 
 pub(super) struct DaemonSet;
 
@@ -15,6 +15,14 @@ const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 impl Kind for DaemonSet {
     fn resource(&self) -> Resource {
         Resource::namespaced("apps", "v1", "daemonsets", "DaemonSet").short("ds").category("all").status()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_daemon_set(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_daemon_set_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

@@ -6,6 +6,7 @@ use super::pod_spec::{default_template, fill};
 use super::{Column, Kind, Resource, age};
 use crate::context::text;
 use crate::rest::scale::label_selector_text;
+use crate::status::Invalid;
 
 pub(super) struct Deployment;
 
@@ -16,6 +17,14 @@ impl Kind for Deployment {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_deployment(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_deployment_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

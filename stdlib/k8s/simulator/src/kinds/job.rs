@@ -6,7 +6,7 @@ use super::deployment::{containers_and_images, selector_cell};
 use super::pod_spec::{default_template, fill, items};
 use super::{Column, Kind, Resource, age, human_duration};
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::status::{Invalid, Result};
 
 pub(super) struct Job;
 
@@ -16,6 +16,14 @@ const NAME: &str = "batch.kubernetes.io/job-name";
 impl Kind for Job {
     fn resource(&self) -> Resource {
         Resource::namespaced("batch", "v1", "jobs", "Job").category("all").status()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_job(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_job_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {
@@ -160,6 +168,10 @@ pub(super) struct CronJob;
 impl Kind for CronJob {
     fn resource(&self) -> Resource {
         Resource::namespaced("batch", "v1", "cronjobs", "CronJob").short("cj").category("all").status()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_cron_job(object)
     }
 
     fn default(&self, object: &mut Value) {

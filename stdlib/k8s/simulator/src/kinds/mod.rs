@@ -15,9 +15,11 @@ mod node;
 mod pod;
 mod pod_spec;
 mod pod_table;
+pub(crate) mod quota;
 mod rbac;
 mod replica_set;
 mod resource;
+mod rules;
 mod service;
 mod stateful_set;
 
@@ -325,7 +327,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &config::ConfigMap,
     &network::Endpoints,
     &event::Event,
-    &Plain(|| Resource::namespaced("", "v1", "limitranges", "LimitRange").short("limits")),
+    &limits::LimitRange,
     &namespace::Namespace,
     &node::Node,
     &claim::Claim,
@@ -333,7 +335,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &pod::Pod,
     &replica_set::PodTemplate,
     &replica_set::ReplicationController,
-    &Plain(|| Resource::namespaced("", "v1", "resourcequotas", "ResourceQuota").short("quota").status()),
+    &quota::ResourceQuota,
     &config::Secret,
     &config::ServiceAccount,
     &service::Service,

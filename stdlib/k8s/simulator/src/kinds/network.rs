@@ -6,13 +6,17 @@ use super::deployment::selector_cell;
 use super::pod_spec::{fill, items};
 use super::{Column, Kind, Resource, age};
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::status::{Invalid, Result};
 
 pub(super) struct Ingress;
 
 impl Kind for Ingress {
     fn resource(&self) -> Resource {
         Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress").short("ing").status()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_ingress(object)
     }
 
     fn prepare_create(&self, _cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
@@ -98,6 +102,10 @@ pub(super) struct NetworkPolicy;
 impl Kind for NetworkPolicy {
     fn resource(&self) -> Resource {
         Resource::namespaced("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy").short("netpol")
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_network_policy(object)
     }
 
     fn default(&self, object: &mut Value) {
@@ -222,6 +230,10 @@ impl Kind for Endpoints {
         Resource::namespaced("", "v1", "endpoints", "Endpoints").singular("endpoints").short("ep")
     }
 
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_endpoints(object)
+    }
+
     fn default(&self, object: &mut Value) {
         for subset in items(object, "subsets") {
             for port in items(subset, "ports") {
@@ -271,6 +283,10 @@ impl Kind for Budget {
         Resource::namespaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
             .short("pdb")
             .status()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_disruption_budget(object)
     }
 
     fn has_generation(&self) -> bool {

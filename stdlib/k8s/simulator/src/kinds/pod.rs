@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::pod_spec::{default_spec, fill, items};
 use super::{Column, Kind, Resource, Subresource, keep};
 use crate::context::{Cx, text};
-use crate::status::{Result, Status};
+use crate::status::{Invalid, Result, Status};
 use crate::store::GroupResource;
 
 pub(super) struct Pod;
@@ -26,6 +26,16 @@ impl Kind for Pod {
             Subresource::Proxy,
             Subresource::Resize,
         ])
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        let mut wrong = Vec::new();
+        super::rules::validate_pod_spec(&object["spec"], "spec", &mut wrong);
+        wrong
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_pod_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::deployment::{containers_and_images, selector_cell};
 use super::pod_spec::{default_template, fill};
 use super::{Column, Kind, Resource, age};
+use crate::status::Invalid;
 
 pub(super) struct ReplicaSet;
 
@@ -15,6 +16,14 @@ impl Kind for ReplicaSet {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_replica_set(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_replica_set_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {
@@ -133,6 +142,12 @@ pub(super) struct PodTemplate;
 impl Kind for PodTemplate {
     fn resource(&self) -> Resource {
         Resource::namespaced("", "v1", "podtemplates", "PodTemplate")
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        let mut wrong = Vec::new();
+        super::rules::validate_pod_template(&object["template"], "template", &mut wrong);
+        wrong
     }
 
     fn default(&self, object: &mut Value) {

@@ -7,7 +7,7 @@ use super::deployment::selector_cell;
 use super::pod_spec::{fill, items};
 use super::{Column, Kind, NameRule, Resource, Subresource, age, keep};
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::status::{Invalid, Result};
 use crate::store::GroupResource;
 
 pub(super) struct Service;
@@ -22,6 +22,14 @@ impl Kind for Service {
             .category("all")
             .status()
             .with(Subresource::Proxy)
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_service(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_service_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

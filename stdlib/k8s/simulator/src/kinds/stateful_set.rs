@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::deployment::containers_and_images;
 use super::pod_spec::{default_template, fill, items};
 use super::{Column, Kind, Resource, age};
+use crate::status::Invalid;
 
 pub(super) struct StatefulSet;
 
@@ -15,6 +16,14 @@ impl Kind for StatefulSet {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_stateful_set(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_stateful_set_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

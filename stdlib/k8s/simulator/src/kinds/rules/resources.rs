@@ -1,0 +1,147 @@
+//! Quotas, limit ranges, disruption budgets and role bindings.
+
+use serde_json::{Value, json};
+
+use super::{at, count_or_percent, has, items, label_selector, quantity};
+use crate::context::text;
+use crate::names;
+use crate::status::Invalid;
+
+const QUOTA: &[&str] = &[
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+const SCOPES: &[&str] = &[
+    "Terminating",
+    "NotTerminating",
+    "BestEffort",
+    "NotBestEffort",
+    "PriorityClass",
+    "CrossNamespacePodAffinity",
+    "VolumeAttributesClass",
+];
+
+pub(crate) fn validate_quota(object: &Value) -> Vec<Invalid> {
+    let (spec, mut wrong) = (&object["spec"], Vec::new());
+    for (name, amount) in spec["hard"].as_object().into_iter().flatten() {
+        let path = format!("spec.hard[{name}]");
+        let faults = names::qualified(name);
+        wrong.extend(faults.into_iter().map(|why| Invalid::value(path.as_str(), name.as_str(), why)));
+        if !name.contains('/') && !QUOTA.contains(&name.as_str()) && !name.contains("hugepages-") {
+            let why = "must be a standard resource for quota";
+            wrong.push(Invalid::value(path.as_str(), name.as_str(), why));
+        }
+        let value = quantity(amount);
+        if value.is_negative() {
+            wrong.push(Invalid::value(path.as_str(), amount.clone(), "must be greater than or equal to 0"));
+        }
+        let counted = QUOTA[10..].contains(&name.as_str()) || name.starts_with("count/");
+        if counted && !value.is_whole() {
+            wrong.push(Invalid::value(path, amount.clone(), "must be an integer"));
+        }
+    }
+    let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for scope in scopes {
+        if !SCOPES.contains(&text(scope)) {
+            wrong.push(Invalid::value("spec.scopes", spec["scopes"].clone(), "unsupported scope"));
+        }
+    }
+    wrong
+}
+
+pub(crate) fn validate_limit_range(object: &Value) -> Vec<Invalid> {
+    let mut wrong = Vec::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    for (path, limit) in items(&object["spec"], "limits", "spec") {
+        let kind = text(&limit["type"]);
+        if kinds.contains(&kind) {
+            wrong.push(Invalid::duplicate(at(&path, "type"), kind));
+        }
+        kinds.push(kind);
+        let get = |list: &str, name: &str| limit[list].get(name).map(quantity);
+        let lists = ["min", "max", "default", "defaultRequest", "maxLimitRequestRatio"];
+        let mut resources: Vec<&String> = lists
+            .iter()
+            .flat_map(|list| limit[*list].as_object().into_iter().flatten())
+            .map(|(k, _)| k)
+            .collect();
+        resources.sort();
+        resources.dedup();
+        for name in resources {
+            // The lower must not be above the upper, where both are given.
+            let pairs = [
+                ("min", "max", "min value {} is greater than max value {}"),
+                ("min", "defaultRequest", "min value {} is greater than default request value {}"),
+                ("defaultRequest", "max", "default request value {} is greater than max value {}"),
+                (
+                    "defaultRequest",
+                    "default",
+                    "default request value {} is greater than default limit value {}",
+                ),
+                ("min", "default", "min value {} is greater than default value {}"),
+                ("default", "max", "default value {} is greater than max value {}"),
+            ];
+            for (lower, upper, words) in pairs {
+                let (Some(low), Some(high)) = (get(lower, name), get(upper, name)) else { continue };
+                if low > high {
+                    // The server names the list of the lower bound, except that a minimum above the rest is the rest's.
+                    let blamed = if lower == "min" && upper != "max" { upper } else { lower };
+                    let why = words.replacen("{}", &low.to_string(), 1).replacen("{}", &high.to_string(), 1);
+                    let shown = limit[blamed][name].clone();
+                    wrong.push(Invalid::value(format!("{path}.{blamed}[{name}]"), shown, why));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+pub(crate) fn validate_disruption_budget(object: &Value) -> Vec<Invalid> {
+    let (spec, mut wrong) = (&object["spec"], Vec::new());
+    if has(spec, "minAvailable") && has(spec, "maxUnavailable") {
+        let shown = json!({
+            "MinAvailable": spec["minAvailable"], "Selector": spec["selector"],
+            "MaxUnavailable": spec["maxUnavailable"],
+            "UnhealthyPodEvictionPolicy": spec["unhealthyPodEvictionPolicy"],
+        });
+        let why = "minAvailable and maxUnavailable cannot be both set";
+        wrong.push(Invalid::value("spec", shown, why));
+    }
+    count_or_percent(spec, "minAvailable", "spec", &mut wrong);
+    count_or_percent(spec, "maxUnavailable", "spec", &mut wrong);
+    super::one_of(
+        spec,
+        "unhealthyPodEvictionPolicy",
+        &["IfHealthyBudget", "AlwaysAllow"],
+        "spec",
+        &mut wrong,
+    );
+    label_selector(&spec["selector"], "spec.selector", &mut wrong);
+    wrong
+}
+
+pub(crate) fn validate_role_binding_update(old: &Value, new: &Value) -> Vec<Invalid> {
+    if old["roleRef"] == new["roleRef"] {
+        return Vec::new();
+    }
+    let shown = &new["roleRef"];
+    let shown = json!({"APIGroup": shown["apiGroup"], "Kind": shown["kind"], "Name": shown["name"]});
+    vec![Invalid::value("roleRef", shown, "cannot change roleRef")]
+}
