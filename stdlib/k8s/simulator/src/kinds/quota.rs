@@ -134,7 +134,8 @@ fn counted(resource: &GroupResource) -> String {
 /// What one object uses.
 fn usage(resource: &GroupResource, object: &Value) -> Amounts {
     let mut amounts = Amounts::new();
-    let mut add = |name: &str, amount: Quantity| *amounts.entry(name.to_owned()).or_insert(Quantity::ZERO) += amount;
+    let mut add =
+        |name: &str, amount: Quantity| *amounts.entry(name.to_owned()).or_insert(Quantity::ZERO) += amount;
     let one = Quantity::whole(1);
     add(&counted(resource), one);
     if !resource.group.is_empty() {
@@ -208,7 +209,8 @@ fn pod_amounts(spec: &Value, kind: &str) -> Amounts {
         }
     }
     for (name, amount) in spec["overhead"].as_object().into_iter().flatten() {
-        *total.entry(name.clone()).or_insert(Quantity::ZERO) += text(amount).parse().unwrap_or(Quantity::ZERO);
+        *total.entry(name.clone()).or_insert(Quantity::ZERO) +=
+            text(amount).parse().unwrap_or(Quantity::ZERO);
     }
     total
 }

@@ -21,7 +21,7 @@ pub(crate) fn validate_pod_template(template: &Value, path: &str, wrong: &mut Ve
     wrong.extend(names::labels(&template["metadata"]["labels"], &at(&metadata, "labels")));
     wrong.extend(names::annotations(&template["metadata"]["annotations"], &at(&metadata, "annotations")));
     let spec = at(path, "spec");
-    if items(&template["spec"], "ephemeralContainers", "").first().is_some() {
+    if !items(&template["spec"], "ephemeralContainers", "").is_empty() {
         let why = "ephemeral containers not allowed in pod template";
         wrong.push(Invalid::forbidden(at(&spec, "ephemeralContainers"), why));
     }
@@ -124,8 +124,9 @@ fn validate_container(container: &Value, path: &str, volumes: &[String], wrong: 
     for (path, variable) in items(container, "env", path) {
         validate_variable(variable, &path, wrong);
     }
-    for (index, (_, source)) in items(container, "envFrom", path).into_iter().enumerate() {
-        validate_env_source(source, &at(path, "envFrom"), index, wrong);
+    for (_, source) in items(container, "envFrom", path) {
+        // The server blames the list, not the item.
+        validate_env_source(source, &at(path, "envFrom"), wrong);
     }
     validate_mounts(container, path, volumes, wrong);
     validate_resources(&container["resources"], &at(path, "resources"), wrong);
@@ -226,7 +227,7 @@ fn validate_variable(variable: &Value, path: &str, wrong: &mut Vec<Invalid>) {
     }
 }
 
-fn validate_env_source(source: &Value, path: &str, _index: usize, wrong: &mut Vec<Invalid>) {
+fn validate_env_source(source: &Value, path: &str, wrong: &mut Vec<Invalid>) {
     let given = ["configMapRef", "secretRef"].iter().filter(|kind| has(source, kind)).count();
     match given {
         0 => wrong.push(Invalid::value(path, "", "must specify one of: `configMapRef` or `secretRef`")),
