@@ -6,6 +6,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
+use serde_json::Value;
 
 use crate::schema::{Field, Gvk, ListKind, Message, Object, Patch, Scalar, Schema, Shape};
 
@@ -122,13 +123,19 @@ impl Reader<'_> {
         let flags = line[5];
         let (strategies, key) = line[7].split_once(':').unwrap_or((line[7], ""));
         let has = |wanted| strategies.split(',').any(|strategy| strategy == wanted);
+        let schema = self.schema(line[2], line[3], line[6]);
+        let default = if line[8].is_empty() {
+            // What Go always writes has its zero for a default, also as a key of a list.
+            (!flags.contains(['o', 'z', 'p'])).then(|| zero_of(&schema)).flatten()
+        } else {
+            Some(serde_json::from_str(line[8]).expect("a default in the generated data is JSON"))
+        };
         Field {
             required: flags.contains('r'),
             omit_empty: flags.contains('o'),
             omit_zero: flags.contains('z'),
             pointer: flags.contains('p'),
-            default: (!line[8].is_empty())
-                .then(|| serde_json::from_str(line[8]).expect("a default in the generated data is JSON")),
+            default,
             enumeration: line[9].split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect(),
             patch: Patch {
                 merge: has("merge"),
@@ -136,7 +143,7 @@ impl Reader<'_> {
                 replace: has("replace"),
                 merge_key: (!key.is_empty()).then(|| key.to_owned()),
             },
-            ..Field::new(line[1], self.schema(line[2], line[3], line[6]))
+            ..Field::new(line[1], schema)
         }
     }
 
@@ -185,6 +192,15 @@ impl Reader<'_> {
             _ => (Shape::Any, "runtime.RawExtension"),
         };
         Schema { shape, go: if go.is_empty() { plain.to_owned() } else { go.to_owned() } }
+    }
+}
+
+fn zero_of(schema: &Schema) -> Option<Value> {
+    match schema.shape {
+        Shape::Scalar(Scalar::String) => Some("".into()),
+        Shape::Scalar(Scalar::Int32 | Scalar::Int64) => Some(0.into()),
+        Shape::Scalar(Scalar::Bool) => Some(false.into()),
+        _ => None,
     }
 }
 

@@ -334,9 +334,9 @@ fn write_field(field: &Field, value: Option<Value>) -> Option<Value> {
     let collection = matches!(shape, Shape::List { .. } | Shape::Map { .. });
     let value = value.map(|value| write(&field.schema, value)).filter(|value| !value.is_null());
     match value {
-        None if field.pointer || collection || matches!(shape, Shape::Any) => {
-            (!field.omit_empty).then_some(Value::Null)
-        }
+        // A RawExtension is a struct: never left out.
+        None if matches!(shape, Shape::Any) && !field.pointer => Some(Value::Null),
+        None if field.pointer || collection => (!field.omit_empty).then_some(Value::Null),
         None if field.omit_zero => None,
         None => {
             let value = zero(&field.schema);

@@ -17,6 +17,10 @@ impl Kind for DaemonSet {
         Resource::namespaced("apps", "v1", "daemonsets", "DaemonSet").short("ds").category("all").status()
     }
 
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_daemon_set(object)
     }

@@ -19,6 +19,10 @@ impl Kind for Deployment {
             .scale()
     }
 
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_deployment(object)
     }

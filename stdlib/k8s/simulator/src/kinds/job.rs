@@ -18,6 +18,10 @@ impl Kind for Job {
         Resource::namespaced("batch", "v1", "jobs", "Job").category("all").status()
     }
 
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_job(object)
     }
@@ -168,6 +172,13 @@ pub(super) struct CronJob;
 impl Kind for CronJob {
     fn resource(&self) -> Resource {
         Resource::namespaced("batch", "v1", "cronjobs", "CronJob").short("cj").category("all").status()
+    }
+
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(
+            &new["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+            "spec.jobTemplate.spec.template.spec",
+        )
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {

@@ -28,6 +28,10 @@ impl Kind for Pod {
         ])
     }
 
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["spec"], "spec")
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         let mut wrong = Vec::new();
         super::rules::validate_pod_spec(&object["spec"], "spec", &mut wrong);

@@ -18,6 +18,10 @@ impl Kind for ReplicaSet {
             .scale()
     }
 
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_replica_set(object)
     }
@@ -142,6 +146,10 @@ pub(super) struct PodTemplate;
 impl Kind for PodTemplate {
     fn resource(&self) -> Resource {
         Resource::namespaced("", "v1", "podtemplates", "PodTemplate")
+    }
+
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::pod_spec_warnings(&new["template"]["spec"], "template.spec")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {

@@ -6,6 +6,7 @@ mod pod;
 mod pod_change;
 mod resources;
 mod volume;
+mod warnings;
 mod workload;
 
 use opsrun_k8s_schema::Quantity;
@@ -19,6 +20,7 @@ pub(super) use self::pod_change::validate_pod_update;
 pub(super) use self::resources::{
     validate_disruption_budget, validate_limit_range, validate_quota, validate_role_binding_update,
 };
+pub(super) use self::warnings::pod_spec_warnings;
 pub(super) use self::workload::{
     validate_cron_job, validate_daemon_set, validate_daemon_set_update, validate_deployment,
     validate_deployment_update, validate_job, validate_job_update, validate_replica_set,
@@ -26,13 +28,21 @@ pub(super) use self::workload::{
 };
 use crate::context::text;
 use crate::names;
-use crate::status::Invalid;
+use crate::status::{Invalid, Reason};
 
 pub(super) const IMMUTABLE: &str = "field is immutable";
 
 /// `path.field`, or the field alone at the top.
 fn at(path: &str, field: &str) -> String {
     if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
+
+/// A refusal whose value is shown as Go shows a struct: its fields in their order.
+fn shown(reason: Reason, field: &str, value: &[(&str, &Value)], detail: &str) -> Invalid {
+    let fields: Vec<String> = value.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let colon = if detail.is_empty() { "" } else { ": " };
+    let detail = format!("{{{}}}{colon}{detail}", fields.join(","));
+    Invalid { reason, field: field.to_owned(), value: None, detail }
 }
 
 /// The items of a list with their paths.
@@ -172,7 +182,7 @@ fn label_selector(selector: &Value, path: &str, wrong: &mut Vec<Invalid>) {
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             other => {
-                wrong.push(Invalid::value(at(&path, "operator"), other, "not a valid selector operator"))
+                wrong.push(Invalid::value(at(&path, "operator"), other, "not a valid selector operator"));
             }
         }
         let key = text(&one["key"]);

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{at, has, is_address, items, label_selector, one_of, port, port_name, port_number};
+use super::{at, has, is_address, items, label_selector, one_of, port, port_name, port_number, shown};
 use crate::context::text;
 use crate::names;
-use crate::status::Invalid;
+use crate::status::{Invalid, Reason};
 
 const SERVICE_TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
@@ -47,10 +47,16 @@ pub(crate) fn validate_service(object: &Value) -> Vec<Invalid> {
             port(&one["targetPort"], &at(path, "targetPort"), &mut wrong);
         }
         if taken.contains(&(number, protocol)) {
-            let shown = json!({
-                "Name": "", "Protocol": protocol, "AppProtocol": null, "Port": number, "TargetPort": 0, "NodePort": 0,
-            });
-            wrong.push(Invalid::duplicate(path.clone(), shown));
+            let (protocol, number) = (json!(protocol), json!(number));
+            let value = [
+                ("Name", &json!("")),
+                ("Protocol", &protocol),
+                ("AppProtocol", &Value::Null),
+                ("Port", &number),
+                ("TargetPort", &json!(0)),
+                ("NodePort", &json!(0)),
+            ];
+            wrong.push(shown(Reason::Duplicate, path, &value, ""));
         }
         taken.push((number, protocol));
         let node_port = one["nodePort"].as_i64().unwrap_or(0);
@@ -176,7 +182,10 @@ pub(crate) fn validate_ingress(object: &Value) -> Vec<Invalid> {
         for (path, one) in paths {
             let url = text(&one["path"]);
             match text(&one["pathType"]) {
-                "" => wrong.push(Invalid::required(at(&path, "pathType"), "pathType must be specified")),
+                "" => {
+                    wrong.push(Invalid::required(at(&path, "pathType"), "pathType must be specified"));
+                    continue;
+                }
                 "ImplementationSpecific" if url.is_empty() => {}
                 "Exact" | "Prefix" | "ImplementationSpecific" => {
                     if !url.starts_with('/') {

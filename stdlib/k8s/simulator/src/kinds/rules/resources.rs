@@ -1,11 +1,11 @@
 //! Quotas, limit ranges, disruption budgets and role bindings.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{at, count_or_percent, has, items, label_selector, quantity};
+use super::{at, count_or_percent, has, items, label_selector, quantity, shown};
 use crate::context::text;
 use crate::names;
-use crate::status::Invalid;
+use crate::status::{Invalid, Reason};
 
 const QUOTA: &[&str] = &[
     "cpu",
@@ -116,13 +116,14 @@ pub(crate) fn validate_limit_range(object: &Value) -> Vec<Invalid> {
 pub(crate) fn validate_disruption_budget(object: &Value) -> Vec<Invalid> {
     let (spec, mut wrong) = (&object["spec"], Vec::new());
     if has(spec, "minAvailable") && has(spec, "maxUnavailable") {
-        let shown = json!({
-            "MinAvailable": spec["minAvailable"], "Selector": spec["selector"],
-            "MaxUnavailable": spec["maxUnavailable"],
-            "UnhealthyPodEvictionPolicy": spec["unhealthyPodEvictionPolicy"],
-        });
+        let value = [
+            ("MinAvailable", &spec["minAvailable"]),
+            ("Selector", &spec["selector"]),
+            ("MaxUnavailable", &spec["maxUnavailable"]),
+            ("UnhealthyPodEvictionPolicy", &spec["unhealthyPodEvictionPolicy"]),
+        ];
         let why = "minAvailable and maxUnavailable cannot be both set";
-        wrong.push(Invalid::value("spec", shown, why));
+        wrong.push(shown(Reason::Invalid, "spec", &value, why));
     }
     count_or_percent(spec, "minAvailable", "spec", &mut wrong);
     count_or_percent(spec, "maxUnavailable", "spec", &mut wrong);
@@ -141,7 +142,7 @@ pub(crate) fn validate_role_binding_update(old: &Value, new: &Value) -> Vec<Inva
     if old["roleRef"] == new["roleRef"] {
         return Vec::new();
     }
-    let shown = &new["roleRef"];
-    let shown = json!({"APIGroup": shown["apiGroup"], "Kind": shown["kind"], "Name": shown["name"]});
-    vec![Invalid::value("roleRef", shown, "cannot change roleRef")]
+    let role = &new["roleRef"];
+    let value = [("APIGroup", &role["apiGroup"]), ("Kind", &role["kind"]), ("Name", &role["name"])];
+    vec![shown(Reason::Invalid, "roleRef", &value, "cannot change roleRef")]
 }

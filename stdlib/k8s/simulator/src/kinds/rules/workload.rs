@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    at, count_or_percent, has, immutable, label_selector, non_negative, one_of, percent, selects,
+    at, count_or_percent, has, immutable, label_selector, non_negative, one_of, percent, selects, shown,
     validate_pod_template,
 };
 use crate::context::text;
-use crate::status::Invalid;
+use crate::status::{Invalid, Reason};
 
 const MISMATCH: &str = "`selector` does not match template `labels`";
 
@@ -65,8 +65,9 @@ pub(crate) fn validate_deployment(object: &Value) -> Vec<Invalid> {
         "RollingUpdate" => rolling(&strategy["rollingUpdate"], "spec.strategy.rollingUpdate", &mut wrong),
         "Recreate" => {}
         other => {
-            let shown = json!({"Type": other, "RollingUpdate": strategy["rollingUpdate"]});
-            wrong.push(Invalid::not_supported("spec.strategy", shown, &["Recreate", "RollingUpdate"]));
+            let value = [("Type", &json!(other)), ("RollingUpdate", &strategy["rollingUpdate"])];
+            let why = "supported values: \"Recreate\", \"RollingUpdate\"";
+            wrong.push(shown(Reason::NotSupported, "spec.strategy", &value, why));
         }
     }
     if let Some(deadline) = spec["progressDeadlineSeconds"].as_i64()
@@ -136,9 +137,9 @@ pub(crate) fn validate_stateful_set(object: &Value) -> Vec<Invalid> {
         }
         "" => wrong.push(Invalid::required("spec.updateStrategy", "")),
         other => {
-            let shown = json!({"Type": other, "RollingUpdate": strategy["rollingUpdate"]});
+            let value = [("Type", &json!(other)), ("RollingUpdate", &strategy["rollingUpdate"])];
             let why = "must be 'RollingUpdate' or 'OnDelete'";
-            wrong.push(Invalid::value("spec.updateStrategy", shown, why));
+            wrong.push(shown(Reason::Invalid, "spec.updateStrategy", &value, why));
         }
     }
     let retention = &spec["persistentVolumeClaimRetentionPolicy"];
