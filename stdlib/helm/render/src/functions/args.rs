@@ -33,9 +33,16 @@ pub(super) fn bytes_of_u32(args: &[Value], i: usize) -> [u8; 4] {
     }
 }
 
-/// A parameter of `map[string]interface {}`.
-pub(super) fn map(args: &[Value], i: usize) -> &Map {
-    args[i].as_map().expect(CHECKED)
+/// A parameter of `map[string]interface {}`, or of a named type that is one.
+pub(super) fn map(args: &[Value], i: usize) -> Map {
+    fn underneath(value: &Value) -> Option<Map> {
+        match value {
+            Value::Map(map) => Some(map.clone()),
+            Value::Object(object) => object.underlying().and_then(|value| underneath(&value)),
+            _ => None,
+        }
+    }
+    underneath(&args[i]).expect(CHECKED)
 }
 
 /// A parameter of `bool`.

@@ -92,12 +92,12 @@ pub(super) fn add(functions: &mut Functions) {
 }
 
 fn merge(maps: &[Value], overwrite: bool) -> Value {
-    let mut merged = map(maps, 0).clone();
+    let mut merged = map(maps, 0);
     if merged.is_nil() && maps.len() > 1 {
         merged = Map::new();
     }
     for i in 1..maps.len() {
-        merge_into(&merged, map(maps, i), overwrite);
+        merge_into(&merged, &map(maps, i), overwrite);
     }
     merged.into()
 }

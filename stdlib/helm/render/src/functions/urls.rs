@@ -14,7 +14,7 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(url.into_map().into())
         }),
     );
-    functions.set("urlJoin", Function::new(&[MAP], |_, a| Ok(Value::str(join(map(a, 0))?))));
+    functions.set("urlJoin", Function::new(&[MAP], |_, a| Ok(Value::str(join(&map(a, 0))?))));
 }
 
 /// The parts of a URL, decoded where Go decodes them.

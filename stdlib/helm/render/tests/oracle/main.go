@@ -8,12 +8,14 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: oracle DIRECTORY")
 	}
+	time.Local = time.UTC
 	for name, cases := range map[string]any{
 		"yaml-write.json": yamlWriteCases(),
 		"yaml-read.json":  yamlReadCases(),
