@@ -1,7 +1,8 @@
 // Writes ../data/*.gz: what a Kubernetes API server knows of its types, from the Go types and the published OpenAPI.
 //
 //	go mod download k8s.io/kubernetes@v1.34.4
-//	go run . -openapi $(go env GOMODCACHE)/k8s.io/kubernetes@v1.34.4/api/openapi-spec/v3 -out ../data
+//	kubectl get --raw /openapi/v2 > swagger.json
+//	go run . -openapi $(go env GOMODCACHE)/k8s.io/kubernetes@v1.34.4/api/openapi-spec/v3 -swagger swagger.json
 package main
 
 import (
@@ -101,10 +102,12 @@ var special = map[string]string{
 
 func main() {
 	specs := flag.String("openapi", "", "the folder api/openapi-spec/v3 of k8s.io/kubernetes")
+	swagger := flag.String("swagger", "", "a server's /openapi/v2, which has the enumerations that the published files lack")
 	out := flag.String("out", "../data", "where to write")
 	flag.Parse()
 	files, err := filepath.Glob(filepath.Join(*specs, "*_openapi.json"))
 	check(err)
+	live := readDefinitions(*swagger)
 	stable := regexp.MustCompile(`__v[0-9]+_openapi\.json$`)
 	served := map[schema.GroupVersion]bool{{Version: "v1"}: true}
 	var paths bytes.Buffer
@@ -123,6 +126,9 @@ func main() {
 		var doc document
 		check(json.Unmarshal(text, &doc))
 		for name, one := range doc.Components.Schemas {
+			if served := live[name]; served != nil {
+				one.adopt(served)
+			}
 			published[name] = one
 		}
 		name := strings.ReplaceAll(strings.TrimSuffix(base, "_openapi.json"), "__", "/")
@@ -187,6 +193,26 @@ func main() {
 	write(filepath.Join(*out, "texts.gz"), texts.Bytes())
 	write(filepath.Join(*out, "paths.gz"), append(head.Bytes(), paths.Bytes()...))
 	log.Printf("%d types", len(queue))
+}
+
+// adopt takes over what a server tells of a type's enumerations.
+func (o *openapi) adopt(served *openapi) {
+	for name, property := range served.Properties {
+		if mine := o.Properties[name]; mine != nil && len(property.Enum) > 0 {
+			mine.Enum, mine.Description = property.Enum, property.Description
+		}
+	}
+}
+
+func readDefinitions(path string) map[string]*openapi {
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	check(err)
+	var document struct{ Definitions map[string]*openapi }
+	check(json.Unmarshal(text, &document))
+	return document.Definitions
 }
 
 func writePaths(out *bytes.Buffer, name string, doc *document, parameters map[string]string) {

@@ -118,7 +118,8 @@ impl CustomSchema {
         if wrong.is_empty() {
             list_types(&self.root, object, "", &mut wrong);
         }
-        if !wrong.is_empty() && self.has_rules() {
+        let blocks = |error: &FieldError| !matches!(error.reason, Refusal::Invalid | Refusal::Duplicate);
+        if wrong.iter().any(blocks) && self.has_rules() {
             wrong.push(FieldError {
                 reason: Refusal::Invalid,
                 field: "<nil>".to_owned(),

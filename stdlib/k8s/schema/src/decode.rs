@@ -340,15 +340,22 @@ fn write_field(field: &Field, value: Option<Value>) -> Option<Value> {
         None if field.omit_zero => None,
         None => {
             let value = zero(&field.schema);
-            let dropped = field.omit_empty && is_empty(&value) && !matches!(shape, Shape::Object(_));
-            (!dropped).then_some(value)
+            (!(field.omit_empty && is_empty(&value) && !is_struct(shape))).then_some(value)
         }
         Some(value) if field.pointer => Some(value),
         Some(value) if collection && is_empty(&value) => (!field.omit_empty).then_some(Value::Null),
-        Some(value) => {
-            let counts = matches!(shape, Shape::Scalar(scalar) if !matches!(scalar, Scalar::Quantity | Scalar::IntOrString));
-            let dropped = field.omit_empty && counts && is_empty(&value);
-            (!dropped).then_some(value)
-        }
+        Some(value) => (!(field.omit_empty && is_empty(&value) && !is_struct(shape))).then_some(value),
+    }
+}
+
+/// Whether Go has a struct there, which `omitempty` never leaves out.
+fn is_struct(shape: &Shape) -> bool {
+    match shape {
+        Shape::Object(_) => true,
+        Shape::Scalar(scalar) => matches!(
+            scalar,
+            Scalar::Time | Scalar::MicroTime | Scalar::Duration | Scalar::Quantity | Scalar::IntOrString
+        ),
+        _ => false,
     }
 }

@@ -65,7 +65,8 @@ fn atom<'a>(schema: &'a Schema, value: Option<&Value>) -> Atom<'a> {
         Shape::Map { atomic, .. } => Atom::Map { atomic: *atomic },
         Shape::Any | Shape::Ref(_) => match value {
             Some(Value::Array(_)) => Atom::List { item: schema, list: &ListKind::Atomic },
-            Some(Value::Object(_) | Value::Null) | None => Atom::Map { atomic: false },
+            // A RawExtension is one thing; what a CRD leaves open merges field by field.
+            Some(Value::Object(_) | Value::Null) | None => Atom::Map { atomic: !schema.go.is_empty() },
             Some(_) => Atom::Scalar(Scalar::Untyped),
         },
     }

@@ -487,6 +487,11 @@ impl Patch {
             Ok(typed) => typed,
             Err(why) => return refuse(&why),
         };
+        let mut typed = typed;
+        if let Self::Json(patch) = self {
+            let unknown = patch.unknown_fields().iter().map(|field| format!("json patch {field}"));
+            typed.strict = unknown.chain(typed.strict).collect();
+        }
         match (validation, typed.strict_error()) {
             (FieldValidation::Strict, Some(why)) => return refuse(&why),
             (FieldValidation::Warn, Some(_)) => warnings.extend(typed.strict.iter().cloned()),

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 /// A list of operations.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JsonPatch(Vec<Operation>);
+pub struct JsonPatch {
+    operations: Vec<Operation>,
+    unknown: Vec<String>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Operation {
@@ -42,8 +45,8 @@ impl JsonPatch {
         if list.len() > MAX_OPERATIONS {
             return Err(JsonPatchError::TooMany(list.len()));
         }
-        let mut operations = Vec::new();
-        for one in list {
+        let (mut operations, mut unknown) = (Vec::new(), Vec::new());
+        for (at, one) in list.iter().enumerate() {
             let Value::Object(map) = one else {
                 return Err(malformed(word(one), "value of type handlers.jsonPatchOp"));
             };
@@ -54,6 +57,8 @@ impl JsonPatch {
                     Err(malformed(word(other), &format!("struct field jsonPatchOp.{key} of type string")))
                 }
             };
+            let extra = map.keys().filter(|key| !["op", "path", "from", "value"].contains(&key.as_str()));
+            unknown.extend(extra.map(|key| format!("unknown field \"[{at}].{key}\"")));
             operations.push(Operation {
                 op: text("op")?.unwrap_or_default(),
                 path: text("path")?.unwrap_or_default(),
@@ -61,13 +66,18 @@ impl JsonPatch {
                 value: map.get("value").cloned(),
             });
         }
-        Ok(Self(operations))
+        Ok(Self { operations, unknown })
+    }
+
+    /// `unknown field "[0].extra"`: keys that no operation has.
+    pub fn unknown_fields(&self) -> &[String] {
+        &self.unknown
     }
 
     /// Applies all operations, or none.
     pub fn apply(&self, target: &Value) -> Result<Value, JsonPatchError> {
         let mut object = target.clone();
-        for operation in &self.0 {
+        for operation in &self.operations {
             operation.apply(&mut object).ok_or(JsonPatchError::Failed)?;
         }
         Ok(object)

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-/// Sets a field that is absent.
+/// Sets a field that is absent; an empty text is what Go has for an absent one.
 pub(crate) fn fill(object: &mut Value, field: &str, value: impl Into<Value>) {
-    if object.get(field).is_none_or(Value::is_null) && (object.is_object() || object.is_null()) {
+    if object.get(field).is_none_or(|old| old.is_null() || *old == "")
+        && (object.is_object() || object.is_null())
+    {
         object[field] = value.into();
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::deployment::containers_and_images;
 use super::pod_spec::{default_template, fill, items};
-use super::{Column, Kind, Resource, age};
+use super::{Column, Kind, NameRule, Resource, age};
 use crate::status::Invalid;
 
 pub(super) struct StatefulSet;
@@ -16,6 +16,10 @@ impl Kind for StatefulSet {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn name_rule(&self) -> NameRule {
+        NameRule::Label
     }
 
     fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {

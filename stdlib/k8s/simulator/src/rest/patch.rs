@@ -66,7 +66,7 @@ fn apply_patch(
     options: &WriteOptions,
     author: &Author,
 ) -> Result<Response<Bytes>> {
-    let (applied, warnings) = shape::parse_applied(&call.served, call.request)?;
+    let (applied, mut warnings) = shape::parse_applied(&call.served, call.request)?;
     let force = options.force.unwrap_or(false);
     let exists = cluster.store.get(&call.served.resource.storage, call.place(), call.name()).is_some();
     if !exists {
@@ -86,6 +86,7 @@ fn apply_patch(
             force,
         )?;
         call.served.kind.default(&mut new);
+        warnings.extend(call.served.kind.warnings(Some(old), &new));
         check_name(call, &new)?;
         check_namespace(call, &new)?;
         Ok(new)
@@ -122,9 +123,10 @@ fn apply_new(
     check_namespace(call, &object)?;
     call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
+    let warnings = [warnings, &call.served.kind.warnings(None, &object)].concat();
     let stored = cluster.insert(&call.served, call.place(), object, author, options.dry_run)?;
     let updated = Updated { object: call.served.view(&stored), created: true };
-    respond(cluster, call, media, updated, warnings)
+    respond(cluster, call, media, updated, &warnings)
 }
 
 fn respond(

@@ -7,6 +7,7 @@ use super::{
     validate_pod_template,
 };
 use crate::context::text;
+use crate::names;
 use crate::status::{Invalid, Reason};
 
 const MISMATCH: &str = "`selector` does not match template `labels`";
@@ -113,6 +114,11 @@ pub(crate) fn validate_replica_set_update(old: &Value, new: &Value) -> Vec<Inval
 
 pub(crate) fn validate_stateful_set(object: &Value) -> Vec<Invalid> {
     let (spec, mut wrong) = (&object["spec"], Vec::new());
+    let service = text(&spec["serviceName"]);
+    if !service.is_empty() {
+        let faults = names::label(service);
+        wrong.extend(faults.into_iter().map(|why| Invalid::value("spec.serviceName", service, why)));
+    }
     match text(&spec["podManagementPolicy"]) {
         "OrderedReady" | "Parallel" => {}
         "" => wrong.push(Invalid::required("spec.podManagementPolicy", "")),
