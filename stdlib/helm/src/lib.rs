@@ -1,1 +1,35 @@
-//! opsrun-helm
+//! Helm: charts rendered and released as Helm 4 does it, in records that Helm reads and writes as well.
+//! It talks to clusters through `opsrun_k8s`, and sends nothing in its own name.
+
+mod chart;
+mod deploy;
+mod error;
+mod hooks;
+mod manifest;
+mod primitives;
+pub mod release;
+mod render;
+mod storage;
+pub mod types;
+
+use opsrun_core::{Module, System};
+
+pub use error::Error;
+
+/// The system `helm`.
+pub struct Helm;
+
+const MODULES: &[Module] = &[primitives::MODULE];
+
+/// Helm's field manager: what it owns, we own, and the other way round.
+pub(crate) const MANAGER: &str = "helm";
+
+impl System for Helm {
+    fn name(&self) -> &'static str {
+        "helm"
+    }
+
+    fn modules(&self) -> &'static [Module] {
+        MODULES
+    }
+}

@@ -64,7 +64,7 @@ pub struct Query {
 
 /// A query string in the making.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Parameters(Vec<(&'static str, String)>);
+pub struct Parameters(Vec<(&'static str, String)>);
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +106,16 @@ impl Client {
     /// The namespace of objects that name none.
     pub fn namespace(&self) -> &str {
         &self.cluster.config.namespace
+    }
+
+    /// The version of the API server: `v1.34.4`.
+    ///
+    /// # Errors
+    /// As any request's.
+    pub async fn version(&self) -> Result<String, Error> {
+        let none = Parameters::default();
+        let (_, version) = self.send(Method::GET, "/version", &none, None, "asking its version").await?;
+        Ok(version.text("/gitVersion").to_owned())
     }
 
     pub(crate) fn server(&self) -> String {
@@ -234,7 +244,10 @@ impl Client {
     }
 
     /// As [`Client::list`], page by page; returns the list's resource version.
-    pub(crate) async fn list_each(
+    ///
+    /// # Errors
+    /// As any request's.
+    pub async fn list_each(
         &self,
         resource: &Resource,
         namespace: Option<&str>,
@@ -263,8 +276,11 @@ impl Client {
         }
     }
 
-    /// Creates an object; `true` in the answer of the others says that it came into being.
-    pub(crate) async fn create(&self, at: &Address, object: &Value, manager: &str) -> Result<Value, Error> {
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// As any request's.
+    pub async fn create(&self, at: &Address, object: &Value, manager: &str) -> Result<Value, Error> {
         let path = at.resource.path(at.namespace.as_deref(), None);
         let parameters = Parameters::default().with("fieldManager", manager);
         let tried = format!("creating {at}");
@@ -272,7 +288,10 @@ impl Client {
     }
 
     /// Patches an object, or a subresource of it. Says whether it was created by it.
-    pub(crate) async fn patch(
+    ///
+    /// # Errors
+    /// `FieldConflict` for a server-side apply that meets fields of others.
+    pub async fn patch(
         &self,
         at: &Address,
         subresource: Option<&str>,
@@ -497,12 +516,14 @@ impl Query {
 }
 
 impl Parameters {
-    pub(crate) fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.0.push((key, value.into()));
         self
     }
 
-    pub(crate) fn with_if(self, wanted: bool, key: &'static str, value: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn with_if(self, wanted: bool, key: &'static str, value: impl Into<String>) -> Self {
         if wanted { self.with(key, value) } else { self }
     }
 

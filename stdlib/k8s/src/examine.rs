@@ -16,11 +16,9 @@ pub(crate) async fn cluster(cx: &Cx) -> Vec<Finding> {
     };
     findings
         .push(finding("kubernetes: cluster", Ok(format!("{} at {}", client.described(), client.server()))));
-    let none = Parameters::default();
-    let version = client.send(Method::GET, "/version", &none, None, "asking its version").await;
-    let reached = version.map(|(_, version)| version.text("/gitVersion").to_owned());
-    let answers = reached.is_ok();
-    findings.push(finding("kubernetes: version", reached.map_err(Into::into)));
+    let version = client.version().await;
+    let answers = version.is_ok();
+    findings.push(finding("kubernetes: version", version.map_err(Into::into)));
     if !answers {
         return findings;
     }

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::client::Client;
 use crate::error::Error;
 use crate::object::{Address, Object};
+use crate::readiness::{self, Readiness};
 
 /// The primitive that carries the record out.
-pub(crate) const RESTORE: &str = "k8s::restore";
+pub const RESTORE: &str = "k8s::restore";
 
 /// An object and how it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,9 @@ pub(crate) struct Former {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     pub name: String,
+    /// It was ready, so it is waited for until it is so again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ready: bool,
     pub was: Was,
 }
 
@@ -139,6 +143,7 @@ impl Entry {
             kind: self.at.resource.kind.clone(),
             namespace: self.at.namespace.clone(),
             name: self.at.name.clone(),
+            ready: self.before.as_ref().is_some_and(|before| readiness::of(before) == Readiness::Ready),
             was,
         }
     }

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod client;
 mod config;
 mod credentials;
+pub mod delete;
 pub mod diagnosis;
 pub mod discovery;
 pub mod error;
@@ -20,15 +21,21 @@ mod recreate;
 mod refusal;
 mod rollout;
 mod session;
+mod simulator;
 pub mod types;
 mod until;
 pub mod wait;
 mod watch;
 
+use std::sync::Arc;
+
 use http::StatusCode;
-use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, System};
+use opsrun_core::{
+    Access, BoxFuture, Cx, Finding, Module, Refusal, Result, Simulator, Surroundings, System, Value,
+};
 
 pub use client::Client;
+pub use inverse::RESTORE;
 
 /// The system `k8s`.
 pub struct Kubernetes;
@@ -52,6 +59,14 @@ impl System for Kubernetes {
 
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
         refusal::of(status, access)
+    }
+
+    fn simulator(
+        &self,
+        section: Option<&Value>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        simulator::start(section, surroundings).map(Some)
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

@@ -193,7 +193,7 @@ impl JsonSchema for Labels {
 }
 
 /// What one reads of any object.
-pub(crate) trait Object {
+pub trait Object {
     fn text(&self, pointer: &str) -> &str;
     fn name(&self) -> &str;
     fn uid(&self) -> &str;

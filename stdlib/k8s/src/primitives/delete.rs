@@ -1,11 +1,12 @@
-use opsrun_core::{Cx, Effect, Error, Inverse, Primitive, Result, Span, Undo, Value};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
+use crate::apply::Undoing;
 use crate::client::{Client, Query};
-use crate::inverse::{Memory, Outcome, RESTORE};
+use crate::delete;
+use crate::inverse::RESTORE;
 use crate::object::{Address, Labels, Object, ObjectRef};
 use crate::types::Deleted;
 use crate::wait;
@@ -61,33 +62,12 @@ impl Primitive for Delete {
         if found.is_empty() {
             return Ok(Deleted { deleted: Vec::new() });
         }
-        let mut memory = match found.iter().find_map(|(at, _)| no_way_back(at)) {
-            Some(why) => {
-                let _ = cx.undo(Inverse::none(why)).await?;
-                None
-            }
-            None => {
-                let objects = found.iter().map(|(at, object)| (at.clone(), Some(object.clone()))).collect();
-                Some(Memory::of(&client, objects).await?)
-            }
+        let how = delete::Delete {
+            cascade: self.cascade.into(),
+            grace: self.grace.map(|grace| grace.duration().as_secs()),
+            undo: Undoing::Objects,
         };
-        let mut failure = None;
-        for (index, (at, object)) in found.iter().enumerate() {
-            let result = client.delete(at, &self.options(object)).await;
-            if let Some(memory) = &mut memory {
-                memory.note(index, Outcome::of_delete(&result));
-            }
-            if let Err(error) = result {
-                failure = Some(error);
-                break;
-            }
-        }
-        if let Some(memory) = memory {
-            memory.settle().await?;
-        }
-        if let Some(error) = failure {
-            return Err(error.into());
-        }
+        delete::all(&client, &found, &how).await?;
         let places: Vec<Address> = found.into_iter().map(|(at, _)| at).collect();
         let within = self.wait.unwrap_or(GONE_WITHIN);
         if within > Span::default() {
@@ -118,32 +98,14 @@ impl Delete {
         };
         Ok(found.into_iter().map(place).collect())
     }
-
-    fn options(&self, object: &Value) -> Value {
-        let policy = match self.cascade {
-            Cascade::Background => "Background",
-            Cascade::Foreground => "Foreground",
-            Cascade::Orphan => "Orphan",
-        };
-        let mut options = json!({
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "propagationPolicy": policy,
-            "preconditions": { "uid": object.uid() },
-        });
-        if let Some(grace) = self.grace {
-            options["gracePeriodSeconds"] = grace.duration().as_secs().into();
-        }
-        options
-    }
 }
 
-fn no_way_back(at: &Address) -> Option<String> {
-    let lost = match (at.resource.group.as_str(), at.resource.kind.as_str()) {
-        ("", "Namespace") => "everything in a Namespace goes with it",
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => "all objects of its kind go with it",
-        ("", "PersistentVolumeClaim" | "PersistentVolume") => "the data of a volume may go with it",
-        _ => return None,
-    };
-    Some(format!("{at} cannot be brought back: {lost}"))
+impl From<Cascade> for delete::Cascade {
+    fn from(cascade: Cascade) -> Self {
+        match cascade {
+            Cascade::Background => delete::Cascade::Background,
+            Cascade::Foreground => delete::Cascade::Foreground,
+            Cascade::Orphan => delete::Cascade::Orphan,
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use opsrun_core::{BoxFuture, Cx, Effect, Error, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
@@ -42,11 +44,14 @@ impl Primitive for Restore {
 
     async fn run(self, cx: &Cx) -> Result<Restored> {
         let client = Client::new(cx)?;
-        let mut places = Vec::new();
+        let (mut places, mut ready) = (Vec::new(), BTreeSet::new());
         for former in self.objects {
             match client.kind_of(&former.api_version, &former.kind).await {
                 Ok(resource) => {
                     let at = client.place(resource, former.namespace.as_deref(), &former.name);
+                    if former.ready {
+                        ready.insert(at.clone());
+                    }
                     places.push((at, former.was));
                 }
                 // With its kind, the object went too.
@@ -102,7 +107,7 @@ impl Primitive for Restore {
         let gone = touched(|outcome| matches!(outcome, Outcome::Gone));
         wait::gone(&client, &gone, GONE_WITHIN).await?;
         let back = touched(|outcome| matches!(outcome, Outcome::Now(_)));
-        settle_workloads(&client, &back).await?;
+        settle_workloads(&client, &back, &ready).await?;
         Ok(Restored { restored: back.iter().chain(&gone).map(Address::short).collect() })
     }
 }
@@ -131,7 +136,7 @@ async fn put_back(
             let options = json!({
                 "kind": "DeleteOptions",
                 "apiVersion": "v1",
-                "propagationPolicy": "Foreground",
+                "propagationPolicy": cascade(at),
                 "preconditions": { "uid": now.uid() },
             });
             client.delete(at, &options).await?;
@@ -153,6 +158,11 @@ async fn put_back(
             Err(Error::not_found(gone).into())
         }
     }
+}
+
+/// What owns pods goes after them, so that nothing is left when it is gone; the core kinds own nothing.
+fn cascade(at: &Address) -> &'static str {
+    if at.resource.group.is_empty() { "Background" } else { "Foreground" }
 }
 
 async fn change_back(
@@ -204,20 +214,23 @@ fn untimed(entries: &[Value]) -> Vec<String> {
     texts
 }
 
-/// Waits for the workloads among what was put back. One that had not been ready before need not become so: that is told.
-async fn settle_workloads(client: &Client, objects: &[Address]) -> Result<()> {
-    let is_workload = |at: &&Address| at.resource.group == "apps" && at.resource.kind != "ControllerRevision";
+/// Waits for the workloads among what was put back. One that does not come up again is told, and no reason to stop undoing.
+async fn settle_workloads(client: &Client, objects: &[Address], ready: &BTreeSet<Address>) -> Result<()> {
+    let is_workload = |at: &&Address| at.resource.group == "apps" && ready.contains(*at);
     let workloads: Vec<Address> = objects.iter().filter(is_workload).cloned().collect();
-    let judge = |object: &Value| match readiness::of(object) {
-        // A deadline that the write which is being undone exceeded says nothing about the state before it.
-        Readiness::Failed(why) => Readiness::Waiting(why),
-        state => state,
-    };
-    match wait::ready_by(client, &workloads, READY_WITHIN, judge).await {
+    match wait::ready_by(client, &workloads, READY_WITHIN, ready_again).await {
         Err(error) if error.kind() == opsrun_core::ErrorKind::Timeout => {
             client.cx().warn(format!("put back, but {}", error.message()));
             Ok(())
         }
         other => other,
+    }
+}
+
+/// A deadline that the write which is being undone exceeded says nothing about the state before it.
+fn ready_again(object: &Value) -> Readiness {
+    match readiness::of(object) {
+        Readiness::Failed(why) => Readiness::Waiting(why),
+        state => state,
     }
 }

@@ -1,0 +1,209 @@
+//! Charts and values as playbooks give them: folders, archives, files and maps, read through the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use helm_render::{Chart, Entry, Files, Folder, Metadata, SetKind, Values};
+use opsrun_core::{Cx, ErrorKind, Result, Value};
+use serde_json::{Map, json};
+
+use crate::error::Error;
+
+/// The files of the chart at `path`: a folder, or a `.tgz`.
+///
+/// # Errors
+/// `NotFound`, `Denied`, `Invalid` if it is no chart.
+pub(crate) fn files(cx: &Cx, path: &str) -> Result<Files> {
+    let unusable = |why: String| Error::Chart { path: path.to_owned(), why };
+    if path.starts_with("oci://") || path.contains("://") {
+        let why = "charts are read from a folder or an archive here".to_owned();
+        return Err(
+            opsrun_core::Error::from(unusable(why)).hint("fetch it first: `helm pull` writes the archive")
+        );
+    }
+    if path.ends_with(".tgz") || path.ends_with(".tar.gz") {
+        let bytes = cx.read_file(path)?;
+        return Ok(Files::from_archive(&bytes).map_err(|error| unusable(error.to_string()))?);
+    }
+    let listed = match cx.list_files(path) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(
+                opsrun_core::Error::not_found(format!("there is no chart at `{path}`")).because(error)
+            );
+        }
+        Err(error) => return Err(error),
+    };
+    let tree = Tree::new(cx, path, &listed);
+    Ok(Files::from_folder(&tree).map_err(|error| unusable(error.to_string()))?)
+}
+
+/// The chart at `path`.
+///
+/// # Errors
+/// As [`files`].
+pub(crate) fn load(cx: &Cx, path: &str) -> Result<Chart> {
+    let chart = Chart::from_files(files(cx, path)?)
+        .map_err(|error| Error::Chart { path: path.to_owned(), why: error.to_string() })?;
+    for warning in chart.warnings() {
+        cx.warn(format!("chart `{path}`: {warning}"));
+    }
+    Ok(chart)
+}
+
+/// A folder whose files are known by their paths.
+struct Tree<'a> {
+    cx: &'a Cx,
+    root: PathBuf,
+    folders: BTreeMap<String, BTreeSet<(String, bool)>>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(cx: &'a Cx, root: &str, files: &[PathBuf]) -> Self {
+        let mut folders: BTreeMap<String, BTreeSet<(String, bool)>> = BTreeMap::new();
+        for file in files {
+            let parts: Vec<String> =
+                file.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+            for (depth, part) in parts.iter().enumerate() {
+                let is_folder = depth + 1 < parts.len();
+                folders.entry(parts[..depth].join("/")).or_default().insert((part.clone(), is_folder));
+            }
+        }
+        Tree { cx, root: Path::new(root).to_owned(), folders }
+    }
+}
+
+impl Folder for Tree<'_> {
+    fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
+        let entries = self.folders.get(path).into_iter().flatten();
+        Ok(entries.map(|(name, is_folder)| Entry { name: name.clone(), is_folder: *is_folder }).collect())
+    }
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.cx.read_file(self.root.join(path)).map_err(|error| io::Error::other(error.report()))
+    }
+}
+
+/// Values from files, then a map, then settings in Helm's `--set` form: each over those before.
+///
+/// # Errors
+/// `Invalid`, naming the file or the setting.
+pub(crate) fn values(cx: &Cx, files: &[String], map: Option<&Value>, set: &[String]) -> Result<Values> {
+    let mut values = Values::new();
+    for file in files {
+        let text = cx.read_file(file)?;
+        let read = Values::from_yaml(text)
+            .map_err(|why| Error::Values { what: format!("the values file `{file}`"), why })?;
+        values = values.merged(&read);
+    }
+    if let Some(map) = map {
+        let read = Values::from_json(map).ok_or_else(|| Error::Values {
+            what: "`values`".to_owned(),
+            why: "they are no map".to_owned(),
+        })?;
+        values = values.merged(&read);
+    }
+    for setting in set {
+        values
+            .set(SetKind::Typed, setting)
+            .map_err(|error| Error::Values { what: format!("`set: {setting}`"), why: error.to_string() })?;
+    }
+    Ok(values)
+}
+
+/// The chart as a release records it. As in Helm, the charts it depends on are not part of that.
+pub(crate) fn record(chart: &Chart) -> Value {
+    let file = |(name, data): (&str, &[u8])| json!({ "name": name, "data": base64::engine::general_purpose::STANDARD.encode(data) });
+    let own = |name: &str| {
+        matches!(
+            name,
+            "Chart.yaml"
+                | "Chart.lock"
+                | "values.yaml"
+                | "values.schema.json"
+                | "requirements.yaml"
+                | "requirements.lock"
+        )
+    };
+    let raw = chart.raw();
+    let is_template = |name: &str| name.starts_with("templates/");
+    let templates: Vec<Value> = raw.iter().filter(|(name, _)| is_template(name)).map(file).collect();
+    let others = raw
+        .iter()
+        .filter(|(name, _)| !is_template(name) && !own(name) && !name.starts_with("charts/"))
+        .map(file)
+        .collect::<Vec<_>>();
+    let values = raw.get("values.yaml").and_then(|text| Values::from_yaml(text).ok()).unwrap_or_default();
+    let schema =
+        raw.get("values.schema.json").map(|data| base64::engine::general_purpose::STANDARD.encode(data));
+    json!({
+        "metadata": metadata(chart.metadata()),
+        "lock": null,
+        "templates": templates,
+        "values": values.to_json(),
+        "schema": schema,
+        "schemamodtime": "0001-01-01T00:00:00Z",
+        "files": others,
+    })
+}
+
+fn metadata(metadata: &Metadata) -> Value {
+    let mut map = Map::new();
+    let texts = [
+        ("name", &metadata.name),
+        ("home", &metadata.home),
+        ("version", &metadata.version),
+        ("description", &metadata.description),
+        ("icon", &metadata.icon),
+        ("apiVersion", &metadata.api_version),
+        ("condition", &metadata.condition),
+        ("tags", &metadata.tags),
+        ("appVersion", &metadata.app_version),
+        ("kubeVersion", &metadata.kube_version),
+        ("type", &metadata.kind),
+    ];
+    for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        map.insert(key.to_owned(), text.as_str().into());
+    }
+    for (key, list) in [("sources", &metadata.sources), ("keywords", &metadata.keywords)] {
+        if !list.is_empty() {
+            map.insert(key.to_owned(), json!(list));
+        }
+    }
+    if metadata.deprecated {
+        map.insert("deprecated".to_owned(), true.into());
+    }
+    if let Some(annotations) = &metadata.annotations {
+        map.insert("annotations".to_owned(), json!(annotations));
+    }
+    if !metadata.maintainers.is_empty() {
+        let maintainers = metadata
+            .maintainers
+            .iter()
+            .map(|one| json!({ "name": one.name, "email": one.email, "url": one.url }))
+            .collect::<Vec<_>>();
+        map.insert("maintainers".to_owned(), maintainers.into());
+    }
+    if !metadata.dependencies.is_empty() {
+        let dependencies = metadata
+            .dependencies
+            .iter()
+            .map(|one| {
+                json!({
+                    "name": one.name,
+                    "version": one.version,
+                    "repository": one.repository,
+                    "condition": one.condition,
+                    "tags": one.tags,
+                    "enabled": one.enabled,
+                    "import-values": one.import_values,
+                    "alias": one.alias,
+                })
+            })
+            .collect::<Vec<_>>();
+        map.insert("dependencies".to_owned(), dependencies.into());
+    }
+    Value::Object(map)
+}

@@ -1,0 +1,50 @@
+//! What can go wrong with a chart or a release, with the facts.
+
+use opsrun_core::ErrorKind;
+
+use crate::release::Status;
+
+/// A failure of this system.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the chart `{path}` cannot be loaded: {why}")]
+    Chart { path: String, why: String },
+    #[error("the chart `{chart}` does not render: {why}")]
+    Render { chart: String, why: String },
+    /// A values file, or a `set`.
+    #[error("{what} cannot be used: {why}")]
+    Values { what: String, why: String },
+    #[error("the release `{release}` does not exist in {namespace}")]
+    NoRelease { release: String, namespace: String },
+    #[error("the release `{release}` has no revision {revision}")]
+    NoRevision { release: String, revision: u32, known: Vec<u32> },
+    /// Helm's only lock, and it never expires.
+    #[error("the release `{release}` is {status} at revision {revision}: another operation is in progress")]
+    Pending { release: String, revision: u32, status: Status },
+    /// Objects that exist and belong to somebody else.
+    #[error("{object} exists and cannot be imported into the release `{release}`: {why}")]
+    NotOurs { object: String, release: String, why: String },
+    #[error("the record `{secret}` of a release cannot be read: {why}")]
+    Record { secret: String, why: String },
+}
+
+impl From<Error> for opsrun_core::Error {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let new = |kind| opsrun_core::Error::new(kind, message.clone());
+        match error {
+            Error::Chart { .. } | Error::Render { .. } | Error::Values { .. } => new(ErrorKind::Invalid),
+            Error::NoRelease { .. } => new(ErrorKind::NotFound),
+            Error::NoRevision { known, .. } => {
+                let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+                new(ErrorKind::NotFound).hint(format!("its revisions are {}", known.join(", ")))
+            }
+            Error::Pending { .. } => new(ErrorKind::Conflict).hint(
+                "wait for it; if whoever began it is gone, `helm::rollback` to a good revision takes it over",
+            ),
+            Error::NotOurs { .. } => new(ErrorKind::Conflict)
+                .hint("leave it out of the chart, or take it over with `take_ownership: true`"),
+            Error::Record { .. } => new(ErrorKind::Failed),
+        }
+    }
+}

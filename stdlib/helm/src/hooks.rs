@@ -1,0 +1,118 @@
+//! Runs a release's hooks: by weight, each to its end, deleted as its policy says.
+
+use opsrun_core::{Result, Span};
+use opsrun_k8s::apply::{self, Apply, Undoing};
+use opsrun_k8s::delete::{self, Cascade, Delete};
+use opsrun_k8s::object::{Address, Object};
+use opsrun_k8s::readiness::{self, Readiness};
+use opsrun_k8s::{Client, wait};
+use serde_json::Value;
+
+use crate::release::{HookRecord, HookRun, Release, time};
+use crate::storage::Storage;
+use crate::{MANAGER, manifest};
+
+const BEFORE_CREATION: &str = "before-hook-creation";
+const SUCCEEDED: &str = "hook-succeeded";
+const FAILED: &str = "hook-failed";
+
+/// Runs the hooks of an event. Their objects are no part of the release: each is taken back on its own.
+///
+/// # Errors
+/// That of the hook that failed, with how its pod ended.
+pub(crate) async fn run(
+    client: &Client,
+    storage: &Storage<'_>,
+    release: &mut Release,
+    event: &str,
+    timeout: Span,
+) -> Result<()> {
+    let wanted = |hook: &HookRecord| hook.events.iter().any(|one| one == event);
+    let mut order: Vec<usize> = (0..release.hooks.len()).filter(|at| wanted(&release.hooks[*at])).collect();
+    // They are in the order of their kinds, which a stable sort keeps.
+    order.sort_by(|a, b| {
+        let key = |at: &usize| (release.hooks[*at].weight, release.hooks[*at].name.clone());
+        key(a).cmp(&key(b))
+    });
+    for (done, at) in order.iter().enumerate() {
+        let hook = release.hooks[*at].clone();
+        let started = time(client.cx().now());
+        client.cx().progress(format!("{event} hook {}", hook.name));
+        delete_by(client, release, &hook, BEFORE_CREATION, timeout).await?;
+        release.hooks[*at].last_run =
+            HookRun { started_at: Some(started.clone()), completed_at: None, phase: "Running".to_owned() };
+        storage.update(release).await?;
+        let ended = one(client, release, &hook, timeout).await;
+        let phase = if ended.is_ok() { "Succeeded" } else { "Failed" };
+        release.hooks[*at].last_run = HookRun {
+            started_at: Some(started),
+            completed_at: Some(time(client.cx().now())),
+            phase: phase.to_owned(),
+        };
+        if let Err(error) = ended {
+            delete_by(client, release, &hook, FAILED, timeout).await?;
+            for at in &order[..done] {
+                delete_by(client, release, &release.hooks[*at], SUCCEEDED, timeout).await?;
+            }
+            return Err(error.context(format!("the {event} hook `{}` failed", hook.name)));
+        }
+    }
+    for at in order.iter().rev() {
+        delete_by(client, release, &release.hooks[*at], SUCCEEDED, timeout).await?;
+    }
+    Ok(())
+}
+
+async fn one(client: &Client, release: &Release, hook: &HookRecord, timeout: Span) -> Result<()> {
+    let objects = manifest::objects(&hook.path, &hook.manifest)?;
+    let how = Apply {
+        manager: MANAGER,
+        force: false,
+        dry_run: false,
+        namespace: Some(&release.namespace),
+        undo: Undoing::Objects,
+    };
+    let applied = apply::all(client, &objects, &how).await?;
+    let ends = |at: &Address| matches!(at.resource.kind.as_str(), "Job" | "Pod");
+    let places: Vec<Address> = applied.into_iter().map(|applied| applied.at).filter(ends).collect();
+    wait::ready_by(client, &places, timeout, has_ended).await
+}
+
+/// A hook's pod has to end; that it is ready is not enough.
+fn has_ended(object: &Value) -> Readiness {
+    match (object.text("/kind"), object.text("/status/phase")) {
+        ("Pod", "Succeeded") => Readiness::Ready,
+        ("Pod", "Failed") => Readiness::Failed("it failed".to_owned()),
+        ("Pod", _) => Readiness::Waiting("it has not ended".to_owned()),
+        _ => readiness::of(object),
+    }
+}
+
+async fn delete_by(
+    client: &Client,
+    release: &Release,
+    hook: &HookRecord,
+    policy: &str,
+    timeout: Span,
+) -> Result<()> {
+    let wanted = match hook.delete_policies.as_slice() {
+        [] => policy == BEFORE_CREATION,
+        policies => policies.iter().any(|one| one == policy),
+    };
+    // With its kind, all objects of others would go.
+    if !wanted || hook.kind == "CustomResourceDefinition" {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    for object in manifest::objects(&hook.path, &hook.manifest)? {
+        let at = client.address_of(&object, Some(&release.namespace)).await?;
+        if let Some(object) = client.find(&at).await? {
+            found.push((at, object));
+        }
+    }
+    // A former run's Job is not brought back: it would run again.
+    let how = Delete { cascade: Cascade::Background, grace: None, undo: Undoing::Caller };
+    delete::all(client, &found, &how).await?;
+    let places: Vec<Address> = found.into_iter().map(|(at, _)| at).collect();
+    wait::gone(client, &places, timeout).await
+}

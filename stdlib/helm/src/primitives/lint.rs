@@ -1,0 +1,54 @@
+use helm_render::{RenderOptions, Severity};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Value};
+use opsrun_derive::Args;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::chart;
+use crate::types::Linted;
+
+/// Examines a chart for mistakes.
+///
+/// A mistake is a `failed` that names all of them; what is only advised is returned.
+///
+/// ```rhai
+/// helm::lint("charts/web");
+/// ```
+#[derive(Deserialize, JsonSchema, Args)]
+pub(crate) struct Lint {
+    /// The chart's folder or archive.
+    #[arg(positional)]
+    chart: String,
+    /// Values over the chart's own.
+    values: Option<Value>,
+    /// Values files, each over those before; `values` come over them.
+    #[serde(default)]
+    values_files: Vec<String>,
+    /// Settings in Helm's form, such as `image.tag=1.2`; they come last.
+    #[serde(default)]
+    set: Vec<String>,
+    /// Take warnings for mistakes.
+    #[serde(default)]
+    strict: bool,
+}
+
+impl Primitive for Lint {
+    const PATH: &'static str = "helm::lint";
+    const EFFECT: Effect = Effect::Read;
+    type Out = Linted;
+
+    async fn run(self, cx: &Cx) -> Result<Linted> {
+        let files = chart::files(cx, &self.chart)?;
+        let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
+        let options = RenderOptions::new("test-release", "default", cx.now());
+        let messages = helm_render::lint(&files, &self.chart, &values, &options);
+        let limit = if self.strict { Severity::Warning } else { Severity::Error };
+        let (wrong, right): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.severity >= limit);
+        if wrong.is_empty() {
+            return Ok(Linted { messages: right.iter().map(ToString::to_string).collect() });
+        }
+        let error = Error::failed(format!("the chart `{}` has {} mistakes", self.chart, wrong.len()));
+        Err(wrong.iter().fold(error, |error, message| error.detail(message.to_string())))
+    }
+}

@@ -1,0 +1,116 @@
+use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Settle, Span, Undo};
+use opsrun_derive::Args;
+use opsrun_k8s::Client;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::deploy::{self, How, TIMEOUT};
+use crate::error::Error;
+use crate::release::{HookRun, Release, Status, time};
+use crate::storage::{self, Storage};
+use crate::types::Deployed;
+
+/// Goes back to an earlier revision of a release.
+///
+/// The revision's manifest and hooks become a new revision, as in Helm. A revision that another program left pending is taken over and
+/// counts as failed. Undo rolls back to the revision that was deployed before.
+///
+/// ```rhai
+/// helm::upgrade("web", "charts/web", #{ values: #{ replicas: 1 } });
+/// helm::upgrade("web", "charts/web", #{ values: #{ replicas: 2 } });
+/// assert(helm::rollback("web").revision == 3);
+/// ```
+#[derive(Deserialize, JsonSchema, Args)]
+pub(crate) struct Rollback {
+    /// The release's name.
+    #[arg(positional)]
+    release: String,
+    /// The revision; the last good one before the newest if left out.
+    to: Option<u32>,
+    /// The release's namespace; the target's if left out.
+    namespace: Option<String>,
+    /// Wait so long until everything is ready.
+    wait: Option<Span>,
+    /// Wait for Jobs to complete, too.
+    #[serde(default)]
+    wait_for_jobs: bool,
+    /// How long a hook may take (5 minutes).
+    timeout: Option<Span>,
+    /// Run no hooks.
+    #[serde(default)]
+    no_hooks: bool,
+    /// Take over fields that others manage.
+    #[serde(default)]
+    force: bool,
+}
+
+impl Primitive for Rollback {
+    const PATH: &'static str = "helm::rollback";
+    const EFFECT: Effect = Effect::Write;
+    const UNDO: Undo = Undo::By("helm::rollback");
+    const SETTLE: Settle =
+        Settle::Look("the release's history: whether its newest revision is the one meant");
+    type Out = Deployed;
+
+    async fn run(self, cx: &Cx) -> Result<Deployed> {
+        let client = Client::new(cx)?;
+        let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
+        let storage = Storage::new(&client, &namespace);
+        let history = storage.history(&self.release).await?;
+        let Some(last) = history.last() else {
+            return Err(Error::NoRelease { release: self.release, namespace }.into());
+        };
+        let target = self.target(&history, last)?;
+        let current = storage::current(&history);
+        let back = current.map_or(last.revision, |current| current.revision);
+        let inverse = json!({ "release": self.release, "to": back, "namespace": namespace });
+        let _ = cx.undo(Inverse::call(Self::PATH, inverse)).await?;
+        for pending in history.iter().filter(|release| release.info.status.is_pending()) {
+            let mut failed = pending.clone();
+            failed.info.status = Status::Failed;
+            failed.info.description = format!("Left {}, rolled back", pending.info.status);
+            storage.update(&failed).await?;
+        }
+        let mut former = vec![last];
+        former.extend(current.filter(|current| current.revision != last.revision));
+        let description = format!("Rollback to {}", target.revision);
+        let mut release = Release { revision: last.revision + 1, ..target.clone() };
+        release.info.status = Status::PendingRollback;
+        release.info.description.clone_from(&description);
+        release.info.first_deployed.clone_from(&last.info.first_deployed);
+        release.info.last_deployed = Some(time(cx.now()));
+        release.apply_method = "ssa".to_owned();
+        release.hooks.iter_mut().for_each(|hook| hook.last_run = HookRun::default());
+        let how = How {
+            events: ("pre-rollback", "post-rollback"),
+            description,
+            wait: self.wait.is_some(),
+            wait_for_jobs: self.wait_for_jobs,
+            timeout: self.wait.or(self.timeout).unwrap_or(TIMEOUT),
+            hooks: !self.no_hooks,
+            force: self.force || !last.is_server_side(),
+            take_ownership: false,
+        };
+        let (release, counts) = deploy::run(&client, &storage, release, &former, &how).await?;
+        Ok(Deployed::new(&release, counts))
+    }
+}
+
+impl Rollback {
+    fn target<'h>(&self, history: &'h [Release], last: &Release) -> Result<&'h Release, Error> {
+        let good = |release: &&Release| {
+            matches!(release.info.status, Status::Deployed | Status::Superseded)
+                && release.revision != last.revision
+        };
+        let found = match self.to {
+            Some(to) => history.iter().find(|release| release.revision == to),
+            None => history.iter().rev().find(good),
+        };
+        found.ok_or_else(|| Error::NoRevision {
+            release: self.release.clone(),
+            revision: self.to.unwrap_or(last.revision.saturating_sub(1)),
+            known: history.iter().map(|release| release.revision).collect(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! What primitives give back to a playbook.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::deploy::Counts;
+use crate::release::{Release, Status};
+
+/// A deployed release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Deployed {
+    pub release: String,
+    pub namespace: String,
+    pub revision: u32,
+    pub status: Status,
+    /// `web-1.2.3`
+    pub chart: String,
+    pub notes: String,
+    pub created: usize,
+    pub changed: usize,
+    pub deleted: usize,
+}
+
+/// One revision of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Revision {
+    pub revision: u32,
+    pub status: Status,
+    /// `web-1.2.3`
+    pub chart: String,
+    pub app_version: String,
+    /// When it was deployed (RFC 3339).
+    pub updated: String,
+    pub description: String,
+}
+
+/// A release as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ReleaseState {
+    pub release: String,
+    pub namespace: String,
+    #[serde(flatten)]
+    pub revision: Revision,
+    /// The values that were given, over the chart's own.
+    pub values: Value,
+    pub notes: String,
+    pub manifest: String,
+}
+
+/// What was uninstalled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Uninstalled {
+    pub release: String,
+    /// `deployment/api`
+    pub deleted: Vec<String>,
+}
+
+/// What a lint found that is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Linted {
+    pub messages: Vec<String>,
+}
+
+impl Deployed {
+    pub(crate) fn new(release: &Release, counts: Counts) -> Self {
+        Deployed {
+            release: release.name.clone(),
+            namespace: release.namespace.clone(),
+            revision: release.revision,
+            status: release.info.status,
+            chart: release.chart_name(),
+            notes: release.info.notes.clone(),
+            created: counts.created,
+            changed: counts.changed,
+            deleted: counts.deleted,
+        }
+    }
+}
+
+impl From<&Release> for Revision {
+    fn from(release: &Release) -> Self {
+        Revision {
+            revision: release.revision,
+            status: release.info.status,
+            chart: release.chart_name(),
+            app_version: release.chart["metadata"]["appVersion"].as_str().unwrap_or_default().to_owned(),
+            updated: release.info.last_deployed.clone().unwrap_or_default(),
+            description: release.info.description.clone(),
+        }
+    }
+}
