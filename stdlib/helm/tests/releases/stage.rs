@@ -1,0 +1,134 @@
+//! Where a test plays: a namespace of a real cluster.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use opsrun_core::{Error, Redactor, Result, Target, Value};
+use opsrun_gate::{Files, Gate, Grants, Programs, Route};
+use opsrun_helm::Helm;
+use opsrun_k8s::Kubernetes;
+use opsrun_runtime::{
+    Branch, Entry, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup, Watcher, World,
+};
+use opsrun_tests::{Mode, RealCluster, skip};
+use serde_json::json;
+
+static REGISTRY: Registry = Registry::new(&[&Kubernetes, &Helm]);
+
+/// A namespace that a test may do with as it likes.
+pub(crate) struct Stage {
+    world: World,
+    section: Value,
+    pub(crate) namespace: String,
+    pub(crate) cluster: &'static RealCluster,
+}
+
+/// How a run on a stage ended.
+pub(crate) struct Done {
+    outcome: Outcome,
+    told: Vec<String>,
+}
+
+/// Calls a primitive by its path.
+pub(crate) type Caller<'c> = &'c dyn Fn(&str, Value) -> Result<Value>;
+
+/// Runs the test on a real API server.
+pub(crate) fn on_real(test: impl Fn(&Stage)) {
+    match RealCluster::shared(Mode::Api) {
+        Err(missing) => skip(missing),
+        Ok(cluster) => {
+            let namespace = cluster.namespace("helm");
+            let section = json!({ "kubeconfig": cluster.kubeconfig(), "namespace": namespace.name() });
+            let namespace = namespace.name().to_owned();
+            test(&Stage { world: World::live(), section, namespace, cluster });
+        }
+    }
+}
+
+impl Stage {
+    /// A run that calls what `script` calls.
+    pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
+        let grants = ["k8s", "file"].iter().map(|grant| grant.parse().unwrap()).collect();
+        let told = Arc::new(Told::default());
+        let target = Target {
+            name: "real".to_owned(),
+            sections: BTreeMap::from([("k8s".to_owned(), self.section.clone())]),
+            ..Target::default()
+        };
+        let run = Run::new(Setup {
+            registry: REGISTRY,
+            gate: Gate::new(REGISTRY.systems(), Grants::new(grants), self.world.clock(), Route::live()),
+            world: self.world.clone(),
+            files: Files::new(env!("CARGO_MANIFEST_DIR")),
+            programs: Programs::default(),
+            journal: Arc::new(MemoryJournal::default()),
+            watcher: told.clone(),
+            redactor: Arc::new(Redactor::default()),
+            targets: BTreeMap::new(),
+            target: Arc::new(target),
+            seed: 1,
+            variables: BTreeMap::new(),
+        });
+        let begun = Entry::RunBegun {
+            run: "test".into(),
+            playbook: "test.rhai".into(),
+            sha256: String::new(),
+            target: String::new(),
+            params: Value::Null,
+            version: "0".into(),
+        };
+        let outcome = run.execute(begun, |branch: &Arc<Branch>| {
+            script(&|path, arguments| {
+                let declaration = REGISTRY
+                    .primitive(path)
+                    .ok_or_else(|| Error::failed(format!("there is no primitive `{path}`")))?;
+                branch.call(declaration, arguments)
+            })
+        });
+        let told = told.0.lock().unwrap().clone();
+        Done { outcome: outcome.unwrap(), told }
+    }
+}
+
+impl Done {
+    /// What the script gave, if it went well.
+    pub(crate) fn value(&self) -> Value {
+        match &self.outcome {
+            Outcome::Done(value) => value.clone(),
+            _ => panic!("{}", self.report()),
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.outcome.exit_code()
+    }
+
+    pub(crate) fn report(&self) -> String {
+        let end = match &self.outcome {
+            Outcome::Done(value) => value.to_string(),
+            Outcome::Failed(error) => error.report(),
+            Outcome::Undone { error, left } => format!("{}\nleft: {left:?}", error.report()),
+            Outcome::UndoFailed { error, errors, .. } => {
+                let errors: Vec<_> =
+                    errors.iter().map(|(what, error)| format!("{what}: {}", error.report())).collect();
+                format!("{}\nnot undone: {errors:#?}", error.report())
+            }
+        };
+        format!("{end}\n{}", self.told.join("\n"))
+    }
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Watcher for Told {
+    fn event(&self, event: &Event) {
+        let line = match &event.what {
+            Happening::Wrote { access, status, .. } => format!("{access}: {status}"),
+            Happening::Undone { what } => format!("undone {what}"),
+            Happening::Note { note, .. } => format!("{note:?}"),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
