@@ -8,6 +8,10 @@ use serde::Deserialize;
 /// Renders a Handlebars template from a file.
 ///
 /// The path counts from the project's folder. A name without a value is an error; nothing is escaped.
+///
+/// ```rhai
+/// let message = template::render_file("messages/deployed.hbs", #{ app: "api", version: "1.2.3" });
+/// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct RenderFile {
     /// The file.
