@@ -160,7 +160,14 @@ impl Decoder {
                 Ok(integer) => Ok(Some(integer.into())),
                 Err(_) => Ok(self.type_error(&format!("number {digits}"), &schema.go)),
             },
-            (Scalar::Float, Document::Number(digits)) => Ok(digits.parse::<f64>().ok().map(Value::from)),
+            (Scalar::Float, Document::Number(digits)) => {
+                // Go writes a float without a fraction as an integer.
+                Ok(digits.parse::<f64>().ok().map(|float| match digits.parse::<i64>() {
+                    Ok(integer) => integer.into(),
+                    Err(_) if float.fract() == 0.0 && float.abs() < 1e15 => (float as i64).into(),
+                    Err(_) => float.into(),
+                }))
+            }
             (Scalar::Bytes, Document::String(text)) => match decode_base64(text) {
                 Ok(bytes) => Ok(Some(base64::engine::general_purpose::STANDARD.encode(bytes).into())),
                 Err(at) => {

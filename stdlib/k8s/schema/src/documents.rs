@@ -379,8 +379,13 @@ fn property(owner: &str, field: &Field, dialect: Dialect, needed: &mut BTreeSet<
     if let Some(text) = text.or_else(|| embedded_description(field)) {
         out["description"] = text.into();
     }
-    if let (Some(value), Dialect::V3) = (&field.default, dialect) {
-        out["default"] = value.clone();
+    let structure = matches!(field.schema.shape(), Shape::Object(_)) && !field.pointer;
+    if dialect == Dialect::V3 {
+        match &field.default {
+            Some(value) => out["default"] = value.clone(),
+            None if structure => out["default"] = json!({}),
+            None => {}
+        }
     }
     if !field.enumeration.is_empty() {
         out["enum"] = json!(field.enumeration);
@@ -426,6 +431,30 @@ fn embedded_description(field: &Field) -> Option<&'static str> {
         .filter(|text| !text.is_empty())
 }
 
+/// An item or a map's value: version 3 says its zero.
+fn element(schema: &Schema, dialect: Dialect, needed: &mut BTreeSet<String>) -> Value {
+    let inner = shape(schema, dialect, needed);
+    if dialect == Dialect::V2 {
+        return inner;
+    }
+    let zero = zero_of(schema.shape());
+    let mut out = if inner.get("$ref").is_some() { json!({"allOf": [inner]}) } else { inner };
+    if let Some(zero) = zero {
+        out["default"] = zero;
+    }
+    out
+}
+
+fn zero_of(shape: &Shape) -> Option<Value> {
+    match shape {
+        Shape::Object(_) => Some(json!({})),
+        Shape::Scalar(Scalar::String) => Some("".into()),
+        Shape::Scalar(Scalar::Int32 | Scalar::Int64) => Some(0.into()),
+        Shape::Scalar(Scalar::Bool) => Some(false.into()),
+        _ => None,
+    }
+}
+
 fn shape(schema: &Schema, dialect: Dialect, needed: &mut BTreeSet<String>) -> Value {
     let mut refer = |name: &str| {
         needed.insert(name.to_owned());
@@ -447,9 +476,9 @@ fn shape(schema: &Schema, dialect: Dialect, needed: &mut BTreeSet<String>) -> Va
         }
         Shape::Object(_) | Shape::Any => json!({"type": "object"}),
         Shape::Map { value, .. } => {
-            json!({"type": "object", "additionalProperties": shape(value, dialect, needed)})
+            json!({"type": "object", "additionalProperties": element(value, dialect, needed)})
         }
-        Shape::List { item, .. } => json!({"type": "array", "items": shape(item, dialect, needed)}),
+        Shape::List { item, .. } => json!({"type": "array", "items": element(item, dialect, needed)}),
         Shape::Scalar(scalar) => match scalar {
             Scalar::String | Scalar::Untyped => json!({"type": "string"}),
             Scalar::Bool => json!({"type": "boolean"}),

@@ -91,10 +91,7 @@ impl Operation {
         match self.op.as_str() {
             "add" => add(object, &path, value()),
             "remove" => remove(object, &path).map(drop),
-            "replace" => {
-                *get_mut(object, &path)? = value();
-                Some(())
-            }
+            "replace" => replace(object, &path, value()),
             "test" => {
                 let expected = value();
                 match get(object, &path) {
@@ -176,6 +173,23 @@ fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
                 return None;
             }
             items.insert(at, value);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// A key that is absent is set all the same; an index must be there.
+fn replace(object: &mut Value, path: &[String], value: Value) -> Option<()> {
+    let Some((last, parents)) = path.split_last() else {
+        *object = value;
+        return Some(());
+    };
+    match get_mut(object, parents)? {
+        Value::Object(map) => drop(map.insert(last.clone(), value)),
+        Value::Array(items) => {
+            let at = index(last, items.len())?;
+            *items.get_mut(at)? = value;
         }
         _ => return None,
     }

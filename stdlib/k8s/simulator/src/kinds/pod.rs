@@ -76,6 +76,11 @@ impl Kind for Pod {
         Ok(())
     }
 
+    fn admit_update(&self, _cx: &mut Cx<'_>, _old: &Value, new: &mut Value) -> Result<()> {
+        tolerate_lost_nodes(&mut new["spec"]);
+        Ok(())
+    }
+
     fn has_generation(&self) -> bool {
         true
     }

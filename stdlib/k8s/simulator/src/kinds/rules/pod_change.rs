@@ -49,7 +49,8 @@ pub(crate) fn validate_pod_update(old: &Value, new: &Value) -> Vec<Invalid> {
     for list in ["containers", "initContainers"] {
         let old_images: Vec<Value> =
             before[list].as_array().into_iter().flatten().map(|one| one["image"].clone()).collect();
-        for (container, image) in same[list].as_array_mut().into_iter().flatten().zip(old_images) {
+        let containers = same.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for (container, image) in containers.zip(old_images) {
             container["image"] = image;
         }
     }
@@ -59,10 +60,18 @@ pub(crate) fn validate_pod_update(old: &Value, new: &Value) -> Vec<Invalid> {
         crate::kinds::keep(before, &mut same, &["terminationGracePeriodSeconds"]);
     }
     if same != *before {
-        wrong.push(Invalid::forbidden("spec", ALLOWED));
+        let changes: Vec<String> = opsrun_k8s_schema::diff(None, before, &same)
+            .into_iter()
+            .map(|change| format!("  {}: {} -> {}", change.path, shown(change.old), shown(change.new)))
+            .collect();
+        wrong.push(Invalid::forbidden("spec", format!("{ALLOWED}\n{}\n", changes.join("\n"))));
     }
     if old["status"]["qosClass"] != new["status"]["qosClass"] {
         wrong.push(Invalid::value("status.qosClass", new["status"]["qosClass"].clone(), IMMUTABLE));
     }
     wrong
+}
+
+fn shown(value: Option<Value>) -> String {
+    value.map_or_else(|| "(absent)".to_owned(), |value| value.to_string())
 }
