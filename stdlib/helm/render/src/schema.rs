@@ -54,7 +54,15 @@ pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>)
     );
     let instance = crate::values::to_json(&Value::Map(values.clone()));
     let mut root = Place::default();
+    let mut common: Option<Vec<String>> = None;
     for error in validator.iter_errors(&instance) {
+        let keywords = error.evaluation_path().as_str().split('/').map(str::to_owned);
+        common = Some(match common {
+            None => keywords.collect(),
+            Some(common) => {
+                common.into_iter().zip(keywords).map_while(|(a, b)| (a == b).then_some(a)).collect()
+            }
+        });
         let path = error.instance_path().as_str().to_owned();
         let tokens = path.split('/').skip(1);
         tokens
@@ -65,8 +73,11 @@ pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>)
     if faults.is_empty() {
         return Ok(());
     }
-    // The outermost group is the message itself.
-    if faults.len() == 1 && faults[0].message == GROUP {
+    // The outermost group is the message itself, unless a reference led to all of it.
+    let by_reference = common.is_some_and(|common| common.iter().any(|keyword| keyword == "$ref"));
+    if by_reference && faults.len() > 1 {
+        faults = vec![Fault { path: String::new(), message: GROUP.to_owned(), causes: faults }];
+    } else if !by_reference && faults.len() == 1 && faults[0].message == GROUP {
         faults = faults.remove(0).causes;
     }
     let mut text = String::new();
@@ -93,12 +104,21 @@ impl Retrieve for Elsewhere {
 #[derive(Default)]
 struct Place {
     missing: Vec<String>,
-    messages: Vec<(String, Vec<Fault>)>,
+    messages: Vec<(Rank, String, Vec<Fault>)>,
     children: BTreeMap<String, Place>,
 }
 
 /// Says that several things are wrong at a place.
 const GROUP: &str = "validation failed";
+
+/// Helm's validator stops at the first of type, `const` and `enum` that does not fit; the rest it reports together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Type,
+    Const,
+    Enum,
+    Rest,
+}
 
 struct Fault {
     path: String,
@@ -112,9 +132,11 @@ impl Place {
             Kind::Required { property } => {
                 self.missing.push(property.as_str().unwrap_or_default().to_owned());
             }
-            Kind::AnyOf { context } => self.messages.push(("'anyOf' failed".to_owned(), causes(context))),
+            Kind::AnyOf { context } => {
+                self.messages.push((Rank::Rest, "'anyOf' failed".to_owned(), causes(context)));
+            }
             Kind::OneOfNotValid { context } => {
-                self.messages.push(("'oneOf' failed, none matched".to_owned(), causes(context)));
+                self.messages.push((Rank::Rest, "'oneOf' failed, none matched".to_owned(), causes(context)));
             }
             Kind::OneOfMultipleValid { context } => {
                 let matched: Vec<String> = context
@@ -124,9 +146,21 @@ impl Place {
                     .map(|(i, _)| i.to_string())
                     .collect();
                 let matched = matched.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
-                self.messages.push((format!("'oneOf' failed, subschemas {matched} matched"), Vec::new()));
+                self.messages.push((
+                    Rank::Rest,
+                    format!("'oneOf' failed, subschemas {matched} matched"),
+                    Vec::new(),
+                ));
             }
-            _ => self.messages.push((message(error), Vec::new())),
+            kind => {
+                let rank = match kind {
+                    Kind::Type { .. } => Rank::Type,
+                    Kind::Constant { .. } => Rank::Const,
+                    Kind::Enum { .. } => Rank::Enum,
+                    _ => Rank::Rest,
+                };
+                self.messages.push((rank, message(error), Vec::new()));
+            }
         }
     }
 
@@ -139,7 +173,9 @@ impl Place {
             [one] => faults.push(fault(format!("missing property {}", quote(one)), Vec::new())),
             many => faults.push(fault(format!("missing properties {}", quoted_list(many)), Vec::new())),
         }
-        faults.extend(self.messages.into_iter().map(|(message, causes)| fault(message, causes)));
+        let first = self.messages.iter().map(|(rank, ..)| *rank).min().unwrap_or(Rank::Rest);
+        let reported = self.messages.into_iter().filter(|(rank, ..)| *rank == first || *rank == Rank::Rest);
+        faults.extend(reported.map(|(_, message, causes)| fault(message, causes)));
         for (token, child) in self.children {
             let path = format!("{path}/{token}");
             let mut inner = child.faults(&path);
