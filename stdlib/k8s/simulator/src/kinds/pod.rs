@@ -28,6 +28,11 @@ impl Kind for Pod {
         ])
     }
 
+    /// Ephemeral containers come by a path of their own; a status leaves the spec alone.
+    fn validate_status(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        if old["spec"] == new["spec"] { Vec::new() } else { self.validate_create(new) }
+    }
+
     fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
         super::rules::pod_spec_warnings(&new["spec"], "spec")
     }
