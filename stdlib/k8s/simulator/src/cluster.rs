@@ -223,7 +223,8 @@ impl Cluster {
             let mut keys = Vec::new();
             for (index, controller) in self.controllers.iter().enumerate() {
                 if let Some(controller) = controller
-                    && controller.watches().contains(&change.key.resource)
+                    && (controller.watches_everything()
+                        || controller.watches().contains(&change.key.resource))
                 {
                     keys.extend(
                         controller.keys(self, &change).into_iter().map(|key| (Loop::Controller(index), key)),

@@ -2,8 +2,11 @@
 //! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
 
 mod deployment;
+mod endpoints;
 pub(crate) mod events;
+mod garbage;
 mod hash;
+mod job;
 mod namespace;
 pub(crate) mod object;
 mod owned;
@@ -28,6 +31,11 @@ pub trait Controller: Send {
     /// The resources whose changes it wants to see.
     fn watches(&self) -> &'static [GroupResource];
 
+    /// Whether it wants to see the changes of all resources instead.
+    fn watches_everything(&self) -> bool {
+        false
+    }
+
     /// What a change puts into the queue; the changed object itself by default.
     fn keys(&self, _cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
         vec![change.key.clone()]
@@ -43,6 +51,9 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(namespace::NamespaceContents),
         Box::new(scheduler::Scheduler),
+        Box::new(garbage::GarbageCollector),
+        Box::new(endpoints::EndpointsOfServices),
+        Box::new(job::Jobs),
         Box::new(deployment::Deployments),
         Box::new(replicaset::ReplicaSets::of_replica_sets()),
         Box::new(replicaset::ReplicaSets::of_replication_controllers()),

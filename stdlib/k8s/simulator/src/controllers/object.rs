@@ -9,6 +9,9 @@ use crate::store::{GroupResource, ObjectKey};
 
 pub(crate) const CONFIGMAPS: GroupResource = GroupResource::new("", "configmaps");
 pub(crate) const EVENTS: GroupResource = GroupResource::new("", "events");
+pub(crate) const ENDPOINTS: GroupResource = GroupResource::new("", "endpoints");
+pub(crate) const JOBS: GroupResource = GroupResource::new("batch", "jobs");
+pub(crate) const SLICES: GroupResource = GroupResource::new("discovery.k8s.io", "endpointslices");
 pub(crate) const NAMESPACES: GroupResource = GroupResource::new("", "namespaces");
 pub(crate) const NODES: GroupResource = GroupResource::new("", "nodes");
 pub(crate) const PODS: GroupResource = GroupResource::new("", "pods");
