@@ -1,7 +1,9 @@
 //! The loops that make a cluster out of stored objects, each a `Controller`, listed in `controllers`.
 //! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
 
+mod daemonset;
 mod deployment;
+mod disruption;
 mod endpoints;
 pub(crate) mod events;
 mod garbage;
@@ -12,7 +14,9 @@ pub(crate) mod object;
 mod owned;
 pub(crate) mod quantity;
 mod replicaset;
+mod revision;
 mod scheduler;
+mod statefulset;
 
 use crate::cluster::Cluster;
 use crate::context::Cx;
@@ -54,6 +58,9 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(garbage::GarbageCollector),
         Box::new(endpoints::EndpointsOfServices),
         Box::new(job::Jobs),
+        Box::new(statefulset::StatefulSets),
+        Box::new(daemonset::DaemonSets),
+        Box::new(disruption::Budgets),
         Box::new(deployment::Deployments),
         Box::new(replicaset::ReplicaSets::of_replica_sets()),
         Box::new(replicaset::ReplicaSets::of_replication_controllers()),

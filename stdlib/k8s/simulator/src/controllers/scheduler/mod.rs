@@ -65,6 +65,12 @@ impl Controller for Scheduler {
     }
 }
 
+/// Whether a DaemonSet's pod is to be on a node at all: taints and selectors decide, room does not.
+pub(crate) fn admits_daemon(pod: &Value, node: &Value) -> bool {
+    let taint = fit::untolerated(pod, node, &["NoSchedule", "NoExecute"]);
+    taint.is_none() && affinity::matches_node_affinity(pod, node)
+}
+
 fn waits(pod: &Value) -> bool {
     let ours = matches!(text_at(pod, "/spec/schedulerName"), "" | "default-scheduler");
     let gated = !list(pod, "/spec/schedulingGates").is_empty();
