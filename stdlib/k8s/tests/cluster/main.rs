@@ -5,7 +5,7 @@ mod stage;
 
 use opsrun_core::{ErrorKind, Value};
 use serde_json::json;
-use stage::{Stage, on_each, on_real};
+use stage::{Stage, on_each};
 
 fn settings(mode: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": { "mode": mode } })
@@ -40,10 +40,10 @@ fn an_apply_says_what_it_changed() {
 
 #[test]
 fn a_failed_run_leaves_every_object_as_it_was() {
-    on_real(|stage: &Stage| {
+    on_each(|stage: &Stage| {
         stage.run(|call| {
             call("k8s::apply", json!({ "manifests": [settings("fast"), DEPLOYMENT] }))?;
-            call("k8s::apply", json!({ "manifests": { "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "old" } } }))
+            call("k8s::apply", json!({ "manifests": { "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "old" }, "data": { "key": "dmFsdWU=" } } }))
         }).value();
         let before = stage.objects();
         let done = stage.run(|call| {
@@ -62,7 +62,7 @@ fn a_failed_run_leaves_every_object_as_it_was() {
 
 #[test]
 fn a_conflict_names_manager_and_field_and_force_takes_over() {
-    on_real(|stage: &Stage| {
+    on_each(|stage: &Stage| {
         let done = stage.run(|call| {
             call("k8s::apply", json!({ "manifests": settings("fast") }))?;
             call("k8s::patch", json!({ "object": "cm/settings", "patch": { "metadata": { "managedFields": [
@@ -114,7 +114,7 @@ kind: Widget
 metadata: { name: first }
 spec: { size: 3 }
 ";
-    on_real(|stage: &Stage| {
+    on_each(|stage: &Stage| {
         let done = stage.run(|call| {
             call("k8s::apply", json!({ "manifests": definition }))?;
             let widget = call("k8s::get", json!({ "object": "widgets.opsrun.test/first" }))?;

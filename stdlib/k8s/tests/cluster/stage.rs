@@ -40,11 +40,6 @@ pub(crate) fn on_each(test: impl Fn(&Stage)) {
     let section = estate.adopt(Target::default()).section(section).clone();
     let simulated = Stage { name: "simulated", world, estate: Some(estate), section };
     test(&simulated);
-    on_real(test);
-}
-
-/// Runs the test on a real API server alone.
-pub(crate) fn on_real(test: impl Fn(&Stage)) {
     match RealCluster::shared(Mode::Api) {
         Err(missing) => skip(missing),
         Ok(cluster) => {
