@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // tests run real programs, and speak to who runs them
 
 mod cluster;
+mod estate;
 mod opsrun;
 mod program;
 mod servers;
@@ -11,6 +12,7 @@ mod snapshot;
 use std::path::PathBuf;
 
 pub use cluster::{Mode, Namespace, RealCluster};
+pub use estate::ServedEstate;
 pub use opsrun::Opsrun;
 pub use program::{Outcome, Program};
 pub use servers::{Missing, helm, kubectl};

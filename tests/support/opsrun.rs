@@ -26,7 +26,7 @@ impl Opsrun {
 
 fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "opsrun-cli", "--bin", "opsrun", "--message-format", "json"]);
+    cargo.args(["build", "--package", "opsrun", "--bin", "opsrun", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
