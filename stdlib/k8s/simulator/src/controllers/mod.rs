@@ -17,6 +17,7 @@ mod replicaset;
 mod revision;
 mod scheduler;
 mod statefulset;
+mod volume;
 
 use crate::cluster::Cluster;
 use crate::context::Cx;
@@ -61,6 +62,7 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(statefulset::StatefulSets),
         Box::new(daemonset::DaemonSets),
         Box::new(disruption::Budgets),
+        Box::new(volume::Volumes),
         Box::new(deployment::Deployments),
         Box::new(replicaset::ReplicaSets::of_replica_sets()),
         Box::new(replicaset::ReplicaSets::of_replication_controllers()),
