@@ -1,63 +1,79 @@
-//! The simulated cluster as an estate knows it: connections, time, state, and how kubectl finds it.
+//! The simulated cluster as an estate sees it: connections in memory, time from the run's clock, state to compare.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use opsrun_core::{BoxFuture, Clock, Error, Result, Simulator, Surroundings, Value, Variable, VariableValue};
-use opsrun_k8s_simulator as simulated;
-use serde_json::json;
+use opsrun_core::{Clock, Error, Result, Simulator, Surroundings, Variable, VariableValue};
+use opsrun_k8s_simulator::images::HttpError;
+use opsrun_k8s_simulator::{Cluster, ClusterOptions, EstateSection, Simulator as Server, Time};
+use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 
 use crate::object::Object;
 
-const SERVER: &str = "http://kubernetes.simulated";
-const BUFFER: usize = 64 * 1024;
+/// Where the client looks for the cluster of an estate.
+const SERVER: &str = "http://kubernetes.estate";
+const BUFFER: usize = 256 * 1024;
 
-/// Starts the cluster of an estate file's section.
+/// Starts the cluster of an estate file's `k8s` section.
+///
+/// # Errors
+/// `Invalid`, naming the field.
 pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Result<Arc<dyn Simulator>> {
-    let estate = match section {
-        Some(section) => serde_json::from_value(section.clone())
-            .map_err(|error| Error::invalid(format!("the simulated cluster: {error}")))?,
-        None => simulated::EstateSection::default(),
+    let estate: EstateSection = match section {
+        None => EstateSection::default(),
+        Some(section) => serde_path_to_error::deserialize(section)
+            .map_err(|error| Error::invalid(format!("`{}`: {}", error.path(), error.inner())))?,
     };
-    let time = Arc::new(RunTime(surroundings.clock.clone()));
-    let options =
-        simulated::ClusterOptions { seed: surroundings.seed, now: surroundings.clock.now(), estate };
-    let cluster = simulated::Simulator::new(simulated::Cluster::new(options), time);
-    let life = {
-        let cluster = cluster.clone();
-        tokio::spawn(async move { cluster.drive().await })
-    };
-    Ok(Arc::new(Cluster { cluster, life }))
+    let time = Arc::new(ClockTime(surroundings.clock.clone()));
+    let cluster = Cluster::start(ClusterOptions { seed: surroundings.seed, now: time.now(), estate });
+    let cluster = cluster.map_err(|status| Error::invalid(status.message))?;
+    let server = Server::new(cluster, time);
+    let driven = server.clone();
+    let life = tokio::spawn(async move { driven.drive().await });
+    Ok(Arc::new(Simulated { server, life }))
 }
 
-struct Cluster {
-    cluster: simulated::Simulator,
+struct ClockTime(Arc<dyn Clock>);
+
+impl Time for ClockTime {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
+        self.0.sleep_until(until)
+    }
+}
+
+struct Simulated {
+    server: Server,
     life: JoinHandle<()>,
 }
 
-impl Drop for Cluster {
+impl Drop for Simulated {
     fn drop(&mut self) {
         self.life.abort();
     }
 }
 
-impl Simulator for Cluster {
-    fn connect(&self, system: &str, _authority: &str) -> Option<DuplexStream> {
-        if system != crate::SYSTEM {
-            return None;
+impl Simulator for Simulated {
+    fn connect(&self, system: &str, authority: &str) -> Option<DuplexStream> {
+        match system {
+            crate::SYSTEM => Some(serve(self.server.clone())),
+            "http" => self.inside(authority),
+            _ => None,
         }
-        let (near, far) = tokio::io::duplex(BUFFER);
-        let server = hyper::server::conn::http1::Builder::new();
-        let connection = server.serve_connection(TokioIo::new(far), self.cluster.clone()).with_upgrades();
-        tokio::spawn(async move {
-            // A client hangs up when it has what it wanted.
-            let _ = connection.await;
-        });
-        Some(near)
     }
 
     fn section(&self) -> Value {
@@ -65,42 +81,112 @@ impl Simulator for Cluster {
     }
 
     fn snapshot(&self) -> BTreeMap<String, Value> {
-        let all = self.cluster.snapshot().into_iter();
-        all.filter_map(|(name, object)| Some((name, state(object)?))).collect()
+        let objects = self.server.snapshot();
+        objects.into_iter().filter_map(|(key, object)| Some((place(&key)?, state(object)?))).collect()
     }
 
     fn environment(&self, address: &str) -> Vec<Variable> {
-        let content = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: simulated\nclusters:\n- name: simulated\n  cluster:\n    \
-             server: http://{address}\nusers:\n- name: simulated\n  user: {{}}\ncontexts:\n- name: simulated\n  \
-             context:\n    cluster: simulated\n    user: simulated\n    namespace: default\n"
-        );
-        vec![Variable { name: "KUBECONFIG", value: VariableValue::File { name: "kubeconfig.yaml", content } }]
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "estate",
+            "clusters": [{ "name": "estate", "cluster": { "server": format!("http://{address}") } }],
+            "contexts": [{ "name": "estate", "context": { "cluster": "estate", "user": "opsrun" } }],
+            "users": [{ "name": "opsrun", "user": {} }],
+        });
+        let content = format!("{config:#}\n");
+        vec![Variable { name: "KUBECONFIG", value: VariableValue::File { name: "kubeconfig", content } }]
     }
 }
 
-/// What a user would call state: neither what controllers derive from it, nor what the server counts.
+fn serve(server: Server) -> DuplexStream {
+    let (near, far) = tokio::io::duplex(BUFFER);
+    tokio::spawn(async move {
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), server);
+        // A client that hangs up in the middle ends its connection, and that is all.
+        let _ = connection.with_upgrades().await;
+    });
+    near
+}
+
+/// `apps/deployments/prod/api` as people say it: `deployments prod/api`.
+fn place(key: &str) -> Option<String> {
+    let mut parts = key.splitn(4, '/');
+    let (_group, resource, namespace, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    match namespace {
+        "" => Some(format!("{resource} {name}")),
+        namespace => Some(format!("{resource} {namespace}/{name}")),
+    }
+}
+
+/// What a user would call an object's state: what was wanted of it, and how many of its pods are ready. `None` for what
+/// controllers make and remake by themselves.
 fn state(mut object: Value) -> Option<Value> {
-    let derived = object.controller().is_some();
-    if derived || matches!(object.text("/kind"), "Event" | "Lease" | "Endpoints" | "EndpointSlice" | "Node") {
+    let owned = object.controller().is_some();
+    let passing = matches!(
+        object.text("/kind"),
+        "Event" | "Lease" | "Endpoints" | "EndpointSlice" | "Node" | "ControllerRevision"
+    );
+    if owned || passing {
         return None;
     }
-    object = crate::inverse::without_state(&object);
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
+    let ready = object.pointer("/status/readyReplicas").cloned();
+    let secret = object.text("/kind") == "Secret";
+    let map = object.as_object_mut()?;
+    map.remove("status");
+    if let Some(ready) = ready {
+        map.insert("status".into(), json!({ "readyReplicas": ready }));
+    }
+    if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"] {
+            metadata.remove(field);
+        }
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+    }
+    if secret && let Some(data) = map.get_mut("data").and_then(Value::as_object_mut) {
+        // That it differs may be told; what it is may not.
+        for value in data.values_mut() {
+            let mut hasher = DefaultHasher::new();
+            value.to_string().hash(&mut hasher);
+            *value = format!("(hidden, {:08x})", hasher.finish() >> 32).into();
+        }
     }
     Some(object)
 }
 
-/// The run's clock, as the cluster wants it.
-struct RunTime(Arc<dyn Clock>);
-
-impl simulated::Time for RunTime {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-
-    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
-        self.0.sleep_until(until)
+impl Simulated {
+    /// A connection to a service, pod or ingress of the cluster, as seen from outside of it and inside.
+    fn inside(&self, authority: &str) -> Option<DuplexStream> {
+        let known = self
+            .server
+            .with(|cluster| !matches!(cluster.http(authority, "/", "GET"), Err(HttpError::UnknownHost(_))));
+        if !known {
+            return None;
+        }
+        let (near, far) = tokio::io::duplex(BUFFER);
+        let (server, authority) = (self.server.clone(), authority.to_owned());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = server
+                .with(|cluster| cluster.http(&authority, request.uri().path(), request.method().as_str()));
+            // A connection that is refused after it was made looks like one that broke.
+            async move {
+                let answer = answer.map_err(std::io::Error::other)?;
+                let response =
+                    Response::builder().status(answer.status).body(Full::new(Bytes::from(answer.body)));
+                response.map_err(std::io::Error::other)
+            }
+        });
+        tokio::spawn(async move {
+            // Who hung up needs no answer.
+            let _ =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service).await;
+        });
+        Some(near)
     }
 }
