@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use opsrun_core::Result;
+use opsrun_core::{Cx, Result};
 use opsrun_k8s::Client;
 use opsrun_k8s::apply::Undoing;
 use opsrun_k8s::client::{Parameters, PatchKind, Query};
@@ -128,4 +128,10 @@ pub(crate) fn current(history: &[Release]) -> Option<&Release> {
     let newest =
         |wanted: &[Status]| history.iter().rev().find(|release| wanted.contains(&release.info.status));
     newest(&[Status::Deployed]).or_else(|| newest(&[Status::Failed, Status::Superseded]))
+}
+
+/// Declares that what was tried stays in a release's history, as in Helm's, also when the run is undone.
+pub(crate) fn keep_history(cx: &Cx, namespace: &str, release: &str) {
+    let secrets = format!("k8s secrets {namespace}/sh.helm.release.v1.{release}.v*");
+    cx.keep(&secrets, "a release's history tells what was tried, as Helm's does");
 }

@@ -66,6 +66,7 @@ impl Primitive for Rollback {
         let back = current.map_or(last.revision, |current| current.revision);
         let inverse = json!({ "release": self.release, "to": back, "namespace": namespace });
         let _ = cx.undo(Inverse::call(Self::PATH, inverse)).await?;
+        storage::keep_history(cx, &namespace, &self.release);
         for pending in history.iter().filter(|release| release.info.status.is_pending()) {
             let mut failed = pending.clone();
             failed.info.status = Status::Failed;

@@ -108,6 +108,7 @@ impl Primitive for Upgrade {
             ),
         };
         let _ = cx.undo(back).await?;
+        storage::keep_history(cx, &namespace, &self.release);
         let mut former: Vec<&Release> = current.into_iter().collect();
         former.extend(last.filter(|last| current.is_none_or(|current| current.revision != last.revision)));
         let how = self.how(current);
