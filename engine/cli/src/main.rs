@@ -14,8 +14,13 @@ use opsrun_runtime::Registry;
 use crate::program::Program;
 
 /// What playbooks can operate on. A further system is a further line here.
-const SYSTEMS: &[&dyn System] =
-    &[&opsrun_http::Http, &opsrun_k8s::Kubernetes, &opsrun_notify::Notify, &opsrun_template::Template];
+const SYSTEMS: &[&dyn System] = &[
+    &opsrun_http::Http,
+    &opsrun_k8s::Kubernetes,
+    &opsrun_helm::Helm,
+    &opsrun_notify::Notify,
+    &opsrun_template::Template,
+];
 
 fn main() -> ExitCode {
     #[allow(clippy::disallowed_methods)] // here, and only here, the environment is read

@@ -50,7 +50,7 @@ impl Helm {
         match self {
             Helm::Template { name, chart, namespace, include_crds } => {
                 let mut arguments = chart.arguments();
-                arguments.insert("name".into(), name.clone().into());
+                arguments.insert("release".into(), name.clone().into());
                 arguments.insert("namespace".into(), namespace.clone().into());
                 arguments.insert("include_crds".into(), (*include_crds).into());
                 let out = call(program, chart, "helm::template", arguments)?;
@@ -74,7 +74,10 @@ impl ChartOptions {
         let mut arguments = Map::new();
         arguments.insert("chart".into(), json!(absolute(&self.chart)));
         if !self.files.is_empty() {
-            arguments.insert("files".into(), json!(self.files.iter().map(|path| absolute(path)).collect::<Vec<_>>()));
+            arguments.insert(
+                "values_files".into(),
+                json!(self.files.iter().map(|path| absolute(path)).collect::<Vec<_>>()),
+            );
         }
         if !self.set.is_empty() {
             arguments.insert("set".into(), json!(self.set));
