@@ -216,7 +216,13 @@ impl Cluster {
                 }
             }
             Some(Subresource::Status) => kind.prepare_status(&stored, &mut new),
-            Some(_) => {}
+            Some(Subresource::Scale | Subresource::Binding) => {}
+            Some(sub) => {
+                let wrong = kind.prepare_subresource(sub, &stored, &mut new);
+                if !wrong.is_empty() {
+                    return Err(served.invalid(name, &wrong));
+                }
+            }
         }
         shape::normalise(served, &mut new);
         let mut wrong = meta::validate(&new, kind.name_rule(), resource.namespaced);

@@ -69,6 +69,12 @@ pub trait Kind: Send + Sync {
         keep(&old["metadata"], &mut new["metadata"], &["labels", "deletionTimestamp", "ownerReferences"]);
     }
 
+    /// What a write to another subresource that shows the object (`finalize`, `ephemeralcontainers`, `resize`, `approval`)
+    /// may change: undo the rest.
+    fn prepare_subresource(&self, _sub: Subresource, _old: &Value, _new: &mut Value) -> Vec<Invalid> {
+        Vec::new()
+    }
+
     /// Built-in admission (service accounts, priority, quota, limit ranges): may change or refuse.
     fn admit_create(&self, _cx: &mut Cx<'_>, _object: &mut Value) -> Result<()> {
         Ok(())

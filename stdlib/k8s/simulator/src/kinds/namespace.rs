@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Column, Kind, NameRule, Resource, Subresource, age, keep};
 use crate::context::{Cx, text};
-use crate::status::{Result, Status};
+use crate::status::{Invalid, Result, Status};
 
 pub(super) struct Namespace;
 
@@ -45,6 +45,13 @@ impl Kind for Namespace {
     fn prepare_update(&self, _cx: &mut Cx<'_>, old: &Value, new: &mut Value) -> Result<()> {
         keep(old, new, &["spec", "status"]);
         Ok(())
+    }
+
+    fn prepare_subresource(&self, sub: Subresource, old: &Value, new: &mut Value) -> Vec<Invalid> {
+        if sub == Subresource::Finalize {
+            keep(old, new, &["status"]);
+        }
+        Vec::new()
     }
 
     fn admit_delete(&self, _cx: &mut Cx<'_>, object: &Value) -> Result<()> {

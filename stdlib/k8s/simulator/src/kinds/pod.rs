@@ -71,6 +71,31 @@ impl Kind for Pod {
         keep(&old["status"], &mut new["status"], &["qosClass"]);
     }
 
+    fn prepare_subresource(&self, sub: Subresource, old: &Value, new: &mut Value) -> Vec<Invalid> {
+        let sent = new["spec"].take();
+        keep(old, new, &["spec", "status"]);
+        match sub {
+            Subresource::EphemeralContainers => keep(&sent, &mut new["spec"], &["ephemeralContainers"]),
+            Subresource::Resize => {
+                for list in ["containers", "initContainers"] {
+                    let sent = sent[list].as_array().cloned().unwrap_or_default();
+                    for container in items(&mut new["spec"], list) {
+                        if let Some(same) = sent.iter().find(|sent| sent["name"] == container["name"]) {
+                            keep(same, container, &["resources", "resizePolicy"]);
+                        }
+                    }
+                }
+                let class = text(&old["status"]["qosClass"]);
+                if quality_of_service(&new["spec"]) != class {
+                    let why = "Pod QOS Class may not change as a result of resizing";
+                    return vec![Invalid::value("spec", class, why)];
+                }
+            }
+            _ => new["spec"] = sent,
+        }
+        Vec::new()
+    }
+
     fn admit_create(&self, cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
         let namespace = text(&object["metadata"]["namespace"]).to_owned();
         let name = text(&object["metadata"]["name"]).to_owned();
