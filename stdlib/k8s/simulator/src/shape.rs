@@ -331,6 +331,13 @@ impl Versions for AllVersions<'_> {
 
 /// Reads an applied configuration.
 pub(crate) fn parse_applied(served: &Served, request: &Request) -> Result<(Value, Vec<String>)> {
+    let resource = &served.resource;
+    let wanted = Gvk::new(&resource.group, &resource.version, &resource.kind);
+    Ok((parse_applied_as(&wanted, request)?, Vec::new()))
+}
+
+/// The same for a kind that is not the path's.
+pub(crate) fn parse_applied_as(wanted: &Gvk, request: &Request) -> Result<Value> {
     let refuse = |why: &str| Status::bad_request(format!("error decoding YAML: {why}"));
     let body = &request.body;
     let document = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
@@ -338,13 +345,12 @@ pub(crate) fn parse_applied(served: &Served, request: &Request) -> Result<(Value
         _ => yaml(body).map_err(|why| refuse(&why))?,
     };
     let object = document.to_value();
-    let resource = &served.resource;
     let gvk = Gvk::from_api_version(text(&object["apiVersion"]), text(&object["kind"]));
-    if gvk.kind != resource.kind || gvk.group != resource.group {
+    if gvk.kind != wanted.kind || gvk.group != wanted.group {
         let message = format!("invalid object type: {}/{}, Kind={}", gvk.group, gvk.version, gvk.kind);
         return Err(Status::bad_request(message));
     }
-    Ok((object, Vec::new()))
+    Ok(object)
 }
 
 /// Server-side apply: the object with what the manager wants laid over it, typed, with its managed fields.
@@ -391,10 +397,13 @@ pub(crate) enum Patch {
 
 impl Patch {
     /// `kind` is one of the three media types.
-    pub(crate) fn parse(kind: &str, body: &Bytes) -> Result<Self> {
+    pub(crate) fn parse(kind: &str, body: &Bytes, validation: FieldValidation) -> Result<Self> {
         let refuse = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
         let patch = Document::parse(body).map_err(|why| refuse(&why.to_string()))?.to_value();
         if kind == "application/json-patch+json" {
+            if validation == FieldValidation::Strict {
+                refuse_unknown_keys(&patch)?;
+            }
             return JsonPatch::parse(&patch).map(Self::Json).map_err(|why| refused_json_patch(&why));
         }
         let word = match &patch {
@@ -502,6 +511,22 @@ impl Patch {
         object["kind"] = wanted.kind.clone().into();
         Ok(object)
     }
+}
+
+/// Under strict validation an operation has its own keys only.
+fn refuse_unknown_keys(patch: &Value) -> Result<()> {
+    for (index, operation) in patch.as_array().into_iter().flatten().enumerate() {
+        let unknown = operation
+            .as_object()
+            .into_iter()
+            .flatten()
+            .find(|(key, _)| !["op", "path", "from", "value"].contains(&key.as_str()));
+        if let Some((key, _)) = unknown {
+            let why = format!("json patch unknown field \"[{index}].{key}\"");
+            return Err(Status::invalid("", "", "", &[Invalid::value("patch", patch.to_string(), why)]));
+        }
+    }
+    Ok(())
 }
 
 fn refused_json_patch(error: &JsonPatchError) -> Status {

@@ -210,10 +210,6 @@ impl Cluster {
                 }
                 kind.fold(&mut new);
                 kind.prepare_update(&mut cx, &stored, &mut new)?;
-                if kind.has_generation() && kind.is_new_generation(&stored, &new) {
-                    let generation = stored["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
-                    new["metadata"]["generation"] = generation.into();
-                }
             }
             Some(Subresource::Status) => kind.prepare_status(&stored, &mut new),
             Some(Subresource::Scale | Subresource::Binding) => {}
@@ -225,6 +221,11 @@ impl Cluster {
             }
         }
         shape::normalise(served, &mut new);
+        if sub != Some(Subresource::Status) && kind.has_generation() && kind.is_new_generation(&stored, &new)
+        {
+            let generation = stored["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            new["metadata"]["generation"] = generation.into();
+        }
         let mut wrong = meta::validate(&new, kind.name_rule(), resource.namespaced);
         // The registry checks metadata, and the kind's own rules check it again: every mistake is told twice.
         let again = meta::validate_update(&stored, &new);

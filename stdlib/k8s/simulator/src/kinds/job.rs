@@ -46,7 +46,9 @@ impl Kind for Job {
         fill(spec, "podReplacementPolicy", if with_policy { "Failed" } else { "TerminatingOrFailed" });
         for rule in items(&mut spec["podFailurePolicy"], "rules") {
             for pattern in items(rule, "onPodConditions") {
-                fill(pattern, "status", "True");
+                if text(&pattern["status"]).is_empty() {
+                    pattern["status"] = "True".into();
+                }
             }
         }
         if spec["podFailurePolicy"].is_null()

@@ -35,7 +35,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
     if apply {
         return apply_patch(cluster, call, media, &options, &author);
     }
-    let patch = Patch::parse(kind, &call.request.body)?;
+    let patch = Patch::parse(kind, &call.request.body, options.validation)?;
     let place = Place { served: &call.served, sub: call.sub, namespace: call.place(), name: call.name() };
     let mut warnings = Vec::new();
     let updated = cluster.update(&place, &author, options.dry_run, &mut |cluster, old| {
@@ -66,7 +66,12 @@ fn apply_patch(
     options: &WriteOptions,
     author: &Author,
 ) -> Result<Response<Bytes>> {
-    let (applied, mut warnings) = shape::parse_applied(&call.served, call.request)?;
+    let (applied, mut warnings) = if call.sub == Some(Subresource::Scale) {
+        let scale = shape::parse_applied_as(&shape::scale_kind(), call.request)?;
+        (scale::applied(&call.served, &scale), Vec::new())
+    } else {
+        shape::parse_applied(&call.served, call.request)?
+    };
     let force = options.force.unwrap_or(false);
     let exists = cluster.store.get(&call.served.resource.storage, call.place(), call.name()).is_some();
     if !exists {

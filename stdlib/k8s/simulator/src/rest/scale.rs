@@ -41,6 +41,15 @@ pub(crate) fn set(served: &Served, object: &mut Value, replicas: i64) {
     *place = replicas.into();
 }
 
+/// An applied Scale as an applied configuration of its object.
+pub(crate) fn applied(served: &Served, scale: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": served.resource.api_version(), "kind": served.resource.kind, "metadata": scale["metadata"],
+    });
+    set(served, &mut object, scale["spec"]["replicas"].as_i64().unwrap_or(0));
+    object
+}
+
 fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     path.split('.').filter(|part| !part.is_empty()).fold(object, |value, part| &value[part])
 }
