@@ -2,8 +2,8 @@
 
 use gotemplate::{Map, Value};
 
-/// Deeper nesting is refused, as Go does at ten times as much.
-const MAX_DEPTH: usize = 1_000;
+/// Deeper nesting is refused, as Go does at 10,000.
+const MAX_DEPTH: usize = 300;
 
 /// The value, or the text of the error.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {

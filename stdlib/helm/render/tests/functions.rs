@@ -1,5 +1,7 @@
 //! Holds every template function against what Helm's own answered (`tests/oracle` writes the answers).
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // One test reads a list of names from disk, where there is one.
+
 use std::collections::BTreeMap;
 
 use gotemplate::{Functions, MissingKey, Templates, Value};
@@ -49,6 +51,42 @@ fn the_same_seed_gives_the_same_secrets() {
 #[test]
 fn what_is_encrypted_can_be_decrypted() {
     assert_eq!(run_alone(0, "{{ encryptAES \"key\" \"some text\" | decryptAES \"key\" }}"), "some text");
+}
+
+#[test]
+fn an_authority_signs_certificates_and_its_key_must_fit() {
+    let good = "{{ $ca := genCA \"ca\" 1 }}{{ $c := genSignedCert \"svc\" (list \"10.0.0.1\") (list \"svc.ns\") 1 $ca }}\
+                {{ $d := buildCustomCert (b64enc $c.Cert) (b64enc $c.Key) }}{{ eq $c.Cert $d.Cert }}\n{{ $c.Cert }}{{ $c.Key }}";
+    let made = run_alone(3, good);
+    assert!(made.starts_with("true\n-----BEGIN CERTIFICATE-----\n"), "{made}");
+    assert!(made.contains("-----BEGIN RSA PRIVATE KEY-----\n"), "{made}");
+    assert_eq!(made, run_alone(3, good), "the same seed gives the same certificates");
+    let foreign = "{{ $ca := genCAWithKey \"ca\" 1 (genPrivateKey \"ecdsa\") }}\
+                   {{ $mixed := buildCustomCert (b64enc $ca.Cert) (genPrivateKey \"ed25519\" | b64enc) }}\
+                   {{ genSignedCertWithKey \"svc\" nil nil 1 $mixed (genPrivateKey \"ecdsa\") }}";
+    let refused = run_alone(3, foreign);
+    assert!(refused.ends_with("x509: provided PrivateKey doesn't match parent's PublicKey"), "{refused}");
+}
+
+#[test]
+fn every_function_of_helm_is_there() {
+    let shared = std::env::var_os("OPSRUN_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared"),
+        std::path::PathBuf::from,
+    );
+    let Ok(names) = std::fs::read_to_string(shared.join("helm-parity/function-names.txt")) else {
+        println!("skipped: needs {}/helm-parity", shared.display());
+        return;
+    };
+    // Go's own, and those that need the engine.
+    let elsewhere = [
+        "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or",
+        "print", "printf", "println", "urlquery", "fail", "include", "lookup", "required", "tpl",
+    ];
+    let functions = functions(0);
+    let is_there = |name: &&str| functions.get(name).is_some() || elsewhere.contains(name);
+    let missing: Vec<&str> = names.lines().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
 }
 
 fn functions(seed: u64) -> Functions {

@@ -66,6 +66,35 @@ fn every_text_is_read_as_helm_reads_it() {
     report(&wrong, cases.len());
 }
 
+#[test]
+fn nesting_is_bounded_instead_of_exhausting_the_stack() {
+    let flow = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let block = |depth: usize| (0..depth).map(|i| " ".repeat(i) + "a:\n").collect::<String>();
+    for text in [flow(280), block(280)] {
+        let value = yaml::parse(&text).expect("that deep is allowed");
+        assert_eq!(
+            yaml::parse(yaml::write(&value).expect("it has JSON")).map_err(|e| e.to_string()).err(),
+            None
+        );
+        yaml::write_pretty(&value);
+    }
+    for text in [flow(5_000), block(2_000), "- ".repeat(5_000), "{a: ".repeat(5_000)] {
+        let refused = yaml::parse(&text).expect_err("that deep is refused").to_string();
+        assert!(refused.contains("exceeded max depth"), "{refused}");
+    }
+}
+
+#[test]
+fn aliases_cannot_multiply_without_bound() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..9 {
+        let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
+        bomb.push_str(&format!("a{i}: &a{i} [{aliases}]\n"));
+    }
+    let refused = yaml::parse(&bomb).expect_err("it is a bomb").to_string();
+    assert_eq!(refused, "error converting YAML to JSON: yaml: document contains excessive aliasing");
+}
+
 fn note(wrong: &mut Vec<String>, input: impl std::fmt::Debug, what: &str, expected: &str, found: &str) {
     if expected != found {
         wrong.push(format!("{what} {input:?}\n  expected {expected:?}\n     found {found:?}"));

@@ -84,7 +84,16 @@ impl PrivateKey {
                 key.to_pkcs1_pem(LineEnding::LF).map(|pem| pem.to_string()).map_err(|e| e.to_string())
             }
             PrivateKey::Ecdsa(key) => {
-                key.to_sec1_pem(LineEnding::LF).map(|pem| pem.to_string()).map_err(|e| e.to_string())
+                let curve = oid(&[1, 2, 840, 10_045, 3, 1, 7]);
+                let public = key.public_key().to_encoded_point(false);
+                let public = tlv(0x03, &[&[0], public.as_bytes()].concat());
+                let der = sequence(&[
+                    tlv(0x02, &[1]),
+                    tlv(0x04, &key.to_bytes()),
+                    tlv(0xA0, &curve),
+                    tlv(0xA1, &public),
+                ]);
+                Ok(pem_text("EC PRIVATE KEY", &der))
             }
             PrivateKey::Ed25519(seed) => {
                 let algorithm = sequence(&[oid(&[1, 3, 101, 112])]);

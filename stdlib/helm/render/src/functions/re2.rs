@@ -148,7 +148,7 @@ impl<'a> Translator<'a> {
             Err(format!("invalid or unsupported Perl syntax: `{shown}`"))
         };
         match after[flags..].chars().next() {
-            None => return Err("missing argument to repetition operator: `?`".to_owned()),
+            None => return wrong(self.rest.len()),
             Some(':' | ')') => {}
             Some(_) if is_look_behind => return wrong(4),
             Some(c) => return wrong(2 + flags + c.len_utf8()),

@@ -111,7 +111,7 @@ impl Url {
                 &authority[at + 1..]
             }
         };
-        self.host = parse_host(host)?;
+        self.host = parse_host(&self.scheme, host)?;
         Ok(())
     }
 
@@ -220,30 +220,45 @@ fn split_scheme(text: &[u8]) -> Parsed<(&[u8], &[u8])> {
     Ok((b"", text))
 }
 
-fn parse_host(host: &[u8]) -> Parsed<Vec<u8>> {
-    let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-    let check_port = |port: &[u8]| {
-        let is_port = port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
-        if is_port { Ok(()) } else { Err(format!("invalid port {} after host", quote(port))) }
-    };
-    if host.starts_with(b"[") {
-        let Some(end) = host.iter().rposition(|b| *b == b']') else {
-            return Err("missing ']' in host".to_owned());
-        };
-        check_port(&host[end + 1..])?;
-        if let Some(zone) = host[..end].windows(3).position(|w| w == b"%25") {
-            let mut out = unescape(&host[..zone], Part::Host)?;
-            out.extend(unescape(&host[zone..end], Part::Zone)?);
-            out.extend(unescape(&host[end..], Part::Host)?);
-            return Ok(out);
-        }
-    } else if let Some(colon) = host.iter().rposition(|b| *b == b':') {
+/// Colons may stand in a host, as lists of hosts with ports have them, but for HTTP.
+fn parse_host(scheme: &[u8], host: &[u8]) -> Parsed<Vec<u8>> {
+    match host.iter().rposition(|b| *b == b'[') {
+        Some(0) => return parse_ip_literal(host),
+        Some(_) => return Err("invalid IP-literal".to_owned()),
+        None => {}
+    }
+    let is_strict = matches!(scheme, b"http" | b"https");
+    let colon =
+        if is_strict { host.iter().position(|b| *b == b':') } else { host.iter().rposition(|b| *b == b':') };
+    if let Some(colon) = colon {
         check_port(&host[colon..])?;
     }
-    if host.contains(&b'%') && host.starts_with(b"[") {
-        return Err(format!("invalid URL escape {}", quote(shown(host).as_bytes())));
-    }
     unescape(host, Part::Host)
+}
+
+/// `[fe80::1%25en0]:80`
+fn parse_ip_literal(host: &[u8]) -> Parsed<Vec<u8>> {
+    let Some(end) = host.iter().rposition(|b| *b == b']') else {
+        return Err("missing ']' in host".to_owned());
+    };
+    let (literal, port) = (&host[1..end], &host[end + 1..]);
+    check_port(port)?;
+    let zone = literal.windows(3).position(|w| w == b"%25").unwrap_or(literal.len());
+    let address = unescape(&literal[..zone], Part::Host)?;
+    let zone = unescape(&literal[zone..], Part::Zone)?;
+    let text = String::from_utf8_lossy(&address);
+    if text.parse::<std::net::Ipv6Addr>().is_err() {
+        if text.parse::<std::net::Ipv4Addr>().is_ok() {
+            return Err("invalid IP-literal".to_owned());
+        }
+        return Err(format!("invalid host: ParseAddr({}): unable to parse IP", quote(&address)));
+    }
+    Ok([b"[", address.as_slice(), &zone, b"]", port].concat())
+}
+
+fn check_port(port: &[u8]) -> Parsed<()> {
+    let is_port = port.is_empty() || (port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
+    if is_port { Ok(()) } else { Err(format!("invalid port {} after host", quote(port))) }
 }
 
 fn hostname(host: &[u8]) -> &[u8] {

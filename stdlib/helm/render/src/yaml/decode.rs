@@ -75,15 +75,16 @@ struct Decoder<'a, S> {
 /// A mapping's entries, first as go-yaml keys them: `1` and `"1"` are two keys until JSON makes them one.
 type Entries<V> = BTreeMap<Key, V>;
 
+/// In the order in which Go prints them. Where JSON makes two keys one, the text counts.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Null,
-    Bool(bool),
+    Text(String),
     Int(i64),
     Uint(u64),
     /// As the text that JSON gives it.
     Float(String),
-    Text(String),
+    Bool(bool),
 }
 
 impl<S: Sink> Decoder<'_, S> {
@@ -100,7 +101,9 @@ impl<S: Sink> Decoder<'_, S> {
             Content::Mapping(_) => {
                 let mut entries = Entries::new();
                 self.mapping(id, &mut entries)?;
-                Ok(self.sink.map(entries.into_iter().map(|(key, value)| (key.into_text(), value)).collect()))
+                Ok(self
+                    .sink
+                    .map(entries.into_iter().rev().map(|(key, value)| (key.into_text(), value)).collect()))
             }
         }
     }
@@ -247,13 +250,15 @@ impl<S: Sink> Decoder<'_, S> {
                 out.push('}');
             }
             Content::Mapping(children) => {
-                out.push_str("map[interface {}]interface {}{");
-                for (i, pair) in children.chunks_exact(2).enumerate() {
-                    out.push_str(if i > 0 { ", " } else { "" });
-                    out.push_str(&self.key(pair[0])?.in_go());
-                    out.push(':');
-                    self.write_in_go(pair[1], out)?;
+                let mut entries = BTreeMap::new();
+                for pair in children.chunks_exact(2) {
+                    let mut value = String::new();
+                    self.write_in_go(pair[1], &mut value)?;
+                    entries.insert(self.key(pair[0])?, value);
                 }
+                let entries = entries.iter().map(|(key, value)| format!("{}:{value}", key.in_go()));
+                out.push_str("map[interface {}]interface {}{");
+                out.push_str(&entries.collect::<Vec<_>>().join(", "));
                 out.push('}');
             }
             Content::Scalar { .. } => match scalar(node)? {

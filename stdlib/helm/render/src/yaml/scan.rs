@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Nesting beyond this is refused. go-yaml allows ten times as much; ours bounds the stack of whoever walks the result.
-pub(super) const MAX_DEPTH: usize = 1_000;
+/// Nesting beyond this is refused. go-yaml allows 10,000; ours bounds the stack of whoever walks the result.
+pub(super) const MAX_DEPTH: usize = 300;
 
 /// How many characters a key may span and still be followed by its colon.
 const SIMPLE_KEY_REACH: usize = 1_024;

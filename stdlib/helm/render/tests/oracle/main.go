@@ -24,9 +24,6 @@ func main() {
 		var out bytes.Buffer
 		encoder := json.NewEncoder(&out)
 		encoder.SetEscapeHTML(false)
-		if name != "functions.json" {
-			encoder.SetIndent("", " ")
-		}
 		if err := encoder.Encode(cases); err != nil {
 			log.Fatal(err)
 		}
