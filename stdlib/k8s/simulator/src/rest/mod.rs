@@ -108,9 +108,13 @@ impl Cluster {
             served,
         };
         crate::access::check(self, &call, verb)?;
-        let mut reply = self.perform(&call, verb)?;
-        if let (Some(text), Reply::Response(response)) = (call.served.kind.deprecation(), &mut reply) {
-            crate::reply::warn(response.headers_mut(), &[text.to_owned()]);
+        let answer = self.perform(&call, verb);
+        let Some(warning) = call.served.kind.deprecation().map(str::to_owned) else { return answer };
+        // Refusals warn as well.
+        let mut reply =
+            answer.unwrap_or_else(|status| Reply::Response(crate::reply::refusal(request, &status)));
+        if let Reply::Response(response) = &mut reply {
+            crate::reply::warn(response.headers_mut(), &[warning]);
         }
         Ok(reply)
     }
