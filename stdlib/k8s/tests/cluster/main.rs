@@ -1,11 +1,11 @@
 //! What the primitives do, on the simulated cluster and, where one can be started, on a real API server.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)] // tests
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests
 
 mod stage;
 
 use opsrun_core::{ErrorKind, Value};
 use serde_json::json;
-use stage::{Stage, on_each};
+use stage::{Stage, on_a_node, on_each};
 
 fn settings(mode: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" }, "data": { "mode": mode } })
@@ -20,7 +20,7 @@ spec:
   selector: { matchLabels: { app: web } }
   template:
     metadata: { labels: { app: web } }
-    spec: { containers: [{ name: app, image: 'opsrun.test/web:1' }] }
+    spec: { terminationGracePeriodSeconds: 1, containers: [{ name: app, image: 'opsrun.test/web:1' }] }
 ";
 
 #[test]
@@ -139,5 +139,43 @@ fn many_objects_are_listed_page_by_page() {
             Ok(found.as_array().unwrap().len().into())
         });
         assert_eq!(done.value(), 60);
+    });
+}
+
+#[test]
+fn a_rollout_a_job_and_a_command_run_and_a_broken_one_names_its_pod() {
+    let job = |command: &str| {
+        json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "generateName": "migrate-" }, "spec": {
+            "backoffLimit": 0, "template": { "spec": { "restartPolicy": "Never", "containers": [
+                { "name": "main", "image": "opsrun.test/shell:1", "args": [command] }] } } } })
+    };
+    on_a_node(|stage: &Stage| {
+        let done = stage.run(|call| {
+            call("k8s::apply", json!({ "manifests": DEPLOYMENT, "wait": "2m" }))?;
+            call("k8s::scale", json!({ "workload": "deploy/web", "replicas": 1, "wait": "2m" }))?;
+            call("k8s::rollout_restart", json!({ "workload": "deploy/web", "wait": "2m" }))?;
+            let back = call("k8s::rollout_undo", json!({ "workload": "deploy/web", "wait": "2m" }))?;
+            assert_eq!(back["revision"], 3);
+            let said = call(
+                "k8s::exec",
+                json!({ "object": "deploy/web", "command": "cat; exit 3", "stdin": "hello", "check": false }),
+            )?;
+            assert_eq!(said, json!({ "code": 3, "stdout": "hello", "stderr": "" }));
+            call("k8s::logs", json!({ "object": "deploy/web", "tail": 5 }))?;
+            let job_done = call("k8s::run_job", json!({ "manifest": job("echo migrated") }))?;
+            assert_eq!((&job_done["succeeded"], &job_done["log"]), (&json!(1), &json!("migrated\n")));
+            let failed =
+                call("k8s::run_job", json!({ "manifest": job("echo no such table; exit 4") })).unwrap_err();
+            let report = failed.report();
+            assert!(report.contains("container main: it ended with code 4 (Error)"), "{report}");
+            assert!(report.contains("log: no such table"), "{report}");
+            let broken = DEPLOYMENT.replace("opsrun.test/web:1", "127.0.0.1:1/none:1");
+            let error =
+                call("k8s::apply", json!({ "manifests": broken, "wait": "10s", "force": true })).unwrap_err();
+            let report = error.report();
+            assert!(report.contains("container app: ") && report.contains("Pull"), "{report}");
+            Err(error)
+        });
+        assert_eq!(done.exit_code(), 3, "{}", done.report());
     });
 }

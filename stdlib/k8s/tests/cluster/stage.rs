@@ -50,6 +50,18 @@ pub(crate) fn on_each(test: impl Fn(&Stage)) {
     }
 }
 
+/// Runs the test on a real cluster with a node that runs pods.
+pub(crate) fn on_a_node(test: impl Fn(&Stage)) {
+    match RealCluster::shared(Mode::Node) {
+        Err(missing) => skip(missing),
+        Ok(cluster) => {
+            let namespace = cluster.namespace("k8s");
+            let section = json!({ "kubeconfig": cluster.kubeconfig(), "namespace": namespace.name() });
+            test(&Stage { name: "real", world: World::live(), estate: None, section });
+        }
+    }
+}
+
 impl Stage {
     /// A run that calls what `script` calls.
     pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
