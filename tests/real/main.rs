@@ -3,3 +3,4 @@
 
 mod chart;
 mod cluster;
+mod deploy;
