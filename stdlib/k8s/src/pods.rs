@@ -43,9 +43,12 @@ pub(crate) async fn of(
     Ok(found)
 }
 
-/// The one to run something in: the first that is ready, else the first.
-pub(crate) fn best(pods: Vec<Value>) -> Option<Value> {
-    let ready = |pod: &Value| pod.condition("Ready").is_some_and(|condition| condition["status"] == "True");
-    let at = pods.iter().position(ready).unwrap_or(0);
-    pods.into_iter().nth(at)
+/// The one to run something in: one that stays, ready if there is such a one.
+pub(crate) fn best(mut pods: Vec<Value>) -> Option<Value> {
+    // A stable sort: of equals, the first.
+    pods.sort_by_key(|pod| {
+        let ready = pod.condition("Ready").is_some_and(|condition| condition["status"] == "True");
+        (!pod.text("/metadata/deletionTimestamp").is_empty(), !ready)
+    });
+    pods.into_iter().next()
 }
