@@ -6,7 +6,7 @@ mod session;
 
 use std::path::{Path, PathBuf};
 
-use opsrun_tests::{Missing, Mode, Program, RealCluster, helm, kubectl, repository, skip};
+use opsrun_tests::{Missing, Mode, Program, RealCluster, ServedEstate, helm, kubectl, repository, skip};
 use session::Session;
 
 #[test]
@@ -17,6 +17,18 @@ fn a_real_cluster_answers_as_the_sessions_say() {
     };
     match Shells::of(cluster.kubeconfig()) {
         Ok(shells) => play(&shells, std::env::var_os("OPSRUN_RECORD").is_some()),
+        Err(missing) => skip(missing),
+    }
+}
+
+#[test]
+fn the_simulated_cluster_answers_as_the_sessions_say() {
+    if let Err(missing) = kubectl(None).and_then(|_| helm(None)) {
+        return skip(missing);
+    }
+    let estate = ServedEstate::up(&repository("tests/conformance/estate.yaml"), 1);
+    match Shells::of(estate.kubeconfig()) {
+        Ok(shells) => play(&shells, false),
         Err(missing) => skip(missing),
     }
 }
