@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // A tool for developers, beside the product.
 
-#[path = "../tests/corpus/mod.rs"]
+#[path = "../render/tests/corpus/mod.rs"]
 mod corpus;
 
 use std::path::PathBuf;
