@@ -67,7 +67,7 @@ impl Controller for Volumes {
             cx.create(&VOLUMES, made)?;
             let at = ObjectKey::new(&VOLUMES, "", &volume);
             cx.modify(&at, Some(Subresource::Status), |volume| {
-                volume["status"] = json!({ "phase": "Bound" })
+                volume["status"] = json!({ "phase": "Bound" });
             })?;
         }
         cx.modify(key, None, |claim| {
