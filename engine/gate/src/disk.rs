@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use opsrun_core::{Error, Result};
@@ -30,7 +31,8 @@ impl AppendFile {
 /// `Failed` if it exists or cannot be made.
 pub fn append_file(path: &Path) -> Result<AppendFile> {
     let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
-    let file = OpenOptions::new().create_new(true).append(true).open(path).map_err(failed)?;
+    // What takes writes back may hold secrets: nobody else reads it.
+    let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(path).map_err(failed)?;
     if let Some(folder) = path.parent() {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }

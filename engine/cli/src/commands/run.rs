@@ -1,13 +1,15 @@
 //! `opsrun PLAYBOOK`: on real targets.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use opsrun_core::{AccessPattern, Error, Result, Span};
+use opsrun_core::{AccessPattern, Error, ErrorKind, Result, Span};
 use opsrun_language::{Limits, Playbook};
+use opsrun_runtime::Launch;
 use serde_json::json;
 
-use crate::output::{Form, Show};
+use crate::output::{Form, Show, complain_with};
 use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +18,9 @@ pub(crate) struct Run {
     playbook: PathBuf,
     #[command(flatten)]
     options: RunOptions,
+    /// Do not ask on a protected target.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What `run` and `rehearse` have in common.
@@ -43,6 +48,7 @@ impl Run {
         let mut launch = program.launch_from(&self.playbook)?;
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
+        self.ask(&launch)?;
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
         let live = launch.live(&self.playbook, watcher(&show))?;
@@ -58,6 +64,34 @@ impl Run {
             json!({ "run": live.name, "journal": live.journal }),
         );
         Ok(ended.outcome.exit_code())
+    }
+}
+
+impl Run {
+    /// On a protected target, somebody has to mean it.
+    fn ask(&self, launch: &Launch) -> Result<()> {
+        let name = launch.target_name()?;
+        let protected = launch.project.table.targets.get(&name).is_some_and(|target| target.protected);
+        if !protected || self.yes {
+            return Ok(());
+        }
+        let refused = |why: &str| {
+            Err(Error::new(ErrorKind::Denied, format!("the target `{name}` is protected, and {why}")))
+        };
+        if !std::io::stdin().is_terminal() {
+            return refused("nobody is there to be asked").map_err(|error| {
+                error.hint("`--yes` runs without asking; `opsrun rehearse` touches nothing")
+            });
+        }
+        complain_with(&format!(
+            "The target `{name}` is protected. Type its name to run {} on it: ",
+            self.playbook.display()
+        ));
+        let mut answer = String::new();
+        std::io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Error::failed(format!("the answer cannot be read: {error}")))?;
+        if answer.trim() == name { Ok(()) } else { refused("its name was not typed") }
     }
 }
 
