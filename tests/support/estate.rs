@@ -4,13 +4,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::Opsrun;
+use crate::{Opsrun, Program};
 
 /// A served estate.
 #[derive(Debug)]
 pub struct ServedEstate {
     kubeconfig: PathBuf,
-    program: crate::Program,
+    program: Program,
     server: Child,
 }
 
@@ -20,7 +20,14 @@ impl ServedEstate {
     /// # Panics
     /// With what `opsrun` said, where it does not come up.
     pub fn up(file: &Path, speed: u32) -> Self {
-        let program = Opsrun::program();
+        Self::served_by(Opsrun::program(), file, speed)
+    }
+
+    /// The same with an `opsrun` that was built before.
+    ///
+    /// # Panics
+    /// As [`ServedEstate::up`].
+    pub fn served_by(program: Program, file: &Path, speed: u32) -> Self {
         let mut server = program
             .command(["estate", "up", "--listen", "127.0.0.1:0"])
             .arg("--estate")
@@ -49,7 +56,7 @@ impl ServedEstate {
     }
 
     /// The `opsrun` that serves it, with its home.
-    pub fn program(&self) -> &crate::Program {
+    pub fn program(&self) -> &Program {
         &self.program
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use opsrun_core::{AccessPattern, Error, Redactor, Result, Target};
 use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs, Route};
@@ -93,7 +94,7 @@ impl Launch {
     pub fn estate_file(&self, named: Option<&Path>) -> Result<EstateFile> {
         match (named, &self.project.table.estate) {
             (Some(path), _) => EstateFile::load(path),
-            (None, Some(path)) => EstateFile::load(&self.project.root.join(path)),
+            (None, Some(path)) => EstateFile::load(&self.project.named(path)),
             (None, None) => Ok(EstateFile::default()),
         }
     }
@@ -155,6 +156,9 @@ impl Launch {
     }
 }
 
+/// What an estate is given to become what its file says, so that a rehearsal does not begin before its controllers have.
+const SETTLING: SignedDuration = SignedDuration::from_secs(10);
+
 /// An estate with its world, on which runs take place one after the other.
 pub struct Rehearsal {
     launch: Launch,
@@ -169,8 +173,15 @@ impl Rehearsal {
     /// # Errors
     /// `Invalid` for an estate that cannot be.
     pub fn start(launch: Launch, file: &EstateFile, seed: u64) -> Result<Self> {
-        let world = World::simulated(file.start)?;
-        Self::start_in(launch, file, seed, world)
+        let boot =
+            file.start.checked_sub(SETTLING).map_err(|error| Error::invalid(format!("`start`: {error}")))?;
+        let world = World::simulated(boot)?;
+        let rehearsal = Self::start_in(launch, file, seed, world.clone())?;
+        let (clock, start) = (world.clock(), file.start);
+        world.enter(|place| {
+            world.block_on(&place, Box::pin(async move { clock.sleep_until(start).await }))
+        })??;
+        Ok(rehearsal)
     }
 
     /// The same in a world of choice: `estate up` takes one whose time passes.

@@ -66,10 +66,17 @@ impl Project {
     }
 
     fn load(file: &Path) -> Result<Self> {
-        let text = opsrun_gate::read_text(file)?;
-        let table = toml::from_str(&text)
-            .map_err(|error| Error::invalid(format!("`{}` cannot be read: {error}", file.display())))?;
-        Ok(Project { root: file.parent().unwrap_or(file).to_owned(), file: Some(file.to_owned()), table })
+        let shown = from_here(file);
+        let text = opsrun_gate::read_text(&shown)?;
+        let table = toml::from_str(&text).map_err(|error| {
+            Error::invalid(format!("`{}` cannot be read: {}", shown.display(), error.to_string().trim_end()))
+        })?;
+        Ok(Project { root: file.parent().unwrap_or(file).to_owned(), file: Some(shown), table })
+    }
+
+    /// A file of the project by its shortest name, for messages.
+    pub(crate) fn named(&self, file: &Path) -> PathBuf {
+        from_here(&self.root.join(file))
     }
 
     /// The targets, checked.
@@ -120,4 +127,10 @@ impl Project {
     fn invalid(&self, what: &str) -> Error {
         Error::invalid(format!("`{}`: {what}", self.file.as_deref().unwrap_or(Path::new(FILE)).display()))
     }
+}
+
+/// The path from the current folder, where it leads into that.
+fn from_here(path: &Path) -> PathBuf {
+    let here = Path::new(".").canonicalize();
+    here.ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_owned()
 }

@@ -18,6 +18,8 @@ pub enum Error {
     NoRelease { release: String, namespace: String },
     #[error("the release `{release}` has no revision {revision}")]
     NoRevision { release: String, revision: u32, known: Vec<u32> },
+    #[error("the release `{release}` has no revision before {revision} to go back to")]
+    NoEarlierRevision { release: String, revision: u32 },
     /// Helm's only lock, and it never expires.
     #[error("the release `{release}` is {status} at revision {revision}: another operation is in progress")]
     Pending { release: String, revision: u32, status: Status },
@@ -34,7 +36,7 @@ impl From<Error> for opsrun_core::Error {
         let new = |kind| opsrun_core::Error::new(kind, message.clone());
         match error {
             Error::Chart { .. } | Error::Render { .. } | Error::Values { .. } => new(ErrorKind::Invalid),
-            Error::NoRelease { .. } => new(ErrorKind::NotFound),
+            Error::NoRelease { .. } | Error::NoEarlierRevision { .. } => new(ErrorKind::NotFound),
             Error::NoRevision { known, .. } => {
                 let known: Vec<String> = known.iter().map(ToString::to_string).collect();
                 new(ErrorKind::NotFound).hint(format!("its revisions are {}", known.join(", ")))

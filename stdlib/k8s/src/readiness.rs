@@ -51,6 +51,7 @@ fn deployment(object: &Value, observed: Option<i64>) -> Readiness {
     }
     if let Some(progressing) = object.condition("Progressing")
         && progressing["reason"] == "ProgressDeadlineExceeded"
+        && !is_older_than_the_latest_change(progressing, object)
     {
         return Failed("it exceeded its progress deadline".to_owned());
     }
@@ -67,6 +68,16 @@ fn deployment(object: &Value, observed: Option<i64>) -> Readiness {
     } else {
         Ready
     }
+}
+
+/// The deployment controller leaves an exceeded deadline standing when a change goes back to a ReplicaSet that exists, until
+/// that makes progress. Both times are the server's, to the second; no deadline is shorter than that.
+fn is_older_than_the_latest_change(condition: &Value, object: &Value) -> bool {
+    let writes = object.items("/metadata/managedFields").iter();
+    let changed =
+        writes.filter(|write| write["subresource"].is_null()).filter_map(|write| write["time"].as_str());
+    // RFC 3339 in UTC without fractions: the order of the texts is that of the times.
+    changed.max().is_some_and(|changed| condition.text("/lastUpdateTime") <= changed)
 }
 
 fn stateful_set(object: &Value, observed: Option<i64>) -> Readiness {
@@ -231,6 +242,20 @@ mod tests {
                 deployment(json!({ "observedGeneration": 2, "updatedReplicas": 1, "conditions":
                     [{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" }] })),
                 Failed("it exceeded its progress deadline".to_owned()),
+            ),
+            (
+                {
+                    let mut rolled_back =
+                        deployment(json!({ "observedGeneration": 2, "updatedReplicas": 1, "conditions":
+                        [{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+                           "lastUpdateTime": "2026-03-02T03:05:00Z" }] }));
+                    rolled_back["metadata"]["managedFields"] = json!([
+                        { "manager": "helm", "time": "2026-03-02T03:05:00Z" },
+                        { "manager": "kube-controller-manager", "subresource": "status", "time": "2026-03-02T03:05:00Z" },
+                    ]);
+                    rolled_back
+                },
+                waiting("1 of 2 replicas are updated"),
             ),
             (
                 json!({ "apiVersion": "batch/v1", "kind": "Job", "status": { "conditions":

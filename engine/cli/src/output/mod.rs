@@ -78,6 +78,9 @@ pub(crate) fn complain_with(text: &str) {
 /// # Errors
 /// `Failed` if nobody reads it.
 pub(crate) fn print(text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     let written = out
         .write_all(text.as_bytes())

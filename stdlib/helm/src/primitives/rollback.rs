@@ -104,14 +104,20 @@ impl Rollback {
             matches!(release.info.status, Status::Deployed | Status::Superseded)
                 && release.revision != last.revision
         };
-        let found = match self.to {
-            Some(to) => history.iter().find(|release| release.revision == to),
-            None => history.iter().rev().find(good),
-        };
-        found.ok_or_else(|| Error::NoRevision {
-            release: self.release.clone(),
-            revision: self.to.unwrap_or(last.revision.saturating_sub(1)),
-            known: history.iter().map(|release| release.revision).collect(),
-        })
+        let release = self.release.clone();
+        match self.to {
+            Some(to) => {
+                history.iter().find(|release| release.revision == to).ok_or_else(|| Error::NoRevision {
+                    release,
+                    revision: to,
+                    known: history.iter().map(|release| release.revision).collect(),
+                })
+            }
+            None => history
+                .iter()
+                .rev()
+                .find(good)
+                .ok_or(Error::NoEarlierRevision { release, revision: last.revision }),
+        }
     }
 }

@@ -1,0 +1,101 @@
+//! The playbooks that come with opsrun: they deploy, roll back and scale in a rehearsal, and take back what fails.
+#![allow(clippy::disallowed_methods)] // runs the program, and reads and writes what is expected of it
+
+use std::path::PathBuf;
+
+use opsrun_tests::Program;
+
+const DEPLOY: [&str; 2] = ["rehearse", "playbooks/deploy-prod.rhai"];
+
+/// Plays a rehearsal and compares all of it with a file in `shipped/`; `UPDATE_EXPECTED=1` writes the file.
+#[track_caller]
+fn rehearsed(name: &str, arguments: &[&str]) {
+    let outcome = opsrun().run(["rehearse"].iter().chain(arguments));
+    let code = outcome.code.expect("no signal ends it");
+    let said = format!(
+        "$ opsrun rehearse {}\n{}{}[exit {code}]\n",
+        arguments.join(" "),
+        outcome.stdout,
+        outcome.stderr
+    );
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/shipped").join(name);
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, &said).expect("the expected output can be written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == said,
+        "{} differs (UPDATE_EXPECTED=1 writes it)\n--- expected\n{expected}\n--- actual\n{said}",
+        path.display()
+    );
+}
+
+/// In the checkout's root, as the README has it.
+fn opsrun() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_opsrun"))
+}
+
+#[test]
+fn nothing_is_found_in_the_playbooks() {
+    let mut said = String::new();
+    for name in ["deploy-prod", "rollback", "scale", "estate-setup"] {
+        said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
+    }
+    let wrong: Vec<_> = said.lines().filter(|line| !line.ends_with(": nothing found")).collect();
+    assert!(wrong.is_empty() && said.lines().count() == 4, "{said}");
+}
+
+#[test]
+fn a_deployment_upgrades_migrates_and_observes() {
+    rehearsed("deploy.txt", &["playbooks/deploy-prod.rhai"]);
+}
+
+#[test]
+fn a_forbidden_patch_is_taken_back_and_leaves_the_estate_as_it_was() {
+    rehearsed(
+        "deploy-forbidden.txt",
+        &["playbooks/deploy-prod.rhai", "--fault", "k8s patch deployments: 403"],
+    );
+}
+
+#[test]
+fn a_version_that_crashes_is_taken_back_with_its_pod_and_log_as_the_cause() {
+    rehearsed("deploy-broken.txt", &["playbooks/deploy-prod.rhai", "--version", "0.0.0-broken"]);
+}
+
+#[test]
+fn a_rollback_goes_to_the_revision_before() {
+    let estate = "engine/cli/tests/shipped/upgraded.yaml";
+    rehearsed("rollback.txt", &["playbooks/rollback.rhai", "--estate", estate]);
+}
+
+#[test]
+fn a_first_revision_has_nothing_to_go_back_to() {
+    rehearsed("rollback-first.txt", &["playbooks/rollback.rhai"]);
+}
+
+#[test]
+fn more_pods_than_the_autoscaler_allows_are_refused_before_anything_changes() {
+    rehearsed("scale-too-far.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "50"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_output() {
+    for form in ["text", "json"] {
+        let rehearse = || opsrun().run(DEPLOY.iter().chain(&["--seed", "7", "--output", form])).ok();
+        let first = rehearse();
+        for _ in 0..2 {
+            assert!(rehearse() == first, "a second rehearsal with the same seed says something else");
+        }
+    }
+}
+
+#[test]
+fn every_line_of_the_json_output_is_an_object_and_the_last_run_event_has_the_exit_code() {
+    let fault = ["--fault", "k8s patch deployments: 403", "--output", "json"];
+    let said = opsrun().run(DEPLOY.iter().chain(&fault)).with_code(3).stdout;
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let ended = events.iter().find(|event| event["event"] == "ended").expect("it tells how it ended");
+    assert_eq!((&ended["outcome"], &ended["exit_code"]), (&"undone".into(), &3.into()));
+}
