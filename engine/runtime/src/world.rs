@@ -162,6 +162,15 @@ pub struct LiveWorld {
     runtime: OnceLock<Runtime>,
 }
 
+/// The last to hold the world may be a task on its own runtime, which must not wait for itself.
+impl Drop for LiveWorld {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl LiveWorld {
     fn runtime(&self) -> Result<&Runtime> {
         if let Some(runtime) = self.runtime.get() {
