@@ -40,17 +40,22 @@ impl Corpus {
             return Ok(None);
         }
         let root = below.join("helm-parity-corpus");
-        if !root.join("complete").exists() {
-            fs::create_dir_all(&root)?;
+        if !root.exists() {
+            // Tests run side by side: each unpacks for itself, and the first to be done gives it the name.
+            let part = below.join(format!("corpus-{}-{:?}", std::process::id(), std::thread::current().id()));
+            fs::create_dir_all(&part)?;
             for archive in ["charts", "goldens", "goldens-ci"] {
                 let archive = packed.join(format!("{archive}.tar.xz"));
-                let status = Command::new("tar").arg("xf").arg(&archive).arg("-C").arg(&root).status()?;
+                let status = Command::new("tar").arg("xf").arg(&archive).arg("-C").arg(&part).status()?;
                 if !status.success() {
                     return Err(io::Error::other(format!("tar could not unpack {}", archive.display())));
                 }
             }
-            fs::copy(packed.join("charts.txt"), root.join("charts.txt"))?;
-            fs::write(root.join("complete"), "")?;
+            fs::copy(packed.join("charts.txt"), part.join("charts.txt"))?;
+            match fs::rename(&part, &root) {
+                Err(_) if root.exists() => fs::remove_dir_all(&part)?,
+                renamed => renamed?,
+            }
         }
         Ok(Some(Corpus { root }))
     }
