@@ -1,6 +1,7 @@
 //! The loops that make a cluster out of stored objects, each a `Controller`, listed in `controllers`.
 //! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
 
+mod autoscaler;
 mod daemonset;
 mod deployment;
 mod disruption;
@@ -13,10 +14,12 @@ mod namespace;
 pub(crate) mod object;
 mod owned;
 pub(crate) mod quantity;
+mod quota;
 mod replicaset;
 mod revision;
 mod scheduler;
 mod statefulset;
+mod termination;
 mod volume;
 
 use crate::cluster::Cluster;
@@ -55,6 +58,9 @@ pub trait Controller: Send {
 pub fn controllers() -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(namespace::NamespaceContents),
+        Box::new(termination::NamespaceTermination),
+        Box::new(quota::Quotas),
+        Box::new(autoscaler::Autoscalers::default()),
         Box::new(scheduler::Scheduler),
         Box::new(garbage::GarbageCollector),
         Box::new(endpoints::EndpointsOfServices),

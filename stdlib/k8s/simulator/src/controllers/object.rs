@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::context::{rfc3339, text};
 use crate::store::{GroupResource, ObjectKey};
 
+pub(crate) const AUTOSCALERS: GroupResource = GroupResource::new("autoscaling", "horizontalpodautoscalers");
+pub(crate) const QUOTAS: GroupResource = GroupResource::new("", "resourcequotas");
 pub(crate) const CONFIGMAPS: GroupResource = GroupResource::new("", "configmaps");
 pub(crate) const EVENTS: GroupResource = GroupResource::new("", "events");
 pub(crate) const ENDPOINTS: GroupResource = GroupResource::new("", "endpoints");

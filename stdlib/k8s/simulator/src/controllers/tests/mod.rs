@@ -2,6 +2,7 @@
 
 mod world;
 
+mod lifecycles;
 mod rollouts;
 
 use self::world::World;
