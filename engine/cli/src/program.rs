@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use opsrun_core::{Error, Redactor, Result};
+use opsrun_core::{Error, Result};
 use opsrun_gate::TemporaryFolder;
 use opsrun_language::{Playbook, Sources};
 use opsrun_runtime::{Entry, Launch, Project, Registry};
@@ -47,14 +47,8 @@ impl Program {
     /// # Errors
     /// As [`Program::launch`].
     pub(crate) fn launch_from(&self, playbook: &Path) -> Result<Launch> {
-        Ok(Launch {
-            registry: self.registry,
-            project: Project::find(playbook)?,
-            target: None,
-            allow: Vec::new(),
-            variables: self.variables.clone(),
-            redactor: Arc::new(Redactor::default()),
-        })
+        let project = Project::find(playbook)?;
+        Ok(Launch { variables: self.variables.clone(), ..Launch::new(self.registry, project) })
     }
 
     /// Reads a playbook with everything that it imports.
@@ -88,14 +82,7 @@ impl Program {
 
     /// The first entry of a journal of what is no playbook.
     pub(crate) fn begun_by_hand(&self, what: &str, target: &str) -> Entry {
-        Entry::RunBegun {
-            run: what.to_owned(),
-            playbook: what.to_owned(),
-            sha256: String::new(),
-            target: target.to_owned(),
-            params: opsrun_core::Value::Null,
-            version: self.version().to_owned(),
-        }
+        Entry::begun(what, target, self.version())
     }
 
     /// The first entry of a journal.

@@ -1,8 +1,14 @@
 //! A system's counterpart in a simulated estate: a server that speaks the real wire protocol, in this process.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
@@ -36,6 +42,24 @@ pub trait Simulator: Send + Sync {
     fn environment(&self, _address: &str) -> Vec<Variable> {
         Vec::new()
     }
+}
+
+const BUFFER: usize = 64 * 1024;
+
+/// A connection whose other end `answer` serves with HTTP/1.1, on the tokio runtime that this is called on.
+pub fn serve<F, B>(answer: impl Fn(Request<Incoming>) -> F + Send + 'static) -> DuplexStream
+where
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let (near, far) = tokio::io::duplex(BUFFER);
+    let service = service_fn(move |request| {
+        let answered = answer(request);
+        async { Ok::<_, Infallible>(answered.await) }
+    });
+    // Who hangs up in the middle ends the connection, and that is all.
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(far), service));
+    near
 }
 
 /// An environment variable that leads other programs to a served simulator.

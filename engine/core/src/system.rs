@@ -25,15 +25,15 @@ pub trait System: Send + Sync {
 
     fn modules(&self) -> &'static [Module];
 
-    /// What this request asks for. A system whose primitives send no requests in its own name need not say.
+    /// What this request asks for; by itself, what HTTP says: the method, the path, and that safe methods only read.
     fn access(&self, request: &http::request::Parts) -> Access {
         Access {
             system: self.name().into(),
             verb: request.method.to_string(),
-            resource: request.uri.host().unwrap_or_default().into(),
+            resource: request.uri.path().trim_start_matches('/').into(),
             name: None,
             namespace: None,
-            effect: Effect::Write,
+            effect: if request.method.is_safe() { Effect::Read } else { Effect::Write },
         }
     }
 

@@ -42,6 +42,18 @@ pub struct LiveRun {
 }
 
 impl Launch {
+    /// On the project's own target, with its grants alone, and without an environment.
+    pub fn new(registry: Registry, project: Project) -> Self {
+        Launch {
+            registry,
+            project,
+            target: None,
+            allow: Vec::new(),
+            variables: BTreeMap::new(),
+            redactor: Arc::default(),
+        }
+    }
+
     /// A run on real targets. `playbook` gives the run a part of its name.
     ///
     /// # Errors

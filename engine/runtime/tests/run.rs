@@ -285,14 +285,7 @@ fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn W
 }
 
 fn begun() -> Entry {
-    Entry::RunBegun {
-        run: "test".into(),
-        playbook: "test.rhai".into(),
-        sha256: String::new(),
-        target: String::new(),
-        params: Value::Null,
-        version: "0".into(),
-    }
+    Entry::begun("test.rhai", "", "0")
 }
 
 fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {

@@ -9,20 +9,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use opsrun_core::{Error, Result, Simulator, Value};
+use opsrun_core::{Error, Result, Simulator, Value, serve};
 use serde::Deserialize;
 use tokio::io::DuplexStream;
-
-const BUFFER: usize = 64 * 1024;
 
 /// By host, then by path; in a path, a `*` at the end stands for anything.
 type Hosts = BTreeMap<String, BTreeMap<String, Said>>;
@@ -79,14 +74,11 @@ impl Simulator for Web {
         if system != "http" {
             return None;
         }
-        let (near, far) = tokio::io::duplex(BUFFER);
         let (hosts, received) = (self.hosts.clone(), self.received.clone());
-        let service = service_fn(move |request| {
+        Some(serve(move |request| {
             let (hosts, received, name) = (hosts.clone(), received.clone(), name.clone());
-            async move { Ok::<_, Infallible>(answer(&hosts, &received, &name, request).await) }
-        });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service));
-        Some(near)
+            async move { answer(&hosts, &received, &name, request).await }
+        }))
     }
 
     fn snapshot(&self) -> BTreeMap<String, Value> {

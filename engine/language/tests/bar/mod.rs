@@ -342,14 +342,7 @@ pub fn rehearsal(faults: &[String]) -> (Arc<Run>, Arc<Told>, Estate) {
 }
 
 pub fn begun() -> Entry {
-    Entry::RunBegun {
-        run: "test".into(),
-        playbook: "test.rhai".into(),
-        sha256: String::new(),
-        target: String::new(),
-        params: Value::Null,
-        version: "0".into(),
-    }
+    Entry::begun("test.rhai", "", "0")
 }
 
 /// The files below a folder of the tests, by their path from there.
