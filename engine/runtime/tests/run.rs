@@ -2,17 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use opsrun_core::{
     Access, Cx, Declaration, Effect, Endpoint, Error, ErrorKind, Inverse, Module, Primitive, Result,
-    Simulator, Span, Surroundings, System, Target, Undo, Value, body,
+    Simulator, Span, Surroundings, System, Target, Undo, Value, body, serve,
 };
 use opsrun_derive::Args;
 use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs};
@@ -175,9 +172,8 @@ struct SimulatedBar {
 
 impl Simulator for SimulatedBar {
     fn connect(&self, system: &str, _: &str) -> Option<DuplexStream> {
-        let (near, far) = tokio::io::duplex(4096);
         let (tables, surroundings) = (self.tables.clone(), self.surroundings.clone());
-        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let answer = move |request: Request<_>| {
             let (tables, clock) = (tables.clone(), surroundings.clock.clone());
             async move {
                 // Serving takes a second.
@@ -190,16 +186,10 @@ impl Simulator for SimulatedBar {
                         glasses => tables.insert(table.clone(), glasses),
                     };
                 }
-                let count = tables.get(&table).copied().unwrap_or_default();
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(count.to_string()))))
+                Response::new(tables.get(&table).copied().unwrap_or_default().to_string())
             }
-        });
-        if system == "bar" {
-            tokio::spawn(
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service),
-            );
-        }
-        (system == "bar").then_some(near)
+        };
+        (system == "bar").then(|| serve(answer))
     }
 
     fn snapshot(&self) -> BTreeMap<String, Value> {
