@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use opsrun_language::{Parameter, Playbook};
 
@@ -65,6 +66,12 @@ pub(crate) fn read(
     let mut command = Arguments::command();
     if let Some(playbook) = playbook {
         for name in ["run", "rehearse"] {
+            let own = command.find_subcommand(name).into_iter().flat_map(Command::get_opts);
+            let own: Vec<_> = own.filter_map(Arg::get_long).map(str::to_owned).collect();
+            if let Some(taken) = playbook.parameters().iter().find(|parameter| own.contains(&parameter.name))
+            {
+                return Err(command.error(ErrorKind::ArgumentConflict, name_taken(playbook, taken, &own)));
+            }
             command = command.mut_subcommand(name, |command| with_parameters(command, playbook));
         }
     }
@@ -92,10 +99,6 @@ fn with_parameters(mut command: Command, playbook: &Playbook) -> Command {
     }
     for parameter in playbook.parameters() {
         let id = id(parameter);
-        // An option of opsrun's own goes before: the parameter keeps its value from `--param`-less calls only.
-        if command.get_arguments().any(|argument| argument.get_long() == Some(parameter.name.as_str())) {
-            continue;
-        }
         let argument = Arg::new(id)
             .long(parameter.name.clone())
             .value_name(parameter.kind.name().to_uppercase())
@@ -105,6 +108,15 @@ fn with_parameters(mut command: Command, playbook: &Playbook) -> Command {
         command = command.arg(argument);
     }
     command
+}
+
+fn name_taken(playbook: &Playbook, parameter: &Parameter, own: &[String]) -> String {
+    format!(
+        "the parameter `{}` of {} has the name of an option of opsrun's own: rename it; taken are `--{}`",
+        parameter.name,
+        playbook.path(),
+        own.join("`, `--")
+    )
 }
 
 fn help(parameter: &Parameter) -> String {

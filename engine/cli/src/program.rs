@@ -7,9 +7,7 @@ use std::sync::Arc;
 use opsrun_core::{Error, Result};
 use opsrun_gate::TemporaryFolder;
 use opsrun_language::{Playbook, Sources};
-use opsrun_runtime::{Entry, Launch, Project, Registry};
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use opsrun_runtime::{Launch, Project, Registry};
 
 /// The running program.
 pub(crate) struct Program {
@@ -78,36 +76,6 @@ impl Program {
     pub(crate) fn temporary_folder(&self) -> Result<TemporaryFolder> {
         let base = self.variable("XDG_RUNTIME_DIR").or_else(|| self.variable("TMPDIR")).unwrap_or("/tmp");
         TemporaryFolder::create(Path::new(base), "opsrun")
-    }
-
-    /// The first entry of a journal of what is no playbook.
-    pub(crate) fn begun_by_hand(&self, what: &str, target: &str) -> Entry {
-        Entry::begun(what, target, self.version())
-    }
-
-    /// The first entry of a journal.
-    pub(crate) fn begun(
-        &self,
-        run: &str,
-        playbook: &Playbook,
-        target: &str,
-        arguments: &BTreeMap<String, opsrun_core::Value>,
-    ) -> Entry {
-        let mut digest = Sha256::new();
-        for (path, text) in playbook.files() {
-            digest.update(path.as_bytes());
-            digest.update([0]);
-            digest.update(text.as_bytes());
-            digest.update([0]);
-        }
-        Entry::RunBegun {
-            run: run.to_owned(),
-            playbook: playbook.path().to_owned(),
-            sha256: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
-            target: target.to_owned(),
-            params: json!(arguments),
-            version: self.version().to_owned(),
-        }
     }
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
-use http_body_util::BodyExt;
+use http::{Method, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{BoxFuture, Effect, Error, ErrorKind, Inverse, Result, Span, Target, Undo};
 
@@ -27,6 +29,9 @@ where
 {
     body.map_err(Into::into).boxed_unsync()
 }
+
+/// What [`Cx::ask`] reads of an answer: it is to be looked at, not to be stored.
+const LARGEST_ANSWER: usize = 8 << 20;
 
 /// Numbers the calls of a run, from 1, in the order in which they began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -58,6 +63,13 @@ pub struct Endpoint {
     pub tls: Tls,
     /// Connect to this Unix socket instead of the authority.
     pub socket: Option<PathBuf>,
+}
+
+impl From<Uri> for Endpoint {
+    /// Over the network, trusting the system's roots.
+    fn from(uri: Uri) -> Self {
+        Endpoint { uri, tls: Tls::default(), socket: None }
+    }
 }
 
 /// How to trust and how to identify oneself; the default trusts the system's roots.
@@ -262,6 +274,56 @@ impl Cx {
         request: Request<Body>,
     ) -> BoxFuture<'static, Result<Response<Incoming>>> {
         self.host.clone().send(self.call.clone(), to.clone(), system, request)
+    }
+
+    /// Sends a request as [`Cx::send`] does, and reads its whole answer, of at most 8 MiB.
+    ///
+    /// # Errors
+    /// As [`Cx::send`]; `Failed` if the answer breaks off or is larger.
+    pub async fn ask(
+        &self,
+        system: &'static str,
+        to: &Arc<Endpoint>,
+        request: Request<impl Into<Bytes>>,
+    ) -> Result<Response<Bytes>> {
+        let shown = format!("{} {}", request.method(), to.uri);
+        let request = request.map(|content| body(Full::new(content.into())));
+        let (parts, incoming) = self.send(system, to, request).await?.into_parts();
+        match Limited::new(incoming, LARGEST_ANSWER).collect().await {
+            Ok(read) => Ok(Response::from_parts(parts, read.to_bytes())),
+            Err(error) => Err(Error::failed(format!("the answer to {shown} cannot be read: {error}"))),
+        }
+    }
+
+    /// Sends JSON and reads JSON, for servers that speak no more than that. `Null` is sent as an empty body.
+    ///
+    /// # Errors
+    /// As [`Cx::ask`]; `Invalid` for a path that cannot be one; `Failed` for an error status, with what the server said, and
+    /// for an answer that is no such JSON.
+    pub async fn ask_json<T: DeserializeOwned>(
+        &self,
+        system: &'static str,
+        to: &Arc<Endpoint>,
+        (method, path): (Method, &str),
+        content: &Value,
+    ) -> Result<T> {
+        let tried = format!("{method} {}{path}", to.uri.to_string().trim_end_matches('/'));
+        let content = if content.is_null() { String::new() } else { content.to_string() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(content)
+            .map_err(|error| Error::invalid(format!("`{path}` is no path: {error}")))?;
+        let answer = self.ask(system, to, request).await?;
+        if !answer.status().is_success() {
+            let said = String::from_utf8_lossy(answer.body()).trim().to_owned();
+            let error = Error::failed(format!("{tried} was answered with {}", answer.status()));
+            return Err(if said.is_empty() { error } else { error.detail(said) });
+        }
+        serde_json::from_slice(answer.body()).map_err(|error| {
+            Error::failed(format!("the answer to {tried} is not what was expected: {error}"))
+        })
     }
 
     /// Reads a file; a relative path counts from the project's folder.

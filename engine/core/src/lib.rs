@@ -22,7 +22,7 @@ pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use primitive::{Declaration, Primitive};
 pub use redact::Redactor;
-pub use simulator::{Simulator, Surroundings, Variable, VariableValue, serve};
+pub use simulator::{Simulator, Surroundings, Variable, VariableValue, serve, simulate};
 pub use span::{Bytes, Span};
 pub use system::{Finding, Module, Refusal, System, Target};
 

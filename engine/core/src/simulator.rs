@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -60,6 +62,53 @@ where
     // Who hangs up in the middle ends the connection, and that is all.
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(far), service));
     near
+}
+
+/// All that a small system needs: a simulator that is a state, a function from a request to status and body that may change
+/// it, and what of it a user would call state. It answers at every address.
+pub fn simulate<S: Send + 'static>(
+    system: &'static str,
+    state: S,
+    answer: fn(&mut S, Request<Bytes>) -> (StatusCode, String),
+    snapshot: fn(&S) -> BTreeMap<String, Value>,
+) -> Arc<dyn Simulator> {
+    Arc::new(Simulated { system, state: Arc::new(Mutex::new(state)), answer, snapshot })
+}
+
+struct Simulated<S> {
+    system: &'static str,
+    state: Arc<Mutex<S>>,
+    answer: fn(&mut S, Request<Bytes>) -> (StatusCode, String),
+    snapshot: fn(&S) -> BTreeMap<String, Value>,
+}
+
+impl<S: Send + 'static> Simulator for Simulated<S> {
+    fn connect(&self, system: &str, _authority: &str) -> Option<DuplexStream> {
+        let (state, answer) = (self.state.clone(), self.answer);
+        (system == self.system).then(|| {
+            serve(move |request: Request<Incoming>| {
+                let state = state.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    // A body that broke off is received as far as it came.
+                    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                    let (status, text) = answer(&mut locked(&state), Request::from_parts(parts, body));
+                    let mut response = Response::new(text);
+                    *response.status_mut() = status;
+                    response
+                }
+            })
+        })
+    }
+
+    fn snapshot(&self) -> BTreeMap<String, Value> {
+        (self.snapshot)(&locked(&self.state))
+    }
+}
+
+/// A state that an answer which panicked left behind is still what there is.
+fn locked<S>(state: &Mutex<S>) -> MutexGuard<'_, S> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An environment variable that leads other programs to a served simulator.

@@ -1,20 +1,17 @@
 //! opsrun as a library: a system of one's own with one primitive and its simulator, and a playbook that is rehearsed on it.
 //! `docs/adding-a-system.md` leads through this file.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri};
 use opsrun_core::*;
 use opsrun_derive::Args;
-use opsrun_gate::FaultRule;
-use opsrun_language::{Limits, Playbook};
 use opsrun_runtime::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::DuplexStream;
 
 /// Switches a feature on or off.
 ///
@@ -40,24 +37,12 @@ impl Primitive for Set {
     type Out = bool;
 
     async fn run(self, cx: &Cx) -> Result<bool> {
-        let before = ask(cx, Method::GET, &self.feature).await?;
+        let server = Arc::new(Endpoint::from(Uri::from_static("http://flags.example.com")));
+        let path = format!("/{}", self.feature);
+        let before: bool = cx.ask_json("flags", &server, (Method::GET, &path), &Value::Null).await?;
         let inverse = Inverse::call("flags::set", json!({ "feature": self.feature, "on": before }));
         let _ = cx.undo(inverse).await?;
-        ask(cx, if self.on { Method::PUT } else { Method::DELETE }, &self.feature).await
-    }
-}
-
-/// The server answers 200 if the feature is on after the request, and 204 if it is off.
-async fn ask(cx: &Cx, method: Method, feature: &str) -> Result<bool> {
-    let invalid = |error| Error::invalid(format!("`{feature}` is no feature: {error}"));
-    let uri = http::Uri::from_static("http://flags.example.com");
-    let server = Arc::new(Endpoint { uri, tls: Tls::default(), socket: None });
-    let request = Request::builder().method(method).uri(format!("/{feature}"));
-    let response = cx.send("flags", &server, request.body(body(String::new())).map_err(invalid)?).await?;
-    match response.status() {
-        StatusCode::OK => Ok(true),
-        StatusCode::NO_CONTENT => Ok(false),
-        status => Err(Error::failed(format!("the feature `{feature}` cannot be switched: {status}"))),
+        cx.ask_json("flags", &server, (Method::PUT, &path), &self.on.into()).await
     }
 }
 
@@ -73,42 +58,21 @@ impl System for Flags {
     }
 
     fn simulator(&self, section: Option<&Value>, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
-        let on = serde_json::from_value(section.cloned().unwrap_or_else(|| json!([])));
-        let on = on.map_err(|error| Error::invalid(format!("it lists the features that are on: {error}")))?;
-        Ok(Some(Arc::new(SimulatedFlags { on: Arc::new(Mutex::new(on)) })))
+        let flags = BTreeMap::deserialize(section.unwrap_or(&json!({})));
+        let flags = flags.map_err(|error| Error::invalid(format!("a map of features to bools: {error}")))?;
+        Ok(Some(simulate("flags", flags, answer, |flags| flags.clone())))
     }
 }
 
-struct SimulatedFlags {
-    on: Arc<Mutex<BTreeSet<String>>>,
-}
-
-impl Simulator for SimulatedFlags {
-    fn connect(&self, system: &str, _authority: &str) -> Option<DuplexStream> {
-        let on = self.on.clone();
-        let answer = move |request: Request<_>| {
-            let feature = request.uri().path().trim_start_matches('/').to_owned();
-            let mut on = on.lock().unwrap_or_else(PoisonError::into_inner);
-            if request.method() == Method::PUT {
-                on.insert(feature.clone());
-            } else if request.method() == Method::DELETE {
-                on.remove(&feature);
-            }
-            let mut response = Response::new(String::new());
-            *response.status_mut() =
-                if on.contains(&feature) { StatusCode::OK } else { StatusCode::NO_CONTENT };
-            std::future::ready(response)
-        };
-        (system == "flags").then(|| serve(answer))
+fn answer(flags: &mut BTreeMap<String, Value>, request: Request<Bytes>) -> (StatusCode, String) {
+    let Some(flag) = flags.get_mut(request.uri().path().trim_start_matches('/')) else {
+        return (StatusCode::NOT_FOUND, "there is no such feature".to_owned());
+    };
+    if request.method() == Method::PUT {
+        *flag = serde_json::from_slice(request.body()).unwrap_or_default();
     }
-
-    fn snapshot(&self) -> BTreeMap<String, Value> {
-        let on = self.on.lock().unwrap_or_else(PoisonError::into_inner);
-        on.iter().map(|feature| (feature.clone(), json!("on"))).collect()
-    }
+    (StatusCode::OK, flag.to_string())
 }
-
-static REGISTRY: Registry = Registry::new(&[&Flags]);
 
 const PLAYBOOK: &str = r#"
     step("Open the new checkout", || flags::set("new-checkout", true));
@@ -117,20 +81,18 @@ const PLAYBOOK: &str = r#"
 
 /// Rehearses the playbook: how it ended, and what is in the estate after it.
 pub(crate) fn rehearse(faults: Vec<FaultRule>) -> Result<(Outcome, BTreeMap<String, Value>)> {
+    let registry = Registry::new(&[&Flags]);
     let sources = BTreeMap::from([("release.rhai".to_owned(), PLAYBOOK.to_owned())]);
-    let playbook = Playbook::load("release.rhai", &sources, REGISTRY).map_err(|refusal| refusal.error())?;
-    let sections = BTreeMap::from([("flags".to_owned(), json!(["old-checkout"]))]);
-    let estate = EstateFile { sections, ..EstateFile::default() };
-    let rehearsal = Rehearsal::start(Launch::new(REGISTRY, Project::default()), &estate, 0)?;
+    let playbook = opsrun_language::Playbook::load("release.rhai", &sources, registry)?;
+    let flags = json!({ "new-checkout": false, "old-checkout": true });
+    let estate = EstateFile::default().with("flags", flags);
+    let rehearsal = Rehearsal::start(Launch::new(registry, Project::default()), &estate, 0)?;
     let run = rehearsal.run(Arc::new(Unwatched), faults)?;
-    let begun = Entry::begun("release.rhai", "", env!("CARGO_PKG_VERSION"));
-    let arguments = playbook.arguments(&[])?;
-    let ended = opsrun_language::run(&Arc::new(playbook), &arguments, Limits::default(), &run, begun)?;
+    let ended = opsrun_language::run(&playbook, &playbook.arguments(&[])?, &run)?;
     Ok((ended.outcome, rehearsal.estate().snapshot()))
 }
 
+#[allow(clippy::print_stdout)] // a program prints
 pub(crate) fn main() -> Result<()> {
-    let (outcome, estate) = rehearse(Vec::new())?;
-    let told = writeln!(std::io::stdout(), "{}: {}", outcome.word(), json!(estate));
-    told.map_err(|error| Error::failed(format!("nobody reads the outcome: {error}")))
+    rehearse(Vec::new()).map(|(outcome, estate)| println!("{}: {}", outcome.word(), json!(estate)))
 }

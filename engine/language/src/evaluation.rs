@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opsrun_core::{Error, Result, Value};
-use opsrun_runtime::{Entry, Outcome, Run};
+use opsrun_runtime::{Outcome, Run, Subject};
 use rhai::{Dynamic, Scope};
+use serde_json::json;
 
 use crate::failure::Failure;
-use crate::host::{Host, Limits};
+use crate::host::Host;
 use crate::playbook::Playbook;
 use crate::value::to_json;
 
@@ -20,24 +21,21 @@ pub struct Ended {
     pub failure: Option<Failure>,
 }
 
-/// Runs `playbook` as `run`. `arguments` are decoded ones ([`Playbook::arguments`]); `begun` is the journal's first entry.
+/// Runs `playbook` as `run`, with `arguments` for its parameters ([`Playbook::arguments`]).
 ///
 /// # Errors
 /// Only if the run could not begin.
-pub fn run(
-    playbook: &Arc<Playbook>,
-    arguments: &BTreeMap<String, Value>,
-    limits: Limits,
-    run: &Arc<Run>,
-    begun: Entry,
-) -> Result<Ended> {
+pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<Run>) -> Result<Ended> {
     // Undoing calls closures of the playbook: the host outlives the body.
     let host = OnceLock::new();
     let failed = Mutex::new(None);
-    let outcome = run.execute(begun, |branch| {
+    let subject =
+        Subject { playbook: playbook.path().to_owned(), sha256: playbook.sha256(), params: json!(arguments) };
+    let outcome = run.execute(subject, |branch| {
         let arguments = given(playbook, arguments);
-        let host =
-            host.get_or_init(|| Host::new(run.registry(), limits, arguments, playbook.libraries(), branch));
+        let host = host.get_or_init(|| {
+            Host::new(run.registry(), playbook.limits(), arguments, playbook.libraries(), branch)
+        });
         evaluate(host, playbook).map_err(|failure| {
             let error = failure.error.clone();
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opsrun_core::{Error, Result, Value};
 use opsrun_runtime::Registry;
 use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
+use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::host::{Limits, engine};
@@ -19,6 +20,7 @@ pub struct Playbook {
     folder: String,
     files: BTreeMap<String, File>,
     parameters: Vec<Parameter>,
+    limits: Limits,
 }
 
 pub(crate) struct File {
@@ -49,9 +51,20 @@ impl Playbook {
                 folder: loader.folder,
                 files: loader.files,
                 parameters,
+                limits: Limits::default(),
             });
         }
         Err(Refusal { sources: loader.texts, diagnostics: loader.diagnostics })
+    }
+
+    /// The same, stopped at other limits than the usual ones.
+    #[must_use]
+    pub fn limited(self, limits: Limits) -> Self {
+        Playbook { limits, ..self }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// As it was given.
@@ -67,6 +80,16 @@ impl Playbook {
     /// Its files: itself, and the libraries it imports.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, file)| (path.as_str(), file.source.as_str()))
+    }
+
+    /// The digest of all its files, with their paths, in hexadecimal: of what runs.
+    pub fn sha256(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in self.files().flat_map(|(path, text)| [path, text]) {
+            digest.update(part.as_bytes());
+            digest.update([0]);
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The comment that it begins with.
@@ -114,6 +137,12 @@ impl Refusal {
             Some(hint) => error.hint(hint),
             None => error,
         }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error()
     }
 }
 

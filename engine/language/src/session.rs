@@ -69,11 +69,11 @@ pub enum Entered {
 
 impl Session {
     /// A session on `branch`. Libraries are imported from `folder` through `sources`.
-    pub fn new(branch: &Arc<Branch>, limits: Limits, folder: &str, sources: Box<dyn Sources>) -> Self {
+    pub fn new(branch: &Arc<Branch>, folder: &str, sources: Box<dyn Sources>) -> Self {
         let libraries = Libraries::new(folder, BTreeMap::new());
         let registry = branch.run().registry();
         Session {
-            host: Host::new(registry, limits, BTreeMap::new(), libraries.clone(), branch),
+            host: Host::new(registry, Limits::default(), BTreeMap::new(), libraries.clone(), branch),
             branch: branch.clone(),
             scope: Scope::new(),
             functions: AST::empty(),

@@ -5,10 +5,9 @@ mod bar;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use bar::{REGISTRY, begun, expect, rehearsal};
-use opsrun_language::{Limits, Playbook, document, functions, run};
+use bar::{REGISTRY, expect, rehearsal};
+use opsrun_language::{Playbook, document, functions, run};
 
 #[test]
 fn every_page_says_what_its_file_says() {
@@ -42,8 +41,7 @@ fn every_example_runs() {
         let playbook =
             Playbook::load("example.rhai", &sources, REGISTRY).map_err(|refusal| refusal.report()).unwrap();
         let (executed, ..) = rehearsal(&[]);
-        let playbook = Arc::new(playbook);
-        let ended = run(&playbook, &BTreeMap::new(), Limits::default(), &executed, begun()).unwrap();
+        let ended = run(&playbook, &BTreeMap::new(), &executed).unwrap();
         assert_eq!(ended.report(&playbook), "", "{name}");
     }
 }

@@ -7,6 +7,7 @@ mod example;
 use std::path::Path;
 
 use opsrun_core::Value;
+use serde_json::json;
 
 fn rehearse(faults: &[&str]) -> (String, Value) {
     let faults = faults.iter().map(|rule| rule.parse().unwrap()).collect();
@@ -16,14 +17,16 @@ fn rehearse(faults: &[&str]) -> (String, Value) {
 
 #[test]
 fn the_playbook_does_what_it_says() {
-    assert_eq!(rehearse(&[]), ("done".to_owned(), serde_json::json!({ "flags new-checkout": "on" })));
+    let after = json!({ "flags new-checkout": true, "flags old-checkout": false });
+    assert_eq!(rehearse(&[]), ("done".to_owned(), after));
     example::main().unwrap();
 }
 
 #[test]
 fn a_failure_takes_back_what_was_done() {
-    let before = serde_json::json!({ "flags old-checkout": "on" });
-    assert_eq!(rehearse(&["flags DELETE old-checkout: 503"]), ("undone".to_owned(), before.clone()));
+    let before = json!({ "flags new-checkout": false, "flags old-checkout": true });
+    assert_eq!(rehearse(&["flags PUT old-checkout: 503"]), ("undone".to_owned(), before.clone()));
+    assert_eq!(rehearse(&["flags PUT old-checkout: lost-answer"]), ("undone".to_owned(), before.clone()));
     // Nothing was done yet: nothing is to be taken back.
     assert_eq!(rehearse(&["flags GET: 503"]), ("failed".to_owned(), before));
 }

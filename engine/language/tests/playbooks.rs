@@ -5,9 +5,8 @@
 mod bar;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use bar::{Folder, REGISTRY, begun, expect, playbooks, rehearsal};
+use bar::{Folder, REGISTRY, expect, playbooks, rehearsal};
 use opsrun_language::{Limits, Playbook, run};
 
 fn settings<'s>(source: &'s str, name: &str) -> Vec<&'s str> {
@@ -18,7 +17,7 @@ fn settings<'s>(source: &'s str, name: &str) -> Vec<&'s str> {
 /// What a person would see of a run: the events, the outcome, the report, and what is left in the estate.
 fn transcript(folder: &Path, name: &str) -> String {
     let playbook = match Playbook::load(name, &Folder(folder.to_owned()), REGISTRY) {
-        Ok(playbook) => Arc::new(playbook),
+        Ok(playbook) => playbook,
         Err(refusal) => return format!("refused\n{}", refusal.report()),
     };
     let source = playbook.source(name).unwrap();
@@ -39,7 +38,8 @@ fn transcript(folder: &Path, name: &str) -> String {
     }
     let faults: Vec<_> = settings(source, "fault").into_iter().map(str::to_owned).collect();
     let (executed, told, estate) = rehearsal(&faults);
-    let ended = run(&playbook, &arguments, limits, &executed, begun()).unwrap();
+    let playbook = playbook.limited(limits);
+    let ended = run(&playbook, &arguments, &executed).unwrap();
     let mut text = told.lines().into_iter().map(|line| line + "\n").collect::<String>();
     text.push_str(&format!("{} (exit {})\n", ended.outcome.word(), ended.outcome.exit_code()));
     if let opsrun_runtime::Outcome::Done(value) = &ended.outcome

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use opsrun_core::{Error, Result, Value};
-use opsrun_language::{Entered, Grammar, Limits, Session, Sources, document};
+use opsrun_language::{Entered, Grammar, Session, Sources, document};
 use opsrun_runtime::{Branch, Level, Outcome};
 
 pub use editor::{Editor, Knowledge, Line, Pipe};
@@ -53,7 +53,7 @@ impl<'o> Repl<'o> {
     ) -> Self {
         branch.run().gate().hold_writes(Some(HELD.to_owned()));
         Repl {
-            session: Session::new(branch, Limits::default(), folder, sources),
+            session: Session::new(branch, folder, sources),
             grammar: Arc::new(Grammar::new(branch.run().registry())),
             branch: branch.clone(),
             out,

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use bar::{Folder, REGISTRY, begun, expect, rehearsal};
+use bar::{Folder, REGISTRY, expect, rehearsal};
 use opsrun_language::complete;
 use opsrun_repl::{Editor, Knowledge, Line, Pipe, Repl};
 
@@ -56,7 +56,7 @@ impl Editor for Typed {
 fn converse(lines: Vec<String>) -> String {
     let (run, told, estate) = rehearsal(&[]);
     let mut text = String::new();
-    run.execute(begun(), |branch| {
+    run.execute("test".into(), |branch| {
         let screen = Screen::default();
         let mut typed = Typed { lines: lines.into_iter(), screen: screen.clone() };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../language/tests/playbooks");
@@ -97,7 +97,7 @@ fn every_session_goes_as_its_file_says() {
 fn a_session_can_come_from_a_pipe() {
     let (run, ..) = rehearsal(&[]);
     let mut out = Vec::new();
-    run.execute(begun(), |branch| {
+    run.execute("test".into(), |branch| {
         let input = "let n = [\n  1,\n  2,\n];\n\nn.len()\n:quit\nnever\n";
         Repl::new(branch, "", Box::new(Folder(".".into())), &mut out, 80).run(&mut Pipe(input.as_bytes()))
     })

@@ -48,6 +48,13 @@ impl Default for EstateFile {
 }
 
 impl EstateFile {
+    /// The same with this section for a system.
+    #[must_use]
+    pub fn with(mut self, system: &str, section: Value) -> Self {
+        self.sections.insert(system.to_owned(), section);
+        self
+    }
+
     /// Reads an estate file.
     ///
     /// # Errors

@@ -87,21 +87,6 @@ pub enum Entry {
     },
 }
 
-impl Entry {
-    /// The beginning of a run of what has no file to be known again by: a line of a session, an estate's setup, a text in a
-    /// program that embeds opsrun.
-    pub fn begun(what: &str, target: &str, version: &str) -> Self {
-        Entry::RunBegun {
-            run: what.to_owned(),
-            playbook: what.to_owned(),
-            sha256: String::new(),
-            target: target.to_owned(),
-            params: Value::Null,
-            version: version.to_owned(),
-        }
-    }
-}
-
 /// What became of a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

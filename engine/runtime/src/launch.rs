@@ -36,9 +36,18 @@ pub struct Launch {
 /// A run on real targets, and where its journal is.
 pub struct LiveRun {
     pub run: Arc<Run>,
-    /// The run's name: it finds the journal again.
-    pub name: String,
     pub journal: PathBuf,
+}
+
+/// What a run on real targets has otherwise than one on an estate.
+struct Stage {
+    name: String,
+    world: World,
+    route: Route,
+    journal: Arc<dyn Journal>,
+    watcher: Arc<dyn Watcher>,
+    seed: u64,
+    allow: Vec<AccessPattern>,
 }
 
 impl Launch {
@@ -66,9 +75,10 @@ impl Launch {
         let name = format!("{time}-{stem}-{:04x}", random.random::<u16>());
         let journal = Arc::new(FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?);
         let path = journal.path().to_owned();
-        let run =
-            self.run(world, Route::live(), journal, watcher, |target| target, random.random(), Vec::new())?;
-        Ok(LiveRun { run, name, journal: path })
+        let (route, seed) = (Route::live(), random.random());
+        let run = self
+            .run(Stage { name, world, route, journal, watcher, seed, allow: Vec::new() }, |target| target)?;
+        Ok(LiveRun { run, journal: path })
     }
 
     /// A run on real targets that is to look only: its journal is in memory, and writes are held back.
@@ -76,8 +86,16 @@ impl Launch {
     /// # Errors
     /// As [`Launch::live`].
     pub fn looking(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        let journal = Arc::new(MemoryJournal::default());
-        let run = self.run(World::live(), Route::live(), journal, watcher, |target| target, 0, Vec::new())?;
+        let stage = Stage {
+            name: "looking".to_owned(),
+            world: World::live(),
+            route: Route::live(),
+            journal: Arc::new(MemoryJournal::default()),
+            watcher,
+            seed: 0,
+            allow: Vec::new(),
+        };
+        let run = self.run(stage, |target| target)?;
         run.gate().hold_writes(Some("this only looks".into()));
         Ok(run)
     }
@@ -126,17 +144,9 @@ impl Launch {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // this is where a run is put together
-    fn run(
-        &self,
-        world: World,
-        route: Route,
-        journal: Arc<dyn Journal>,
-        watcher: Arc<dyn Watcher>,
-        adopt: impl Fn(Target) -> Target,
-        seed: u64,
-        allow: Vec<AccessPattern>,
-    ) -> Result<Arc<Run>> {
+    /// A run on `stage`; `adopt` leads a target there.
+    fn run(&self, stage: Stage, adopt: impl Fn(Target) -> Target) -> Result<Arc<Run>> {
+        let Stage { name, world, route, journal, watcher, seed, allow } = stage;
         let targets: BTreeMap<String, Arc<Target>> = self
             .project
             .targets(self.registry)?
@@ -163,6 +173,7 @@ impl Launch {
             targets,
             target,
             seed,
+            name,
             variables: self.variables.clone(),
         }))
     }
@@ -219,7 +230,7 @@ impl Rehearsal {
     /// As [`Launch::live`].
     pub fn run(&self, watcher: Arc<dyn Watcher>, faults: Vec<FaultRule>) -> Result<Arc<Run>> {
         let allow = if self.launch.target_name()?.is_empty() { self.everything()? } else { Vec::new() };
-        let run = self.any_run(watcher, allow)?;
+        let run = self.any_run("rehearsal", watcher, allow)?;
         run.gate().set_faults(faults);
         Ok(run)
     }
@@ -229,13 +240,20 @@ impl Rehearsal {
     /// # Errors
     /// As [`Launch::live`].
     pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        self.any_run(watcher, self.everything()?)
+        self.any_run("setup", watcher, self.everything()?)
     }
 
-    fn any_run(&self, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
-        let journal = Arc::new(MemoryJournal::default());
-        let adopt = |target| self.estate.adopt(target);
-        self.launch.run(self.world.clone(), self.estate.route(), journal, watcher, adopt, self.seed, allow)
+    fn any_run(&self, name: &str, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
+        let stage = Stage {
+            name: name.to_owned(),
+            world: self.world.clone(),
+            route: self.estate.route(),
+            journal: Arc::new(MemoryJournal::default()),
+            watcher,
+            seed: self.seed,
+            allow,
+        };
+        self.launch.run(stage, |target| self.estate.adopt(target))
     }
 
     fn everything(&self) -> Result<Vec<AccessPattern>> {

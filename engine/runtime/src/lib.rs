@@ -14,9 +14,11 @@ mod world;
 
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};
 pub use estate::{Change, Estate, EstateFile, changes, without_kept};
+pub use opsrun_gate::FaultRule;
+
 pub use event::{Event, Happening, Level, Unwatched, Watcher};
 pub use journal::{Entry, FileJournal, Journal, MemoryJournal, Record, WriteOutcome, read_journal};
 pub use launch::{Launch, LiveRun, Rehearsal};
 pub use project::{Project, ProjectTable, TargetTable};
-pub use run::{Outcome, Registry, Run, Setup};
+pub use run::{Outcome, Registry, Run, Setup, Subject};
 pub use world::{LiveWorld, World};

@@ -19,10 +19,12 @@ use rand_chacha::ChaCha12Rng;
 use tokio::sync::watch;
 
 use crate::branch::Branch;
-use crate::event::{Event, Happening, Watcher};
-use crate::journal::{Entry, Journal, Record, WriteOutcome};
+use crate::event::{Event, Happening, Unwatched, Watcher};
+use crate::journal::{Entry, Journal, MemoryJournal, Record, WriteOutcome};
 use crate::undo::UndoStack;
 use crate::world::World;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The systems of a program, and everything that is declared by them.
 #[derive(Clone, Copy)]
@@ -68,8 +70,31 @@ pub struct Setup {
     pub target: Arc<Target>,
     /// Decides every random name.
     pub seed: u64,
+    /// By which the run is found again.
+    pub name: String,
     /// The environment variables that configuration may be found by.
     pub variables: BTreeMap<String, String>,
+}
+
+impl Setup {
+    /// A run on the target without a name, with a journal in memory, that nobody watches.
+    pub fn new(registry: Registry, world: World, gate: Gate) -> Self {
+        Setup {
+            registry,
+            world,
+            gate,
+            files: Files::new("."),
+            programs: Programs::default(),
+            journal: Arc::new(MemoryJournal::default()),
+            watcher: Arc::new(Unwatched),
+            redactor: Arc::default(),
+            targets: BTreeMap::new(),
+            target: Arc::default(),
+            seed: 0,
+            name: String::new(),
+            variables: BTreeMap::new(),
+        }
+    }
 }
 
 /// A run, shared by its branches and calls.
@@ -87,6 +112,23 @@ pub struct Run {
     kept: Mutex<BTreeMap<String, String>>,
     random: Mutex<ChaCha12Rng>,
     shared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
+}
+
+/// What a run carries out, so that its journal can say it.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    /// The playbook's path; in a word what it is, if it has none (`repl`).
+    pub playbook: String,
+    /// Of the texts of the playbook and its libraries; empty where there are none.
+    pub sha256: String,
+    /// The playbook's parameters, by name.
+    pub params: Value,
+}
+
+impl From<&str> for Subject {
+    fn from(what: &str) -> Self {
+        Subject { playbook: what.to_owned(), ..Subject::default() }
+    }
 }
 
 /// How a run ended.
@@ -174,6 +216,11 @@ impl Run {
         self.setup.registry
     }
 
+    /// By which the run is found again.
+    pub fn name(&self) -> &str {
+        &self.setup.name
+    }
+
     pub fn gate(&self) -> &Gate {
         &self.setup.gate
     }
@@ -223,15 +270,18 @@ impl Run {
     }
 
     /// Runs `body` as the run's first branch, on a thread of its own; then, if it failed, takes back what was done.
-    /// `begun` is the journal's first entry.
+    /// The journal says that it carries out `subject`.
     ///
     /// # Errors
     /// Only if the run could not begin.
     pub fn execute(
         self: &Arc<Self>,
-        begun: Entry,
+        subject: Subject,
         body: impl FnOnce(&Arc<Branch>) -> Result<Value> + Send,
     ) -> Result<Outcome> {
+        let Subject { playbook, sha256, params } = subject;
+        let (run, target) = (self.setup.name.clone(), self.setup.target.name.clone());
+        let begun = Entry::RunBegun { run, playbook, sha256, target, params, version: VERSION.to_owned() };
         self.setup.world.enter(|place| {
             let branch = Branch::first(self.clone(), place);
             branch.record(begun, true)?;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use opsrun_core::{
     Access, Cx, Declaration, Effect, Endpoint, Error, ErrorKind, Inverse, Module, Primitive, Result,
-    Simulator, Span, Surroundings, System, Target, Undo, Value, body, serve,
+    Simulator, Span, Surroundings, System, Undo, Value, body, serve,
 };
 use opsrun_derive::Args;
-use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs};
+use opsrun_gate::{FaultRule, Gate, Grants};
 use opsrun_runtime::{
     Branch, Entry, Estate, EstateFile, Event, FileJournal, Happening, Journal, MemoryJournal, Outcome,
     ParallelBody, Registry, RetryOptions, Run, Setup, Watcher, World, WriteOutcome, read_journal,
@@ -103,8 +103,7 @@ impl Primitive for Rest {
 }
 
 async fn ask(cx: &Cx, method: &str, table: &str, glasses: u64) -> Result<u64> {
-    let to =
-        Arc::new(Endpoint { uri: "http://bar:80".parse().unwrap(), tls: Default::default(), socket: None });
+    let to = Arc::new(Endpoint::from(Uri::from_static("http://bar:80")));
     let request = Request::builder()
         .method(method)
         .uri(format!("/{table}?{glasses}"))
@@ -248,7 +247,7 @@ fn rehearse_with(
     gate.set_faults(faults.iter().map(|rule| rule.parse::<FaultRule>().unwrap()).collect());
     let (told, journal) = (Arc::new(Told::default()), Arc::new(MemoryJournal::default()));
     let run = Run::new(setup(world, gate, journal.clone(), told.clone()));
-    let outcome = run.execute(begun(), script).unwrap();
+    let outcome = run.execute("test.rhai".into(), script).unwrap();
     Done {
         outcome,
         told: told.0.lock().unwrap().clone(),
@@ -258,24 +257,7 @@ fn rehearse_with(
 }
 
 fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>) -> Setup {
-    Setup {
-        registry: REGISTRY,
-        world,
-        gate,
-        files: Files::new("."),
-        programs: Programs::default(),
-        journal,
-        watcher,
-        redactor: Arc::default(),
-        targets: BTreeMap::new(),
-        target: Arc::new(Target::default()),
-        seed: 1,
-        variables: BTreeMap::new(),
-    }
-}
-
-fn begun() -> Entry {
-    Entry::begun("test.rhai", "", "0")
+    Setup { journal, watcher, seed: 1, ..Setup::new(REGISTRY, world, gate) }
 }
 
 fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {
@@ -507,7 +489,8 @@ fn a_journal_on_disk_reads_back_and_a_torn_last_line_is_left_out() {
     let world = World::live();
     let gate = Gate::new(REGISTRY.systems(), Grants::default(), world.clock(), opsrun_gate::Route::live());
     let run = Run::new(setup(world, gate, journal, Arc::new(opsrun_runtime::Unwatched)));
-    let outcome = run.execute(begun(), |branch| branch.step("one", None, &mut |_| Ok(json!(1)))).unwrap();
+    let outcome =
+        run.execute("test.rhai".into(), |branch| branch.step("one", None, &mut |_| Ok(json!(1)))).unwrap();
     assert_eq!(outcome.exit_code(), 0);
     let records = read_journal(&path).unwrap();
     assert_eq!(records.len(), 4);

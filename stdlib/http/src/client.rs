@@ -6,15 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use opsrun_core::{Cx, Endpoint, Error, ErrorKind, Result, Span, Tls, Value, body};
+use opsrun_core::{Cx, Endpoint, Error, ErrorKind, Result, Span, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::HttpError;
-
-/// Answers are for playbooks to look at, not to store.
-const LARGEST_ANSWER: usize = 8 << 20;
 
 /// What to send.
 #[derive(Debug, Clone, Default)]
@@ -48,21 +44,14 @@ pub struct Answer {
 /// # Errors
 /// `Invalid` for a request that cannot be sent, `Denied`, `Unreachable`, `Timeout`. An error status is an answer.
 pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
-    let (endpoint, request) = build(request)?;
-    let shown = format!("{} {}", request.method(), endpoint.uri);
+    let (to, request) = build(request)?;
+    let shown = format!("{} {}", request.method(), to.uri);
     let begun = cx.now();
-    let exchange = async {
-        let response = cx.send("http", &Arc::new(endpoint), request).await?;
-        let (parts, incoming) = response.into_parts();
-        let read = Limited::new(incoming, LARGEST_ANSWER).collect().await;
-        let bytes = read
-            .map_err(|error| Error::failed(format!("the answer to {shown} cannot be read: {error}")))?
-            .to_bytes();
-        Ok((parts, bytes))
-    };
-    let Some((parts, bytes)) = cx.until(within.after(begun), exchange).await? else {
+    let exchange = cx.ask("http", &to, request);
+    let Some(response) = cx.until(within.after(begun), exchange).await? else {
         return Err(Error::new(ErrorKind::Timeout, format!("{shown} has not been answered within {within}")));
     };
+    let (parts, bytes) = response.into_parts();
     let headers = parts
         .headers
         .iter()
@@ -76,7 +65,7 @@ pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
     })
 }
 
-fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body>), HttpError> {
+fn build(request: &Request) -> Result<(Arc<Endpoint>, http::Request<Bytes>), HttpError> {
     let bad_url = || HttpError::Url { url: request.url.clone() };
     let uri: Uri = request.url.parse().map_err(|_| bad_url())?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -91,7 +80,7 @@ fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body
         (None, Some(json)) => (json.to_string().into_bytes(), Some("application/json")),
         (None, None) => (Vec::new(), None),
     };
-    let mut built = http::Request::new(body(Full::new(Bytes::from(content))));
+    let mut built = http::Request::new(Bytes::from(content));
     *built.method_mut() = method;
     *built.uri_mut() =
         uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| bad_url())?;
@@ -106,5 +95,5 @@ fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body
         let header: HeaderName = name.parse().map_err(|why: http::header::InvalidHeaderName| bad(&why))?;
         headers.insert(header, HeaderValue::from_str(value).map_err(|why| bad(&why))?);
     }
-    Ok((Endpoint { uri, tls: Tls::default(), socket: None }, built))
+    Ok((Arc::new(uri.into()), built))
 }

@@ -46,7 +46,7 @@ impl Config {
             return Ok(Config {
                 cluster: format!("`{server}`"),
                 context: None,
-                endpoint: Endpoint { uri: server_uri(server)?, tls: Tls::default(), socket: None },
+                endpoint: server_uri(server)?.into(),
                 namespace: section.namespace.unwrap_or_else(|| "default".to_owned()),
                 credentials: Credentials::new(Identity::default(), Source::None),
             });

@@ -104,7 +104,7 @@ fn call(program: &Program, chart: &ChartOptions, path: &str, arguments: Map<Stri
         program.registry().primitive(path).ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
     let run = launch.looking(Arc::new(Unwatched))?;
     let result = Mutex::new(Value::Null);
-    let outcome = run.execute(program.begun_by_hand(path, ""), |branch| {
+    let outcome = run.execute(path.into(), |branch| {
         *result.lock().unwrap_or_else(PoisonError::into_inner) =
             branch.call(declaration, Value::Object(arguments))?;
         Ok(Value::Null)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use opsrun_core::{Error, Result};
 use opsrun_gate::FaultRule;
-use opsrun_language::{Limits, Playbook};
+use opsrun_language::Playbook;
 use opsrun_runtime::{EstateFile, Rehearsal, Unwatched, changes, without_kept};
 use serde_json::json;
 
@@ -43,7 +43,6 @@ impl Rehearse {
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
         let file = launch.estate_file(self.estate.as_deref())?;
-        let target = launch.target_name()?;
         let redactor = launch.redactor.clone();
         let rehearsal = Rehearsal::start(launch, &file, self.seed)?;
         set_up(program, &rehearsal, &file)?;
@@ -58,8 +57,7 @@ impl Rehearse {
         opsrun_gate::interrupts(move || stopped.stop())
             .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
         let before = rehearsal.estate().snapshot();
-        let begun = program.begun("rehearsal", &playbook, &target, &arguments);
-        let ended = opsrun_language::run(&playbook, &arguments, Limits::default(), &run, begun)?;
+        let ended = opsrun_language::run(&playbook, &arguments, &run)?;
         show.ended(&ended.outcome, &ended.report(&playbook), took(start, run.now()));
         let changes = changes(&before, &rehearsal.estate().snapshot());
         // What a run that succeeded has done is all meant; what an undone one leaves is not, unless it was declared.
@@ -99,8 +97,7 @@ pub(crate) fn set_up(program: &Program, rehearsal: &Rehearsal, file: &EstateFile
         .collect();
     let arguments = playbook.arguments(&given)?;
     let run = rehearsal.setup(Arc::new(Unwatched))?;
-    let begun = program.begun("setup", &playbook, "", &arguments);
-    let ended = opsrun_language::run(&playbook, &arguments, Limits::default(), &run, begun)?;
+    let ended = opsrun_language::run(&playbook, &arguments, &run)?;
     match ended.outcome.error() {
         None => Ok(()),
         Some(_) => {

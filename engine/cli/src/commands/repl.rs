@@ -38,7 +38,6 @@ impl Repl {
             launch.allow.extend(format!("{} read", system.name()).parse());
         }
         let folder = launch.project.root.display().to_string();
-        let target = launch.target_name()?;
         let history = launch.journal_folder()?.with_file_name("history");
         let redactor = launch.redactor.clone();
         if self.rehearse || self.estate.is_some() {
@@ -47,21 +46,21 @@ impl Repl {
             set_up(program, &rehearsal, &file)?;
             let show = Form::Text.show(rehearsal.world().clock().now(), redactor);
             let run = rehearsal.run(watcher(&show), Vec::new())?;
-            return converse(program, &run, &folder, &target, &history);
+            return converse(program, &run, &folder, &history);
         }
         let show = Form::Text.show(World::live().clock().now(), redactor);
         let live = launch.live(Path::new("repl"), watcher(&show))?;
-        converse(program, &live.run, &folder, &target, &history)
+        converse(program, &live.run, &folder, &history)
     }
 }
 
-fn converse(program: &Program, run: &Arc<Run>, folder: &str, target: &str, history: &Path) -> Result<u8> {
+fn converse(program: &Program, run: &Arc<Run>, folder: &str, history: &Path) -> Result<u8> {
     let stopped = run.clone();
     opsrun_gate::interrupts(move || stopped.stop())
         .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
     let width = program.variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
     let broken = |error: std::io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
-    let outcome = run.execute(program.begun_by_hand("repl", target), |branch| {
+    let outcome = run.execute("repl".into(), |branch| {
         let mut out = std::io::stdout();
         let mut repl = opsrun_repl::Repl::new(branch, folder, Box::new(Disk), &mut out, width);
         let mut terminal;

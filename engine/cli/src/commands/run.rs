@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opsrun_core::{AccessPattern, Error, ErrorKind, Result, Span};
-use opsrun_language::{Limits, Playbook};
+use opsrun_language::Playbook;
 use opsrun_runtime::Launch;
 use serde_json::json;
 
@@ -55,13 +55,12 @@ impl Run {
         let stopped = live.run.clone();
         opsrun_gate::interrupts(move || stopped.stop())
             .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
-        let begun = program.begun(&live.name, &playbook, &launch.target_name()?, &arguments);
         let start = live.run.now();
-        let ended = opsrun_language::run(&playbook, &arguments, Limits::default(), &live.run, begun)?;
+        let ended = opsrun_language::run(&playbook, &arguments, &live.run)?;
         show.ended(&ended.outcome, &ended.report(&playbook), took(start, live.run.now()));
         show.remark(
-            &format!("journal: opsrun runs show {}", live.name),
-            json!({ "run": live.name, "journal": live.journal }),
+            &format!("journal: opsrun runs show {}", live.run.name()),
+            json!({ "run": live.run.name(), "journal": live.journal }),
         );
         Ok(ended.outcome.exit_code())
     }

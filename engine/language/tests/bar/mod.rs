@@ -6,18 +6,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use opsrun_core::{
     Access, Cx, Declaration, Effect, Endpoint, Error, Inverse, Module, Primitive, Result, Simulator, Span,
     Surroundings, System, Target, Undo, Value, body, serve,
 };
 use opsrun_derive::Args;
-use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs};
+use opsrun_gate::{FaultRule, Gate, Grants};
 use opsrun_language::Sources;
-use opsrun_runtime::{
-    Entry, Estate, EstateFile, Event, Happening, MemoryJournal, Registry, Run, Setup, Watcher, World,
-};
+use opsrun_runtime::{Estate, EstateFile, Event, Happening, Registry, Run, Setup, Watcher, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -161,8 +159,7 @@ impl Primitive for Mix {
 }
 
 async fn ask(cx: &Cx, method: &str, table: &str, glasses: u32) -> Result<u32> {
-    let to =
-        Arc::new(Endpoint { uri: "http://bar:80".parse().unwrap(), tls: Default::default(), socket: None });
+    let to = Arc::new(Endpoint::from(Uri::from_static("http://bar:80")));
     let request = Request::builder()
         .method(method)
         .uri(format!("/{table}?{glasses}"))
@@ -311,28 +308,16 @@ pub fn rehearsal(faults: &[String]) -> (Arc<Run>, Arc<Told>, Estate) {
     gate.set_faults(faults.iter().map(|rule| rule.parse::<FaultRule>().unwrap()).collect());
     let told = Arc::new(Told::default());
     let run = Run::new(Setup {
-        registry: REGISTRY,
-        world,
-        gate,
-        files: Files::new("."),
-        programs: Programs::default(),
-        journal: Arc::new(MemoryJournal::default()),
         watcher: told.clone(),
-        redactor: Arc::default(),
         targets: BTreeMap::from([(
             "annex".to_owned(),
             Arc::new(Target { name: "annex".into(), ..Target::default() }),
         )]),
-        target: Arc::new(Target::default()),
         seed: 1,
-        variables: BTreeMap::new(),
+        ..Setup::new(REGISTRY, world, gate)
     });
     told.run.set(Arc::downgrade(&run)).unwrap();
     (run, told, estate)
-}
-
-pub fn begun() -> Entry {
-    Entry::begun("test.rhai", "", "0")
 }
 
 /// The files below a folder of the tests, by their path from there.

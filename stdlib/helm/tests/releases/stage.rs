@@ -55,29 +55,15 @@ impl Stage {
             sections: BTreeMap::from([("k8s".to_owned(), self.section.clone())]),
             ..Target::default()
         };
+        let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), self.world.clock(), Route::live());
         let run = Run::new(Setup {
-            registry: REGISTRY,
-            gate: Gate::new(REGISTRY.systems(), Grants::new(grants), self.world.clock(), Route::live()),
-            world: self.world.clone(),
             files: Files::new(env!("CARGO_MANIFEST_DIR")),
-            programs: Programs::default(),
-            journal: Arc::new(MemoryJournal::default()),
             watcher: told.clone(),
-            redactor: Arc::new(Redactor::default()),
-            targets: BTreeMap::new(),
             target: Arc::new(target),
             seed: 1,
-            variables: BTreeMap::new(),
+            ..Setup::new(REGISTRY, self.world.clone(), gate)
         });
-        let begun = Entry::RunBegun {
-            run: "test".into(),
-            playbook: "test.rhai".into(),
-            sha256: String::new(),
-            target: String::new(),
-            params: Value::Null,
-            version: "0".into(),
-        };
-        let outcome = run.execute(begun, |branch: &Arc<Branch>| {
+        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| {
             script(&|path, arguments| {
                 let declaration = REGISTRY
                     .primitive(path)
