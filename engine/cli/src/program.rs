@@ -20,10 +20,6 @@ impl Program {
         Program { registry, variables }
     }
 
-    pub(crate) fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
-    }
-
     pub(crate) fn registry(&self) -> Registry {
         self.registry
     }

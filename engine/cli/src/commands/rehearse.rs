@@ -48,11 +48,11 @@ impl Rehearse {
         set_up(program, &rehearsal, &file)?;
         let start = rehearsal.world().clock().now();
         let show = self.options.output.show(start, redactor);
+        let run = rehearsal.run(watcher(&show), self.fault.clone())?;
         show.remark(
             &format!("rehearsing {} on {} (seed {})", self.playbook.display(), shown(&file), self.seed),
             json!({ "playbook": self.playbook, "estate": file.path, "seed": self.seed }),
         );
-        let run = rehearsal.run(watcher(&show), self.fault.clone())?;
         let stopped = run.clone();
         opsrun_gate::interrupts(move || stopped.stop())
             .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;

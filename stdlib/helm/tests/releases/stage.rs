@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use opsrun_core::{Error, Redactor, Result, Target, Value};
-use opsrun_gate::{Files, Gate, Grants, Programs, Route};
+use opsrun_core::{Error, Result, Target, Value};
+use opsrun_gate::{Files, Gate, Grants, Route};
 use opsrun_helm::Helm;
 use opsrun_k8s::Kubernetes;
-use opsrun_runtime::{
-    Branch, Entry, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup, Watcher, World,
-};
+use opsrun_runtime::{Branch, Event, Happening, Outcome, Registry, Run, Setup, Watcher, World};
 use opsrun_tests::{Mode, RealCluster, skip};
 use serde_json::json;
 

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use opsrun_core::{Error, Redactor, Result, System, Target, Value};
-use opsrun_gate::{Files, Gate, Grants, Programs, Route};
+use opsrun_core::{Error, Result, System, Target, Value};
+use opsrun_gate::{Files, Gate, Grants, Route};
 use opsrun_k8s::Kubernetes;
 use opsrun_runtime::{
-    Branch, Entry, Estate, EstateFile, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup,
-    Watcher, World,
+    Branch, Estate, EstateFile, Event, Happening, Outcome, Registry, Run, Setup, Watcher, World,
 };
 use opsrun_tests::{Mode, RealCluster, skip};
 use serde_json::json;
