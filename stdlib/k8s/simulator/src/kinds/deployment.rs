@@ -19,8 +19,8 @@ impl Kind for Deployment {
             .scale()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {

@@ -62,6 +62,10 @@ impl Kind for Namespace {
         Ok(())
     }
 
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        crate::pod_security::validate_labels(object)
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule::Label
     }

@@ -18,8 +18,8 @@ impl Kind for ReplicaSet {
             .scale()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -61,6 +61,22 @@ impl Kind for ReplicationController {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_replication_controller(object)
+    }
+
+    fn field(&self, object: &Value, label: &str) -> Option<String> {
+        (label == "status.replicas").then(|| object["status"]["replicas"].as_i64().unwrap_or(0).to_string())
+    }
+
+    fn unsupported_field(&self, label: &str) -> String {
+        format!("field label not supported: {label}")
     }
 
     fn default(&self, object: &mut Value) {
@@ -149,7 +165,7 @@ impl Kind for PodTemplate {
     }
 
     fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["template"]["spec"], "template.spec")
+        super::rules::pod_warnings(&new["template"], "template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+pub(crate) use self::fit::tolerates_taint;
 use self::fit::{Refusal, filter, score};
 use super::Controller;
 use super::events::Recorder;
 use super::object::{
-    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod, text_at,
+    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod,
+    put_condition, text_at,
 };
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};
@@ -65,10 +67,25 @@ impl Controller for Scheduler {
     }
 }
 
-/// Whether a DaemonSet's pod is to be on a node at all: taints and selectors decide, room does not.
-pub(crate) fn admits_daemon(pod: &Value, node: &Value) -> bool {
-    let taint = fit::untolerated(pod, node, &["NoSchedule", "NoExecute"]);
-    taint.is_none() && affinity::matches_node_affinity(pod, node)
+/// Whether a DaemonSet's pod is to be on a node: taints and selectors decide, room does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DaemonPlace {
+    Wanted,
+    /// One that is there already may stay: the node only takes no new pods.
+    Suffered,
+    Refused,
+}
+
+impl DaemonPlace {
+    pub(crate) fn of(pod: &Value, node: &Value) -> Self {
+        if !affinity::matches_node_affinity(pod, node) || fit::untolerated(pod, node, &["NoExecute"]).is_some() {
+            Self::Refused
+        } else if fit::untolerated(pod, node, &["NoSchedule"]).is_some() {
+            Self::Suffered
+        } else {
+            Self::Wanted
+        }
+    }
 }
 
 fn waits(pod: &Value) -> bool {
@@ -153,12 +170,10 @@ fn unbound_claims(cx: &Cx<'_>, pod: &Value) -> Option<String> {
 fn bind(cx: &mut Cx<'_>, key: &ObjectKey, pod: &Value, node: &str) -> Result<()> {
     let mut bound = pod.clone();
     bound["spec"]["nodeName"] = node.into();
-    let mut conditions: Vec<Value> = list(pod, "/status/conditions").to_vec();
-    conditions.retain(|condition| condition["type"] != "PodScheduled");
-    conditions.push(json!({
+    let scheduled = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": cx.timestamp(),
-    }));
-    bound["status"]["conditions"] = conditions.into();
+    });
+    put_condition(&mut bound["status"], scheduled);
     let change = cx.cluster.store.put(key, bound);
     cx.cluster.wrote(change);
     let message = format!("Successfully assigned {}/{} to {node}", namespace(pod), name(pod));
@@ -182,12 +197,7 @@ fn report(cx: &mut Cx<'_>, key: &ObjectKey, pod: &Value, why: &str) -> Result<()
         "lastProbeTime": null, "lastTransitionTime": since.unwrap_or_else(|| cx.timestamp()),
         "observedGeneration": pod["metadata"]["generation"],
     });
-    cx.modify(key, Some(Subresource::Status), |pod| {
-        let mut conditions: Vec<Value> = list(pod, "/status/conditions").to_vec();
-        conditions.retain(|condition| condition["type"] != "PodScheduled");
-        conditions.push(condition);
-        pod["status"]["conditions"] = conditions.into();
-    })?;
+    cx.modify(key, Some(Subresource::Status), |pod| put_condition(&mut pod["status"], condition))?;
     // What is unschedulable is tried again every five minutes even if nothing changes.
     cx.requeue(key, SignedDuration::from_mins(5));
     Ok(())
