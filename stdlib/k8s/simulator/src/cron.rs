@@ -101,11 +101,7 @@ impl Schedule {
         };
         let fields: Vec<&str> = fields.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields.as_slice() else {
-            return Err(format!(
-                "expected exactly 5 fields, found {}: [{}]",
-                fields.len(),
-                fields.join(" ")
-            ));
+            return Err(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
         };
         let fields = Fields {
             minute: Field::parse(minute, &MINUTES)?,
@@ -136,7 +132,13 @@ impl Fields {
         let last = at.year() + HORIZON;
         while at.year() <= last {
             if !self.month.has(at.month()) {
-                at = at.date().first_of_month().checked_add(jiff::Span::new().months(1)).ok()?.to_zoned(at.time_zone().clone()).ok()?;
+                at = at
+                    .date()
+                    .first_of_month()
+                    .checked_add(jiff::Span::new().months(1))
+                    .ok()?
+                    .to_zoned(at.time_zone().clone())
+                    .ok()?;
             } else if !self.is_day(&at) {
                 at = at.date().tomorrow().ok()?.to_zoned(at.time_zone().clone()).ok()?;
             } else if !self.hour.has(at.hour()) {
@@ -230,7 +232,9 @@ fn number_or_name(text: &str, bounds: &Bounds) -> Result<u64, String> {
 fn number(text: &str) -> Result<u64, String> {
     let fault = |why: &str| format!("failed to parse int from {text}: strconv.Atoi: parsing {text:?}: {why}");
     let number: i64 = text.parse().map_err(|why: std::num::ParseIntError| match why.kind() {
-        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => fault("value out of range"),
+        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
+            fault("value out of range")
+        }
         _ => fault("invalid syntax"),
     })?;
     u64::try_from(number).map_err(|_| format!("negative number ({number}) not allowed: {text}"))
@@ -281,7 +285,10 @@ mod tests {
             ["Fri 2026-01-02 00:00:00", "Fri 2026-01-09 00:00:00", "Tue 2026-01-13 00:00:00"]
         );
         assert_eq!(times("0 0 13 * *", "UTC", from, 1), ["Tue 2026-01-13 00:00:00"]);
-        assert_eq!(times("0 0 */20 * 5", "UTC", from, 2), ["Fri 2026-01-02 00:00:00", "Fri 2026-01-09 00:00:00"]);
+        assert_eq!(
+            times("0 0 */20 * 5", "UTC", from, 2),
+            ["Fri 2026-01-02 00:00:00", "Fri 2026-01-09 00:00:00"]
+        );
     }
 
     #[test]
@@ -290,10 +297,7 @@ mod tests {
         let skipped = times("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", 2);
         assert_eq!(skipped, ["Mon 2026-03-09 02:30:00", "Tue 2026-03-10 02:30:00"]);
         let twice = times("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", 3);
-        assert_eq!(
-            twice,
-            ["Sun 2026-11-01 01:30:00", "Sun 2026-11-01 01:30:00", "Mon 2026-11-02 01:30:00"]
-        );
+        assert_eq!(twice, ["Sun 2026-11-01 01:30:00", "Sun 2026-11-01 01:30:00", "Mon 2026-11-02 01:30:00"]);
     }
 
     #[test]

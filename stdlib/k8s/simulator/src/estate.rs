@@ -197,11 +197,8 @@ fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
 
 impl Fault {
     fn check(&self, nodes: &[NodeSpec]) -> Result<(), String> {
-        let struck = [
-            ("node", self.node.is_some()),
-            ("zone", self.zone.is_some()),
-            ("pods", self.pods.is_some()),
-        ];
+        let struck =
+            [("node", self.node.is_some()), ("zone", self.zone.is_some()), ("pods", self.pods.is_some())];
         let struck: Vec<&str> = struck.iter().filter(|(_, given)| *given).map(|(word, _)| *word).collect();
         match struck.as_slice() {
             [] => return Err(": strikes nothing; give one of `node`, `zone` and `pods`".to_owned()),
@@ -211,7 +208,8 @@ impl Fault {
                 return Err(format!(": strikes {given}; give one, and a fault of its own for each other"));
             }
         }
-        if let Some(node) = self.node.as_deref().filter(|node| nodes.iter().all(|known| known.name != *node)) {
+        if let Some(node) = self.node.as_deref().filter(|node| nodes.iter().all(|known| known.name != *node))
+        {
             let known = quoted(nodes.iter().map(|node| node.name.as_str()));
             return Err(format!(".node: there is no node `{node}`; there are {known}"));
         }
@@ -246,7 +244,9 @@ impl NodeSpec {
         }
         for (field, given) in [("cpu", &self.cpu), ("memory", &self.memory)] {
             if given.parse::<Quantity>().is_err() {
-                return Err(format!(".{field}: `{given}` is not an amount; write it like `2`, `500m` or `16Gi`"));
+                return Err(format!(
+                    ".{field}: `{given}` is not an amount; write it like `2`, `500m` or `16Gi`"
+                ));
             }
         }
         for (index, taint) in self.taints.iter().enumerate() {
@@ -371,14 +371,23 @@ mod tests {
         let pods = json!({"namespace": "shop", "selector": "app=web"});
         for (fault, words) in [
             (json!({"at": "1m"}), "faults[0]: strikes nothing; give one of `node`, `zone` and `pods`"),
-            (json!({"at": "1m", "node": "node-1", "pods": pods}), "faults[0]: strikes `node`, `pods`; give one"),
+            (
+                json!({"at": "1m", "node": "node-1", "pods": pods}),
+                "faults[0]: strikes `node`, `pods`; give one",
+            ),
             (
                 json!({"at": "1m", "node": "node-9"}),
                 "faults[0].node: there is no node `node-9`; there are `node-1`, `node-2`",
             ),
-            (json!({"at": "1m", "zone": "c"}), "faults[0].zone: no node is in a zone `c`; there are `a`, `b`"),
+            (
+                json!({"at": "1m", "zone": "c"}),
+                "faults[0].zone: no node is in a zone `c`; there are `a`, `b`",
+            ),
             (json!({"at": "1m", "node": "node-1", "kill": 1}), "faults[0].kill: kills pods; say which"),
-            (json!({"at": "1m", "pods": pods, "down": "1m"}), "faults[0].down: nodes are down, pods are killed"),
+            (
+                json!({"at": "1m", "pods": pods, "down": "1m"}),
+                "faults[0].down: nodes are down, pods are killed",
+            ),
             (json!({"at": "1m", "pods": pods, "kill": 0}), "faults[0].kill: kills no pod"),
             (
                 json!({"at": "1m", "pods": {"namespace": "shop", "selector": "app in web"}}),

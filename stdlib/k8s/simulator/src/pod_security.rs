@@ -33,12 +33,14 @@ impl Level {
 pub(crate) fn validate_labels(namespace: &Value) -> Vec<Invalid> {
     let mut wrong = Vec::new();
     for mode in ["enforce", "audit", "warn"] {
-        let label = |suffix: &str| namespace["metadata"]["labels"][format!("{PREFIX}{mode}{suffix}")].as_str();
+        let label =
+            |suffix: &str| namespace["metadata"]["labels"][format!("{PREFIX}{mode}{suffix}")].as_str();
         if let Some(level) = label("").filter(|level| Level::parse(level).is_none()) {
             let why = "must be one of privileged, baseline, restricted";
             wrong.push(Invalid::value(format!("metadata.labels[{PREFIX}{mode}]"), level, why));
         }
-        let minor = |version: &str| version.strip_prefix("v1.").is_some_and(|minor| minor.parse::<u32>().is_ok());
+        let minor =
+            |version: &str| version.strip_prefix("v1.").is_some_and(|minor| minor.parse::<u32>().is_ok());
         if let Some(version) = label("-version").filter(|version| *version != "latest" && !minor(version)) {
             let why = "must be \"latest\" or \"v1.x\"";
             wrong.push(Invalid::value(format!("metadata.labels[{PREFIX}{mode}-version]"), version, why));
@@ -59,7 +61,8 @@ pub(crate) fn violation(namespace: &Value, mode: &str, pod: &Value) -> Option<St
         Level::Baseline => check.baseline(false),
         Level::Restricted => [check.baseline(true), check.restricted()].concat(),
     };
-    let found: Vec<String> = found.into_iter().map(|(reason, detail)| format!("{reason} ({detail})")).collect();
+    let found: Vec<String> =
+        found.into_iter().map(|(reason, detail)| format!("{reason} ({detail})")).collect();
     (!found.is_empty()).then(|| format!("PodSecurity \"{name}:{version}\": {}", found.join(", ")))
 }
 
@@ -120,7 +123,10 @@ impl<'a> Check<'a> {
 
     /// The names of the containers for which something holds.
     fn named(&self, test: impl Fn(&Value) -> bool) -> Vec<&'a str> {
-        self.containers().filter(|container| test(container)).map(|container| text(&container["name"])).collect()
+        self.containers()
+            .filter(|container| test(container))
+            .map(|container| text(&container["name"]))
+            .collect()
     }
 
     fn containers_that(&self, reason: &str, must: &str, test: impl Fn(&Value) -> bool) -> Option<Found> {
@@ -151,7 +157,10 @@ impl<'a> Check<'a> {
     fn app_armor(&self) -> Option<Found> {
         let bad = |context: &Value| -> Vec<String> {
             let kind = text(&context["appArmorProfile"]["type"]);
-            (!matches!(kind, "" | "RuntimeDefault" | "Localhost")).then(|| kind.to_owned()).into_iter().collect()
+            (!matches!(kind, "" | "RuntimeDefault" | "Localhost"))
+                .then(|| kind.to_owned())
+                .into_iter()
+                .collect()
         };
         let annotations: Vec<String> = self
             .annotations
@@ -160,7 +169,9 @@ impl<'a> Check<'a> {
             .flatten()
             .map(|(key, value)| (key.as_str(), text(value)))
             .filter(|(key, _)| key.starts_with("container.apparmor.security.beta.kubernetes.io/"))
-            .filter(|(_, value)| !matches!(*value, "" | "runtime/default") && !value.starts_with("localhost/"))
+            .filter(|(_, value)| {
+                !matches!(*value, "" | "runtime/default") && !value.starts_with("localhost/")
+            })
             .map(|(key, value)| format!("{key}={value:?}"))
             .collect();
         let annotated = (!annotations.is_empty()).then(|| plural("annotation", annotations.len()));
@@ -202,15 +213,18 @@ impl<'a> Check<'a> {
     }
 
     fn host_namespaces(&self) -> Option<Found> {
-        let used = ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|field| self.spec[*field] == true);
+        let used =
+            ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|field| self.spec[*field] == true);
         let used: Vec<String> = used.map(|field| format!("{field}=true")).collect();
         (!used.is_empty()).then(|| ("host namespaces".to_owned(), used.join(", ")))
     }
 
     fn host_paths(&self) -> Option<Found> {
         let volumes = self.spec["volumes"].as_array().into_iter().flatten();
-        let bad: Vec<&str> =
-            volumes.filter(|volume| volume["hostPath"].is_object()).map(|volume| text(&volume["name"])).collect();
+        let bad: Vec<&str> = volumes
+            .filter(|volume| volume["hostPath"].is_object())
+            .map(|volume| text(&volume["name"]))
+            .collect();
         let words = format!("{} {}", plural("volume", bad.len()), quoted(&bad));
         (!bad.is_empty()).then(|| ("hostPath volumes".to_owned(), words))
     }
@@ -218,20 +232,32 @@ impl<'a> Check<'a> {
     fn host_ports(&self) -> Option<Found> {
         let ports = |container: &Value| -> Vec<String> {
             let ports = container["ports"].as_array().into_iter().flatten();
-            ports.filter_map(|port| port["hostPort"].as_i64()).filter(|p| *p != 0).map(|p| p.to_string()).collect()
+            ports
+                .filter_map(|port| port["hostPort"].as_i64())
+                .filter(|p| *p != 0)
+                .map(|p| p.to_string())
+                .collect()
         };
         let bad = self.named(|container| !ports(container).is_empty());
         let all: BTreeSet<String> = self.containers().flat_map(ports).collect();
         let all: Vec<String> = all.into_iter().collect();
-        let words = format!("{} {} {} {}", containers(&bad), uses(&bad), plural("hostPort", all.len()), all.join(", "));
+        let words = format!(
+            "{} {} {} {}",
+            containers(&bad),
+            uses(&bad),
+            plural("hostPort", all.len()),
+            all.join(", ")
+        );
         (!bad.is_empty()).then(|| ("hostPort".to_owned(), words))
     }
 
     fn probe_hosts(&self) -> Option<Found> {
         let hosts = |container: &Value| -> Vec<String> {
-            let probes = ["livenessProbe", "readinessProbe", "startupProbe"].iter().map(|probe| &container[*probe]);
+            let probes =
+                ["livenessProbe", "readinessProbe", "startupProbe"].iter().map(|probe| &container[*probe]);
             let hooks = ["postStart", "preStop"].iter().map(|hook| &container["lifecycle"][*hook]);
-            let all = probes.chain(hooks).flat_map(|one| [&one["httpGet"]["host"], &one["tcpSocket"]["host"]]);
+            let all =
+                probes.chain(hooks).flat_map(|one| [&one["httpGet"]["host"], &one["tcpSocket"]["host"]]);
             all.map(text).filter(|host| !host.is_empty()).map(str::to_owned).collect()
         };
         let mut bad = self.named(|container| !hosts(container).is_empty());
@@ -255,7 +281,8 @@ impl<'a> Check<'a> {
     }
 
     fn selinux(&self) -> Option<Found> {
-        const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+        const TYPES: [&str; 5] =
+            ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
         let kind = |context: &Value| -> Vec<String> {
             let kind = text(&context["seLinuxOptions"]["type"]);
             (!TYPES.contains(&kind)).then(|| kind.to_owned()).into_iter().collect()
@@ -281,7 +308,10 @@ impl<'a> Check<'a> {
     fn seccomp(&self, demanded: bool) -> Option<Found> {
         let kind = |context: &Value| context["seccompProfile"]["type"].as_str().map(str::to_owned);
         let bad = |context: &Value| -> Vec<String> {
-            kind(context).filter(|kind| !matches!(kind.as_str(), "RuntimeDefault" | "Localhost")).into_iter().collect()
+            kind(context)
+                .filter(|kind| !matches!(kind.as_str(), "RuntimeDefault" | "Localhost"))
+                .into_iter()
+                .collect()
         };
         let reason = "seccompProfile".to_owned();
         if let Some(setters) = self.setters(|context| !bad(context).is_empty()) {
@@ -313,7 +343,8 @@ impl<'a> Check<'a> {
             "net.ipv4.tcp_wmem",
         ];
         let all = self.spec["securityContext"]["sysctls"].as_array().into_iter().flatten();
-        let bad: Vec<&str> = all.map(|one| text(&one["name"])).filter(|name| !ALLOWED.contains(name)).collect();
+        let bad: Vec<&str> =
+            all.map(|one| text(&one["name"])).filter(|name| !ALLOWED.contains(name)).collect();
         (!bad.is_empty()).then(|| ("forbidden sysctls".to_owned(), bad.join(", ")))
     }
 
@@ -325,7 +356,8 @@ impl<'a> Check<'a> {
 
     fn dropped_capabilities(&self) -> Option<Found> {
         let drops_all = |container: &Value| {
-            let dropped = container["securityContext"]["capabilities"]["drop"].as_array().into_iter().flatten();
+            let dropped =
+                container["securityContext"]["capabilities"]["drop"].as_array().into_iter().flatten();
             dropped.into_iter().any(|capability| capability == "ALL")
         };
         let added = |container: &Value| added_but(container, &["NET_BIND_SERVICE"]);
@@ -333,7 +365,10 @@ impl<'a> Check<'a> {
         let adding = self.named(|container| !added(container).is_empty());
         let mut what = Vec::new();
         if !keeping.is_empty() {
-            what.push(format!("{} must set securityContext.capabilities.drop=[\"ALL\"]", containers(&keeping)));
+            what.push(format!(
+                "{} must set securityContext.capabilities.drop=[\"ALL\"]",
+                containers(&keeping)
+            ));
         }
         if !adding.is_empty() {
             what.push(format!("{} {}", containers(&adding), self.added_words(added)));
@@ -358,8 +393,9 @@ impl<'a> Check<'a> {
             keys.filter(|key| *key != "name").map(str::to_owned).next()
         };
         let volumes = self.spec["volumes"].as_array().into_iter().flatten();
-        let bad: Vec<&Value> =
-            volumes.filter(|volume| kind(volume).is_some_and(|kind| !ALLOWED.contains(&kind.as_str()))).collect();
+        let bad: Vec<&Value> = volumes
+            .filter(|volume| kind(volume).is_some_and(|kind| !ALLOWED.contains(&kind.as_str())))
+            .collect();
         if bad.is_empty() {
             return None;
         }
@@ -378,7 +414,8 @@ impl<'a> Check<'a> {
             return Some((reason, format!("{setters} must not set securityContext.runAsNonRoot=false")));
         }
         let given = self.spec["securityContext"]["runAsNonRoot"] == true;
-        let without = self.named(|container| !given && container["securityContext"]["runAsNonRoot"].is_null());
+        let without =
+            self.named(|container| !given && container["securityContext"]["runAsNonRoot"].is_null());
         (!without.is_empty()).then(|| {
             (reason, format!("pod or {} must set securityContext.runAsNonRoot=true", containers(&without)))
         })
@@ -419,22 +456,23 @@ mod tests {
 
     use super::*;
 
-    fn found(level: &str, spec: Value) -> Option<String> {
+    fn found(level: &str, spec: &Value) -> Option<String> {
         let namespace = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
         violation(&namespace, "enforce", &json!({"spec": spec}))
     }
 
     #[test]
     fn a_level_says_what_it_forbids_and_by_whom() {
-        let plain = json!({"containers": [{"name": "a"}, {"name": "b", "securityContext": {"privileged": true}}]});
-        assert_eq!(found("privileged", plain.clone()), None);
+        let plain =
+            json!({"containers": [{"name": "a"}, {"name": "b", "securityContext": {"privileged": true}}]});
+        assert_eq!(found("privileged", &plain), None);
         assert_eq!(
-            found("baseline", plain).expect("forbidden"),
+            found("baseline", &plain).expect("forbidden"),
             "PodSecurity \"baseline:latest\": privileged (container \"b\" must not set securityContext.privileged=true)"
         );
         let host = json!({"hostNetwork": true, "containers": [{"name": "a", "ports": [{"hostPort": 80}]}]});
         assert_eq!(
-            found("baseline", host).expect("forbidden"),
+            found("baseline", &host).expect("forbidden"),
             "PodSecurity \"baseline:latest\": host namespaces (hostNetwork=true), hostPort (container \"a\" uses hostPort 80)"
         );
     }
@@ -448,6 +486,6 @@ mod tests {
                 "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
             }}],
         });
-        assert_eq!(found("restricted", spec), None);
+        assert_eq!(found("restricted", &spec), None);
     }
 }

@@ -83,7 +83,8 @@ impl Controller for CronJobs {
 
 impl CronJobs {
     fn is_new_schedule(&mut self, key: &ObjectKey, cron: &Value) -> bool {
-        let schedule = (uid(cron).to_owned(), cron["spec"]["schedule"].clone(), cron["spec"]["timeZone"].clone());
+        let schedule =
+            (uid(cron).to_owned(), cron["spec"]["schedule"].clone(), cron["spec"]["timeZone"].clone());
         let before = self.seen.insert(key.clone(), schedule.clone());
         before.is_some_and(|before| before.0 == schedule.0 && before != schedule)
     }
@@ -107,7 +108,8 @@ impl Look<'_> {
             [("successfulJobsHistoryLimit", Finish::Complete), ("failedJobsHistoryLimit", Finish::Failed)]
         {
             let Some(limit) = self.cron["spec"][limit].as_u64() else { continue };
-            let mut finished: Vec<&Arc<Value>> = jobs.iter().filter(|job| finish(job) == Some(kind)).collect();
+            let mut finished: Vec<&Arc<Value>> =
+                jobs.iter().filter(|job| finish(job) == Some(kind)).collect();
             finished.sort_by_key(|job| {
                 let started = time(&job["status"]["startTime"]);
                 (started.is_none(), started, name(job).to_owned())
@@ -125,7 +127,8 @@ impl Look<'_> {
         for job in jobs {
             let Some(finish) = finish(job) else {
                 if !self.is_active(uid(job)) {
-                    let message = format!("Saw a job that the controller did not create or forgot: {}", name(job));
+                    let message =
+                        format!("Saw a job that the controller did not create or forgot: {}", name(job));
                     RECORDER.warning(cx, self.cron, "UnexpectedJob", &message);
                 }
                 continue;
@@ -178,7 +181,12 @@ impl Look<'_> {
         let due = match self.missed(&schedule, cx.now(), true) {
             Ok(missed) => missed.latest.filter(|_| !is_new_schedule).map(|at| (at, missed.count)),
             Err(why) => {
-                RECORDER.warning(cx, self.cron, "InvalidSchedule", &format!("invalid schedule: {written} : {why}"));
+                RECORDER.warning(
+                    cx,
+                    self.cron,
+                    "InvalidSchedule",
+                    &format!("invalid schedule: {written} : {why}"),
+                );
                 return Ok(());
             }
         };
@@ -211,7 +219,8 @@ impl Look<'_> {
         }
         match text_at(self.cron, "/spec/concurrencyPolicy") {
             "Forbid" if !self.active().is_empty() => {
-                let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+                let message =
+                    "Not starting job because prior execution is running and concurrency policy is Forbid";
                 RECORDER.normal(cx, self.cron, "JobAlreadyActive", message);
                 return Ok(());
             }
@@ -261,7 +270,8 @@ impl Look<'_> {
     }
 
     fn delete(&mut self, cx: &mut Cx<'_>, job: &Value) -> Result<()> {
-        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         if let Err(status) = cx.delete(&key_of(&JOBS, job), &options) {
             RECORDER.warning(cx, self.cron, "FailedDelete", &format!("Deleted job: {status}"));
             return Err(status);
@@ -294,7 +304,9 @@ impl Look<'_> {
         within_deadline: bool,
     ) -> std::result::Result<Missed, &'static str> {
         let mut since = time(&self.status["lastScheduleTime"]).unwrap_or_else(|| created(self.cron));
-        if let Some(seconds) = self.cron["spec"]["startingDeadlineSeconds"].as_i64().filter(|_| within_deadline) {
+        if let Some(seconds) =
+            self.cron["spec"]["startingDeadlineSeconds"].as_i64().filter(|_| within_deadline)
+        {
             since = since.max(now - SignedDuration::from_secs(seconds));
         }
         let never = "time difference between two schedules is less than 1 second";

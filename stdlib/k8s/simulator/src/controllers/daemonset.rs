@@ -137,9 +137,7 @@ impl Site {
             staying.into_iter().partition(|pod| label(pod, REVISION) == Some(hash));
         let min_ready = int(set, "/spec/minReadySeconds");
         let replaced = match (new.first(), old.first()) {
-            (Some(new), Some(old)) => {
-                !pod::is_ready(old) || pod::is_available(new, min_ready, cx.now())
-            }
+            (Some(new), Some(old)) => !pod::is_ready(old) || pod::is_available(new, min_ready, cx.now()),
             _ => false,
         };
         for pod in new.iter().skip(1).chain(old.iter().skip(usize::from(!replaced))) {
@@ -223,7 +221,10 @@ fn roll(cx: &mut Cx<'_>, set: &Value, sites: &[Site], hash: &str) -> Result<()> 
         }
     }
     let turn = usize::try_from(room).unwrap_or(0);
-    at_once.into_iter().chain(in_turn.into_iter().take(turn)).try_for_each(|pod| delete_pod(cx, RECORDER, set, pod))
+    at_once
+        .into_iter()
+        .chain(in_turn.into_iter().take(turn))
+        .try_for_each(|pod| delete_pod(cx, RECORDER, set, pod))
 }
 
 /// New pods come beside the old ones, which go when the new ones are available.
@@ -249,13 +250,7 @@ fn roll_ahead(cx: &mut Cx<'_>, set: &Value, sites: &[Site], hash: &str, surge: i
     in_turn.into_iter().take(turn).try_for_each(|site| site.create(cx, set, hash))
 }
 
-fn write_status(
-    cx: &mut Cx<'_>,
-    key: &ObjectKey,
-    set: &Value,
-    sites: &[Site],
-    hash: &str,
-) -> Result<()> {
+fn write_status(cx: &mut Cx<'_>, key: &ObjectKey, set: &Value, sites: &[Site], hash: &str) -> Result<()> {
     let min_ready = int(set, "/spec/minReadySeconds");
     let (wanted, unwanted): (Vec<&Site>, Vec<&Site>) = sites.iter().partition(|site| site.is_wanted());
     let first: Vec<&Arc<Value>> = wanted.iter().filter_map(|site| site.pods.first()).collect();

@@ -8,6 +8,7 @@ use crate::context::{rfc3339, text};
 use crate::store::{GroupResource, ObjectKey};
 
 pub(crate) const AUTOSCALERS: GroupResource = GroupResource::new("autoscaling", "horizontalpodautoscalers");
+pub(crate) const LIMITS: GroupResource = GroupResource::new("", "limitranges");
 pub(crate) const QUOTAS: GroupResource = GroupResource::new("", "resourcequotas");
 pub(crate) const CONFIGMAPS: GroupResource = GroupResource::new("", "configmaps");
 pub(crate) const EVENTS: GroupResource = GroupResource::new("", "events");

@@ -30,7 +30,7 @@ const BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 const COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 const PROVISIONED: &str = "pv.kubernetes.io/provisioned-by";
 /// Such a class makes no volumes.
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
+pub(crate) const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 impl Controller for Volumes {
     fn name(&self) -> &'static str {
@@ -210,7 +210,12 @@ fn bind(cx: &mut Cx<'_>, key: &ObjectKey, claim: &Value, volume: &Value) -> Resu
 fn keep_up(cx: &mut Cx<'_>, key: &ObjectKey, claim: &Value) -> Result<()> {
     let at = ObjectKey::new(&VOLUMES, "", text_at(claim, "/spec/volumeName"));
     let Some(volume) = cx.at(&at) else {
-        RECORDER.warning(cx, claim, "ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!");
+        RECORDER.warning(
+            cx,
+            claim,
+            "ClaimLost",
+            "Bound claim has lost its PersistentVolume. Data on the volume is lost!",
+        );
         return cx
             .modify(key, Some(Subresource::Status), |claim| claim["status"] = json!({"phase": "Lost"}))
             .map(drop);

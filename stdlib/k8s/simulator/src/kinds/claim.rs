@@ -43,7 +43,7 @@ impl Kind for Claim {
         Ok(())
     }
 
-    /// `DefaultStorageClass`: a claim that names no class, not even an empty one, gets the default one.
+    /// `DefaultStorageClass`: a claim that names no class, not even an empty one, gets the default one. `LimitRanger`.
     fn admit_create(&self, cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
         if object["spec"].is_object()
             && object["spec"].get("storageClassName").is_none()
@@ -51,7 +51,7 @@ impl Kind for Claim {
         {
             object["spec"]["storageClassName"] = class.into();
         }
-        Ok(())
+        super::limits::check_claim(cx, object)
     }
 
     /// `PersistentVolumeClaimResize`: a bound claim grows only if its class lets it.

@@ -32,6 +32,20 @@ impl Kind for DaemonSet {
         super::rules::validate_daemon_set_update(old, new)
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "currentNumberScheduled",
+            "numberMisscheduled",
+            "desiredNumberScheduled",
+            "numberReady",
+            "observedGeneration",
+            "updatedNumberScheduled",
+            "numberAvailable",
+            "numberUnavailable",
+        ];
+        super::rules::validate_counters(&new["status"], counters, &[])
+    }
+
     fn default(&self, object: &mut Value) {
         let spec = &mut object["spec"];
         fill(spec, "revisionHistoryLimit", 10);

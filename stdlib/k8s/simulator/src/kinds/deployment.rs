@@ -31,6 +31,22 @@ impl Kind for Deployment {
         super::rules::validate_deployment_update(old, new)
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "observedGeneration",
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["updatedReplicas", "readyReplicas", "availableReplicas"],
+        )
+    }
+
     fn default(&self, object: &mut Value) {
         let spec = &mut object["spec"];
         fill(spec, "replicas", 1);

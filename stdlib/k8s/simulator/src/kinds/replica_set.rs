@@ -30,6 +30,16 @@ impl Kind for ReplicaSet {
         super::rules::validate_replica_set_update(old, new)
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters =
+            &["observedGeneration", "replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
+        )
+    }
+
     fn default(&self, object: &mut Value) {
         fill(&mut object["spec"], "replicas", 1);
         default_template(&mut object["spec"]["template"]);

@@ -24,6 +24,10 @@ impl Kind for Service {
             .with(Subresource::Proxy)
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_load_balancer(new)
+    }
+
     fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
         super::rules::service_warnings(new)
     }

@@ -27,7 +27,8 @@ impl Kind for StatefulSet {
             return Vec::new();
         }
         let mut out = super::rules::pod_warnings(&new["spec"]["template"], "spec.template");
-        for (index, claim) in new["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten().enumerate() {
+        for (index, claim) in new["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten().enumerate()
+        {
             let path = format!("spec.volumeClaimTemplates[{index}]");
             out.extend(super::rules::claim_warnings(&claim["spec"], &path));
         }
@@ -46,6 +47,22 @@ impl Kind for StatefulSet {
 
     fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
         super::rules::validate_stateful_set_update(old, new)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "observedGeneration",
+            "replicas",
+            "readyReplicas",
+            "currentReplicas",
+            "updatedReplicas",
+            "availableReplicas",
+        ];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"],
+        )
     }
 
     fn default(&self, object: &mut Value) {

@@ -13,9 +13,7 @@ use serde_json::Value;
 use self::look::Look;
 use super::Controller;
 use super::events::Recorder;
-use super::object::{
-    JOBS, PODS, condition_is, controller_key, is_going, key_of, list, pod, time, uid,
-};
+use super::object::{JOBS, PODS, condition_is, controller_key, is_going, key_of, list, pod, time, uid};
 use super::owned::{claim, drop_finalizer};
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};

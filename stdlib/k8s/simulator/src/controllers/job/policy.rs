@@ -39,9 +39,9 @@ fn met(rule: &Value, pod: &Value) -> Option<String> {
     if codes.is_null() {
         let conditions = list(pod, "/status/conditions").iter();
         let met = conditions.into_iter().find(|condition| {
-            list(rule, "/onPodConditions")
-                .iter()
-                .any(|pattern| pattern["type"] == condition["type"] && pattern["status"] == condition["status"])
+            list(rule, "/onPodConditions").iter().any(|pattern| {
+                pattern["type"] == condition["type"] && pattern["status"] == condition["status"]
+            })
         })?;
         return Some(format!("Pod {pod_name} has condition {}", text(&met["type"])));
     }
@@ -70,7 +70,8 @@ pub(super) fn enough(job: &Value, completed: &Indexes) -> Option<String> {
         let named = Indexes::parse(named, i64::MAX);
         let done = named.0.intersection(&completed.0).count();
         !named.0.is_empty()
-            && (done == named.0.len() || count.is_some_and(|count| i64::try_from(done).is_ok_and(|done| done >= count)))
+            && (done == named.0.len()
+                || count.is_some_and(|count| i64::try_from(done).is_ok_and(|done| done >= count)))
     })?;
     Some(format!("Matched rules at index {met}"))
 }

@@ -9,7 +9,9 @@ use crate::cluster::Cluster;
 use crate::context::{Cx, text};
 use crate::controllers::Controller;
 use crate::controllers::events::Recorder;
-use crate::controllers::object::{NODES, PODS, is_going, key_of, list, name, namespace, pod as pods, put_condition};
+use crate::controllers::object::{
+    NODES, PODS, is_going, key_of, list, name, namespace, pod as pods, put_condition,
+};
 use crate::controllers::scheduler::tolerates_taint;
 use crate::kinds::Subresource;
 use crate::status::{Result, Status};
@@ -41,7 +43,8 @@ impl Controller for TaintEvictions {
             let concerned = evicts || self.planned.contains_key(&change.key);
             return concerned.then(|| change.key.clone()).into_iter().collect();
         }
-        let taints = |node: Option<&Value>| -> Vec<Value> { node.into_iter().flat_map(evicting).cloned().collect() };
+        let taints =
+            |node: Option<&Value>| -> Vec<Value> { node.into_iter().flat_map(evicting).cloned().collect() };
         if taints(change.old.as_deref()) == taints(change.new.as_deref()) {
             return Vec::new();
         }
@@ -103,7 +106,8 @@ fn patience(pod: &Value, node: &Value) -> Patience {
     for taint in evicting(node) {
         let (key, value) = (text(&taint["key"]), text(&taint["value"]));
         let mut tolerations = list(pod, "/spec/tolerations").iter();
-        let Some(used) = tolerations.find(|toleration| tolerates_taint(toleration, key, value, "NoExecute")) else {
+        let Some(used) = tolerations.find(|toleration| tolerates_taint(toleration, key, value, "NoExecute"))
+        else {
             return Patience::None;
         };
         if let Some(seconds) = used["tolerationSeconds"].as_i64() {

@@ -39,7 +39,8 @@ impl Controller for LostPods {
     fn keys(&self, cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
         if change.key.resource == PODS {
             let node = pods::node(change.object());
-            let lost = !node.is_empty() && cluster.store.get(&NODES, "", node).is_none_or(|node| is_out(node));
+            let lost =
+                !node.is_empty() && cluster.store.get(&NODES, "", node).is_none_or(|node| is_out(node));
             return lost.then(|| change.key.clone()).into_iter().collect();
         }
         let lost = change.new.as_ref().is_none_or(|node| is_out(node));

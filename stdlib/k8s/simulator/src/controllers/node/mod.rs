@@ -13,9 +13,7 @@ pub(crate) use self::eviction::TaintEvictions;
 pub(crate) use self::garbage::LostPods;
 use super::Controller;
 use super::events::Recorder;
-use super::object::{
-    NODES, PODS, condition, flag, key_of, label, list, name, pod as pods, stamp, text_at,
-};
+use super::object::{NODES, PODS, condition, flag, key_of, label, list, name, pod as pods, stamp, text_at};
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};
 use crate::estate::ZONE_LABEL;
@@ -99,8 +97,10 @@ fn lose(cx: &mut Cx<'_>, key: &ObjectKey, node: &Value) -> Result<()> {
     cx.modify(key, Some(Subresource::Status), |node| {
         let conditions = node["status"].get_mut("conditions").and_then(Value::as_array_mut);
         for condition in conditions.into_iter().flatten() {
-            let reported =
-                matches!(text(&condition["type"]), "Ready" | "MemoryPressure" | "DiskPressure" | "PIDPressure");
+            let reported = matches!(
+                text(&condition["type"]),
+                "Ready" | "MemoryPressure" | "DiskPressure" | "PIDPressure"
+            );
             if reported && condition["status"] != "Unknown" {
                 condition["status"] = "Unknown".into();
                 condition["reason"] = "NodeStatusUnknown".into();
@@ -118,7 +118,8 @@ fn lose(cx: &mut Cx<'_>, key: &ObjectKey, node: &Value) -> Result<()> {
         let now = cx.timestamp();
         cx.modify(&key_of(&PODS, &pod), Some(Subresource::Status), |pod| {
             let conditions = pod["status"].get_mut("conditions").and_then(Value::as_array_mut);
-            for condition in conditions.into_iter().flatten().filter(|condition| condition["type"] == "Ready") {
+            for condition in conditions.into_iter().flatten().filter(|condition| condition["type"] == "Ready")
+            {
                 condition["status"] = "False".into();
                 condition["lastTransitionTime"] = now.clone();
             }
@@ -183,7 +184,9 @@ impl NodeLifecycle {
             return (None, None);
         }
         let has = |key: &str| {
-            list(node, "/spec/taints").iter().any(|taint| taint["key"] == key && taint["effect"] == "NoExecute")
+            list(node, "/spec/taints")
+                .iter()
+                .any(|taint| taint["key"] == key && taint["effect"] == "NoExecute")
         };
         if has(NOT_READY) || has(UNREACHABLE) {
             return (Some(wanted), None);

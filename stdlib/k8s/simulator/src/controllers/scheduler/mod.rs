@@ -15,9 +15,10 @@ use self::fit::{Refusal, filter, score};
 use super::Controller;
 use super::events::Recorder;
 use super::object::{
-    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod,
-    put_condition, text_at,
+    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod, put_condition,
+    text_at,
 };
+use super::volume::{CLASSES, NO_PROVISIONER};
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};
 use crate::kinds::Subresource;
@@ -78,7 +79,9 @@ pub(crate) enum DaemonPlace {
 
 impl DaemonPlace {
     pub(crate) fn of(pod: &Value, node: &Value) -> Self {
-        if !affinity::matches_node_affinity(pod, node) || fit::untolerated(pod, node, &["NoExecute"]).is_some() {
+        if !affinity::matches_node_affinity(pod, node)
+            || fit::untolerated(pod, node, &["NoExecute"]).is_some()
+        {
             Self::Refused
         } else if fit::untolerated(pod, node, &["NoSchedule"]).is_some() {
             Self::Suffered
@@ -157,6 +160,8 @@ fn unbound_claims(cx: &Cx<'_>, pod: &Value) -> Option<String> {
         let Some(claim) = volume["persistentVolumeClaim"]["claimName"].as_str() else { continue };
         match cx.get(&CLAIMS, namespace(pod), claim) {
             None => return Some(format!("persistentvolumeclaim \"{claim}\" not found")),
+            // A class may wait for the pod; then the node is found first.
+            Some(found) if waits_for_consumer(cx, &found) => {}
             Some(found) if found["status"]["phase"] != "Bound" => {
                 return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
             }
@@ -201,4 +206,12 @@ fn report(cx: &mut Cx<'_>, key: &ObjectKey, pod: &Value, why: &str) -> Result<()
     // What is unschedulable is tried again every five minutes even if nothing changes.
     cx.requeue(key, SignedDuration::from_mins(5));
     Ok(())
+}
+
+/// Whether the claim gets its volume, by a provisioner, only when a pod wants it.
+fn waits_for_consumer(cx: &Cx<'_>, claim: &Value) -> bool {
+    let class = cx.get(&CLASSES, "", text_at(claim, "/spec/storageClassName"));
+    class.is_some_and(|class| {
+        class["volumeBindingMode"] == "WaitForFirstConsumer" && class["provisioner"] != NO_PROVISIONER
+    })
 }

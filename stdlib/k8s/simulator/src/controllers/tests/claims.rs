@@ -2,7 +2,9 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::world::{name_of, template};
-use crate::controllers::object::{CLAIMS, NAMESPACES, PODS, STATEFUL_SETS, VOLUMES, is_going, text_at};
+use crate::controllers::object::{
+    CLAIMS, LIMITS, NAMESPACES, PODS, STATEFUL_SETS, VOLUMES, is_going, text_at,
+};
 use crate::controllers::volume::CLASSES;
 
 fn claim(more: &Value) -> Value {
@@ -71,7 +73,10 @@ fn a_class_may_wait_for_the_first_pod() {
     assert_eq!(phase(&world), "Pending");
     world.create(&PODS, pod_with_claim());
     world.pass(5);
-    assert_eq!((phase(&world), world.pods("/status/phase")), ("Bound".to_owned(), vec!["Running".to_owned()]));
+    assert_eq!(
+        (phase(&world), world.pods("/status/phase")),
+        ("Bound".to_owned(), vec!["Running".to_owned()])
+    );
 }
 
 #[test]
@@ -104,9 +109,11 @@ fn a_claim_grows_only_if_its_class_lets_it() {
     let mut world = World::new();
     world.create(&CLAIMS, claim(&json!({})));
     world.pass(1);
-    let grow = |world: &mut World| world.try_change(&CLAIMS, "data", |claim| {
-        claim["spec"]["resources"]["requests"]["storage"] = "2Gi".into();
-    });
+    let grow = |world: &mut World| {
+        world.try_change(&CLAIMS, "data", |claim| {
+            claim["spec"]["resources"]["requests"]["storage"] = "2Gi".into();
+        })
+    };
     let refused = grow(&mut world).expect_err("refused");
     assert!(refused.code == 403 && refused.message.contains("must support resize"), "{refused}");
     world.change(&CLASSES, "standard", |class| class["allowVolumeExpansion"] = true.into());
@@ -129,7 +136,8 @@ fn what_a_claim_cannot_mean_is_refused_with_its_field() {
     }
     world.create(&CLAIMS, claim(&json!({})));
     world.pass(1);
-    let refused = world.try_change(&CLAIMS, "data", |claim| claim["spec"]["accessModes"] = json!(["ReadWriteMany"]));
+    let refused =
+        world.try_change(&CLAIMS, "data", |claim| claim["spec"]["accessModes"] = json!(["ReadWriteMany"]));
     let refused = refused.expect_err("refused");
     assert!(refused.message.contains("spec is immutable after creation"), "{refused}");
 }
@@ -158,4 +166,17 @@ fn claims_of_a_stateful_set_go_with_its_pods_if_it_says_so() {
         world.pass(60);
         assert_eq!(claims(&world).len(), left[1], "{policy}");
     }
+}
+
+#[test]
+fn a_namespace_bounds_what_a_claim_may_ask_for() {
+    let mut world = World::new();
+    let limit =
+        json!({"type": "PersistentVolumeClaim", "min": {"storage": "2Gi"}, "max": {"storage": "4Gi"}});
+    world.create(&LIMITS, json!({"metadata": {"name": "l"}, "spec": {"limits": [limit]}}));
+    let refused = world.try_create(&CLAIMS, claim(&json!({}))).expect_err("too small");
+    let wanted = "persistentvolumeclaims \"data\" is forbidden: minimum storage usage per PersistentVolumeClaim is 2Gi, but \
+        request is 1Gi";
+    assert_eq!((refused.code, refused.message.as_str()), (403, wanted));
+    world.create(&CLAIMS, claim(&json!({"resources": {"requests": {"storage": "3Gi"}}})));
 }

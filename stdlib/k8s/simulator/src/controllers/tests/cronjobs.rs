@@ -226,8 +226,18 @@ fn a_job_that_somebody_else_made_for_it_is_reported() {
 fn what_a_schedule_cannot_mean_is_refused_with_its_field() {
     let mut world = World::new();
     for (schedule, zone, name, wanted) in [
-        ("61 * * * *", "UTC", "tick", "spec.schedule: Invalid value: \"61 * * * *\": end of range (61) above maximum"),
-        ("* * * * *", "Mars/Base", "tick", "spec.timeZone: Invalid value: \"Mars/Base\": unknown time zone Mars/Base"),
+        (
+            "61 * * * *",
+            "UTC",
+            "tick",
+            "spec.schedule: Invalid value: \"61 * * * *\": end of range (61) above maximum",
+        ),
+        (
+            "* * * * *",
+            "Mars/Base",
+            "tick",
+            "spec.timeZone: Invalid value: \"Mars/Base\": unknown time zone Mars/Base",
+        ),
         ("* * * * *", "europe/berlin", "tick", "unknown time zone europe/berlin"),
         ("* * * * *", "UTC", &"t".repeat(53), "metadata.name: Invalid value: "),
     ] {

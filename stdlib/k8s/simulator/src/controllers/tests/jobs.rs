@@ -94,14 +94,10 @@ fn an_index_fails_by_itself_when_its_own_limit_is_reached() {
 #[test]
 fn too_many_failed_indexes_end_the_job() {
     let mut world = world();
-    let more =
-        json!({"completions": 4, "parallelism": 2, "backoffLimitPerIndex": 0, "maxFailedIndexes": 0});
+    let more = json!({"completions": 4, "parallelism": 2, "backoffLimitPerIndex": 0, "maxFailedIndexes": 0});
     world.create(&JOBS, by_index(ODD_FAILS, &more));
     world.pass(30);
-    assert_eq!(
-        ended(&world),
-        ["FailureTarget MaxFailedIndexesExceeded", "Failed MaxFailedIndexesExceeded"]
-    );
+    assert_eq!(ended(&world), ["FailureTarget MaxFailedIndexesExceeded", "Failed MaxFailedIndexesExceeded"]);
 }
 
 #[test]
@@ -162,7 +158,10 @@ fn a_deleted_pod_counts_as_failed_and_is_replaced_at_once_or_when_it_has_ended()
 #[test]
 fn a_deadline_stops_what_runs() {
     let mut world = world();
-    world.create(&JOBS, job("long", &json!({"activeDeadlineSeconds": 20, "parallelism": 2, "completions": 2})));
+    world.create(
+        &JOBS,
+        job("long", &json!({"activeDeadlineSeconds": 20, "parallelism": 2, "completions": 2})),
+    );
     world.pass(21);
     assert_eq!(ended(&world), ["FailureTarget DeadlineExceeded"]);
     assert!(world.list(&PODS).iter().all(is_going));
@@ -201,7 +200,10 @@ fn a_finished_job_goes_when_its_time_to_live_is_over() {
 fn what_policies_cannot_mean_is_refused_with_its_field() {
     let mut world = world();
     for (more, wanted) in [
-        (json!({"backoffLimitPerIndex": 1}), "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion"),
+        (
+            json!({"backoffLimitPerIndex": 1}),
+            "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion",
+        ),
         (
             json!({"podFailurePolicy": {"rules": [{"action": "FailJob"}]}}),
             "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is required",

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use super::World;
 use super::world::{deployment, name_of, template};
 use crate::controllers::object::{
-    DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, EVENTS, NODES, PODS, SERVICES, STATEFUL_SETS, condition, condition_is,
-    int, is_going, list, text_at,
+    DAEMON_SETS, DEPLOYMENTS, ENDPOINTS, EVENTS, NODES, PODS, SERVICES, STATEFUL_SETS, condition,
+    condition_is, int, is_going, list, text_at,
 };
 
 /// Three nodes in two zones: `node-1` and `node-3` in `a`, `node-2` in `b`.
-fn world(faults: Value) -> World {
+fn world(faults: &Value) -> World {
     World::with(json!({"nodes": {"count": 3, "zones": ["a", "b"]}, "faults": faults}))
 }
 
@@ -18,7 +18,8 @@ fn taints(world: &World, node: &str) -> Vec<String> {
     taints.map(|taint| format!("{}:{}", text_at(taint, "/key"), text_at(taint, "/effect"))).collect()
 }
 
-const LOST: [&str; 2] = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
+const LOST: [&str; 2] =
+    ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
 
 fn on(world: &World, node: &str) -> Vec<Value> {
     world.list(&PODS).into_iter().filter(|pod| text_at(pod, "/spec/nodeName") == node).collect()
@@ -35,7 +36,7 @@ fn service(world: &mut World) {
 
 #[test]
 fn a_node_that_is_down_is_lost_after_forty_seconds_and_its_pods_serve_no_more() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1", "down": "10m"}]));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1", "down": "10m"}]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     service(&mut world);
     world.pass(95);
@@ -60,7 +61,7 @@ fn a_node_that_is_down_is_lost_after_forty_seconds_and_its_pods_serve_no_more() 
 
 #[test]
 fn pods_of_a_lost_node_are_replaced_after_five_minutes_and_go_when_it_is_back() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1", "down": "10m"}]));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1", "down": "10m"}]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     world.pass(60 + 40 + 295);
     assert_eq!(world.pods("/spec/nodeName").len(), 3);
@@ -81,7 +82,7 @@ fn pods_of_a_lost_node_are_replaced_after_five_minutes_and_go_when_it_is_back() 
 
 #[test]
 fn a_node_that_is_back_in_time_keeps_its_pods_which_start_anew() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1", "down": "2m"}]));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1", "down": "2m"}]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     service(&mut world);
     world.pass(50);
@@ -100,7 +101,7 @@ fn a_node_that_is_back_in_time_keeps_its_pods_which_start_anew() {
 
 #[test]
 fn a_zone_that_is_down_loses_its_nodes_one_by_one() {
-    let mut world = world(json!([{"at": "60s", "zone": "a", "down": "10m"}]));
+    let mut world = world(&json!([{"at": "60s", "zone": "a", "down": "10m"}]));
     world.pass(102);
     let evicting = |world: &World| {
         ["node-1", "node-2", "node-3"].map(|node| taints(world, node).iter().any(|taint| taint == LOST[1]))
@@ -124,7 +125,7 @@ fn nothing_is_driven_off_when_no_node_is_heard() {
 
 #[test]
 fn a_stateful_pod_on_a_lost_node_is_not_replaced() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1"}]));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1"}]));
     let mut wanted = template("app:1", &json!({}));
     wanted["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": "node-1"});
     let spec = json!({
@@ -141,7 +142,7 @@ fn a_stateful_pod_on_a_lost_node_is_not_replaced() {
 
 #[test]
 fn a_taint_that_evicts_does_so_at_once_or_when_tolerance_ends() {
-    let mut world = world(json!([]));
+    let mut world = world(&json!([]));
     for (name, tolerations) in [
         ("none", json!([])),
         ("some", json!([{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}])),
@@ -166,7 +167,7 @@ fn a_taint_that_evicts_does_so_at_once_or_when_tolerance_ends() {
 
 #[test]
 fn a_cordoned_node_is_tainted_until_it_is_uncordoned() {
-    let mut world = world(json!([]));
+    let mut world = world(&json!([]));
     world.change(&NODES, "node-1", |node| node["spec"]["unschedulable"] = true.into());
     world.pass(1);
     assert_eq!(taints(&world, "node-1"), ["node.kubernetes.io/unschedulable:NoSchedule"]);
@@ -175,7 +176,7 @@ fn a_cordoned_node_is_tainted_until_it_is_uncordoned() {
     assert_eq!(taints(&world, "node-1"), Vec::<String>::new());
 }
 
-fn daemon_set(image: &str, update: Value) -> Value {
+fn daemon_set(image: &str, update: &Value) -> Value {
     json!({
         "metadata": {"name": "agent"},
         "spec": {
@@ -187,8 +188,8 @@ fn daemon_set(image: &str, update: Value) -> Value {
 
 #[test]
 fn daemon_pods_stay_where_new_ones_would_not_come() {
-    let mut world = world(json!([]));
-    world.create(&DAEMON_SETS, daemon_set("app:1", json!({"maxUnavailable": 1, "maxSurge": 0})));
+    let mut world = world(&json!([]));
+    world.create(&DAEMON_SETS, daemon_set("app:1", &json!({"maxUnavailable": 1, "maxSurge": 0})));
     world.pass(20);
     let taint = |effect: &str| json!([{"key": "k", "effect": effect}]);
     world.change(&NODES, "node-1", |node| node["spec"]["taints"] = taint("NoSchedule"));
@@ -206,8 +207,8 @@ fn daemon_pods_stay_where_new_ones_would_not_come() {
 
 #[test]
 fn daemon_pods_outlive_the_loss_of_their_node() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1", "down": "20m"}]));
-    world.create(&DAEMON_SETS, daemon_set("app:1", json!({"maxUnavailable": 1, "maxSurge": 0})));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1", "down": "20m"}]));
+    world.create(&DAEMON_SETS, daemon_set("app:1", &json!({"maxUnavailable": 1, "maxSurge": 0})));
     world.pass(15 * 60);
     assert!(on(&world, "node-1").iter().all(|pod| !is_going(pod)));
     assert_eq!(on(&world, "node-1").len(), 1);
@@ -217,8 +218,8 @@ fn daemon_pods_outlive_the_loss_of_their_node() {
 
 #[test]
 fn with_surge_a_new_daemon_pod_comes_before_the_old_one_goes() {
-    let mut world = world(json!([]));
-    world.create(&DAEMON_SETS, daemon_set("app:1", json!({"maxUnavailable": 0, "maxSurge": 1})));
+    let mut world = world(&json!([]));
+    world.create(&DAEMON_SETS, daemon_set("app:1", &json!({"maxUnavailable": 0, "maxSurge": 1})));
     world.pass(20);
     world.change(&DAEMON_SETS, "agent", |set| {
         set["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2".into();
@@ -238,7 +239,7 @@ fn with_surge_a_new_daemon_pod_comes_before_the_old_one_goes() {
 #[test]
 fn killed_pods_are_gone_at_once_and_replaced() {
     let mut world =
-        world(json!([{"at": "60s", "pods": {"namespace": "shop", "selector": "app in (web)"}, "kill": 2}]));
+        world(&json!([{"at": "60s", "pods": {"namespace": "shop", "selector": "app in (web)"}, "kill": 2}]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     world.pass(58);
     let before = world.pods("/metadata/name");
@@ -251,7 +252,7 @@ fn killed_pods_are_gone_at_once_and_replaced() {
 
 #[test]
 fn pods_of_a_node_that_is_deleted_go_and_are_replaced() {
-    let mut world = world(json!([]));
+    let mut world = world(&json!([]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     world.pass(20);
     world.delete(&NODES, "node-1");
@@ -264,7 +265,7 @@ fn pods_of_a_node_that_is_deleted_go_and_are_replaced() {
 
 #[test]
 fn a_lost_node_that_is_declared_out_of_service_lets_its_pods_go() {
-    let mut world = world(json!([{"at": "60s", "node": "node-1"}]));
+    let mut world = world(&json!([{"at": "60s", "node": "node-1"}]));
     world.create(&DEPLOYMENTS, deployment(3, "app:1"));
     world.pass(10 * 60);
     assert_eq!(on(&world, "node-1").len(), 1);

@@ -11,7 +11,8 @@ fn pod(name: &str) -> Value {
 }
 
 fn evict(world: &mut World, pod: &str) -> (u16, Value) {
-    let body = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": SPACE}});
+    let body =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": SPACE}});
     world.request("POST", &format!("/api/v1/namespaces/{SPACE}/pods/{pod}/eviction"), &body)
 }
 
@@ -26,12 +27,15 @@ fn a_namespace_says_what_its_pods_may_not_do() {
     let mut bad = pod("bad");
     bad["spec"]["hostPID"] = true.into();
     let refused = world.try_create(&PODS, bad).expect_err("forbidden");
-    let wanted = "pods \"bad\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)";
+    let wanted =
+        "pods \"bad\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)";
     assert_eq!((refused.code, refused.message.as_str()), (403, wanted));
     let refused = world.try_change(&NAMESPACES, SPACE, |namespace| {
         namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "strict".into();
     });
-    assert!(refused.expect_err("invalid").message.contains("must be one of privileged, baseline, restricted"));
+    assert!(
+        refused.expect_err("invalid").message.contains("must be one of privileged, baseline, restricted")
+    );
 }
 
 #[test]

@@ -89,7 +89,11 @@ pub(crate) fn validate_claim_update(old: &Value, new: &Value) -> Vec<Invalid> {
     }
     if bound {
         crate::kinds::keep(&old["spec"], &mut same, &["volumeAttributesClassName"]);
-        crate::kinds::keep(&old["spec"]["resources"]["requests"], &mut same["resources"]["requests"], &["storage"]);
+        crate::kinds::keep(
+            &old["spec"]["resources"]["requests"],
+            &mut same["resources"]["requests"],
+            &["storage"],
+        );
     }
     if same != old["spec"] {
         let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
@@ -111,9 +115,7 @@ fn difference(old: &Value, new: &Value) -> String {
     keys.sort();
     keys.dedup();
     let side = |sign: &str, object: &Value| -> Vec<String> {
-        keys.iter()
-            .filter_map(|key| Some(format!("{sign} {key}: {}", object.get(*key)?)))
-            .collect()
+        keys.iter().filter_map(|key| Some(format!("{sign} {key}: {}", object.get(*key)?))).collect()
     };
     [side("-", old), side("+", new)].concat().join("\n")
 }

@@ -96,7 +96,9 @@ fn managed_by(spec: &Value, path: &str, wrong: &mut Vec<Invalid>) {
     let path = at(path, "managedBy");
     match given.split_once('/') {
         Some((domain, rest)) if !domain.is_empty() && !rest.is_empty() => {
-            wrong.extend(names::subdomain(domain).into_iter().map(|why| Invalid::value(path.as_str(), domain, why)));
+            wrong.extend(
+                names::subdomain(domain).into_iter().map(|why| Invalid::value(path.as_str(), domain, why)),
+            );
         }
         _ => {
             let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
@@ -128,7 +130,9 @@ fn indexed(spec: &Value, path: &str, wrong: &mut Vec<Invalid>) {
             wrong.push(Invalid::value(at(path, "maxFailedIndexes"), failed, why));
         }
     }
-    if number("completions").is_some_and(|completions| completions > MOST) && has(spec, "backoffLimitPerIndex") {
+    if number("completions").is_some_and(|completions| completions > MOST)
+        && has(spec, "backoffLimitPerIndex")
+    {
         if !has(spec, "maxFailedIndexes") {
             let why = "must be specified when completions is above 100000";
             wrong.push(Invalid::required(at(path, "maxFailedIndexes"), why));
@@ -166,7 +170,11 @@ fn failure_policy(spec: &Value, path: &str, wrong: &mut Vec<Invalid>) {
                 "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
             )),
             "FailIndex" if !has(spec, "backoffLimitPerIndex") => {
-                wrong.push(Invalid::value(action, "FailIndex", "requires the backoffLimitPerIndex to be set"));
+                wrong.push(Invalid::value(
+                    action,
+                    "FailIndex",
+                    "requires the backoffLimitPerIndex to be set",
+                ));
             }
             given if !words.contains(&given) => wrong.push(Invalid::not_supported(action, given, &words)),
             _ => {}
@@ -207,7 +215,8 @@ fn exit_codes(spec: &Value, rule: &Value, path: &str, wrong: &mut Vec<Invalid>) 
         let why = "must be one of the container or initContainer names in the pod template";
         wrong.push(Invalid::value(at(path, "containerName"), rule["containerName"].clone(), why));
     }
-    let values: Vec<i64> = items(rule, "values", path).iter().filter_map(|(_, value)| value.as_i64()).collect();
+    let values: Vec<i64> =
+        items(rule, "values", path).iter().filter_map(|(_, value)| value.as_i64()).collect();
     let shown = || if has(rule, "values") { rule["values"].clone() } else { Value::Null };
     let list = at(path, "values");
     if values.is_empty() {
@@ -256,9 +265,8 @@ fn success_policy(spec: &Value, path: &str, wrong: &mut Vec<Invalid>) {
         let Some(count) = rule["succeededCount"].as_i64() else { continue };
         let field = at(&path, "succeededCount");
         if count > completions {
-            let why = format!(
-                "must be less than or equal to {completions} (the number of specified completions)"
-            );
+            let why =
+                format!("must be less than or equal to {completions} (the number of specified completions)");
             wrong.push(Invalid::value(field.as_str(), count, why));
         }
         if indexes.is_some() && count > total {
@@ -276,9 +284,7 @@ fn count_indexes(text: &str, completions: i64) -> Result<i64, String> {
         return Ok(0);
     }
     let index = |text: &str| -> Result<i64, String> {
-        text.parse().map_err(|_| {
-            format!("cannot convert string to integer for index: {text:?}")
-        })
+        text.parse().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))
     };
     let (mut total, mut last) = (0, None);
     for interval in text.split(',') {
@@ -286,7 +292,11 @@ fn count_indexes(text: &str, completions: i64) -> Result<i64, String> {
         let (first, end) = match ends.as_slice() {
             [one] => (index(one)?, index(one)?),
             [first, end] => (index(first)?, index(end)?),
-            _ => return Err(format!("the fragment {interval:?} violates the requirement that an index interval can have at most two parts separated by '-'")),
+            _ => {
+                return Err(format!(
+                    "the fragment {interval:?} violates the requirement that an index interval can have at most two parts separated by '-'"
+                ));
+            }
         };
         if first >= completions || end >= completions {
             let beyond = if first >= completions { ends[0] } else { ends[ends.len() - 1] };
@@ -366,7 +376,9 @@ fn cron_job_spec(old: Option<&Value>, spec: &Value) -> Vec<Invalid> {
     non_negative(spec, &counts, "spec", &mut wrong);
     one_of(spec, "concurrencyPolicy", &["Allow", "Forbid", "Replace"], "spec", &mut wrong);
     if old.is_none_or(|old| old.get("timeZone") != spec.get("timeZone")) {
-        wrong.extend(time_zone_fault(spec).map(|why| Invalid::value("spec.timeZone", spec["timeZone"].clone(), why)));
+        wrong.extend(
+            time_zone_fault(spec).map(|why| Invalid::value("spec.timeZone", spec["timeZone"].clone(), why)),
+        );
     }
     let template = &spec["jobTemplate"]["spec"];
     job_spec(template, "spec.jobTemplate.spec", &mut wrong);

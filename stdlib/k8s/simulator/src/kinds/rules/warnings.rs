@@ -21,7 +21,10 @@ const DEAD: &[(&str, &str)] = &[
         "non-functional in v1.16+; use the \"priorityClassName\" field instead",
     ),
     ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
-    ("security.alpha.kubernetes.io/unsafe-sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
+    (
+        "security.alpha.kubernetes.io/unsafe-sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
 ];
 /// Volumes that are on their way out.
 const OLD_VOLUMES: &[(&str, &str)] = &[
@@ -66,7 +69,8 @@ pub(crate) fn name_warning(object: &Value, part: &str) -> Option<String> {
 /// The warnings for a pod, or for a template of one at a path.
 pub(crate) fn pod_warnings(pod: &Value, path: &str) -> Vec<String> {
     let (spec, annotations) = (&pod["spec"], &pod["metadata"]["annotations"]);
-    let (path, annotation) = (at(path, "spec"), |key: &str| format!("{}[{key}]", at(path, "metadata.annotations")));
+    let (path, annotation) =
+        (at(path, "spec"), |key: &str| format!("{}[{key}]", at(path, "metadata.annotations")));
     let path = path.as_str();
     let mut out = Vec::new();
     node_labels(spec, path, &mut out);
@@ -118,8 +122,11 @@ pub(crate) fn pod_warnings(pod: &Value, path: &str) -> Vec<String> {
         let (affinity, path) = (&spec["affinity"][kind], at(path, &format!("affinity.{kind}")));
         let required = items(affinity, "requiredDuringSchedulingIgnoredDuringExecution", &path);
         let preferred = items(affinity, "preferredDuringSchedulingIgnoredDuringExecution", &path);
-        let weighted = preferred.iter().map(|(path, term)| (format!("{path}.podAffinityTerm"), &term["podAffinityTerm"]));
-        for (path, _) in required.into_iter().chain(weighted).filter(|(_, term)| !has(term, "labelSelector")) {
+        let weighted = preferred
+            .iter()
+            .map(|(path, term)| (format!("{path}.podAffinityTerm"), &term["podAffinityTerm"]));
+        for (path, _) in required.into_iter().chain(weighted).filter(|(_, term)| !has(term, "labelSelector"))
+        {
             out.push(format!("{path}.labelSelector: a null labelSelector results in matching no pod"));
         }
     }
@@ -140,7 +147,8 @@ fn node_labels(spec: &Value, path: &str, out: &mut Vec<String>) {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
     let terms = items(&affinity[required], "nodeSelectorTerms", &at(&path, required));
     let preferred = items(affinity, "preferredDuringSchedulingIgnoredDuringExecution", &path);
-    let preferred = preferred.into_iter().map(|(path, one)| (format!("{path}.preference"), &one["preference"]));
+    let preferred =
+        preferred.into_iter().map(|(path, one)| (format!("{path}.preference"), &one["preference"]));
     for (path, expression) in
         terms.into_iter().chain(preferred).flat_map(|(path, term)| items(term, "matchExpressions", &path))
     {
@@ -163,7 +171,12 @@ fn repeated(spec: &Value, list: &str, field: &str, path: &str, out: &mut Vec<Str
 
 /// Memory comes in whole bytes.
 fn fractions(container: &Value, path: &str, out: &mut Vec<String>) {
-    for (kind, resource) in [("limits", "memory"), ("requests", "memory"), ("limits", "ephemeral-storage"), ("requests", "ephemeral-storage")] {
+    for (kind, resource) in [
+        ("limits", "memory"),
+        ("requests", "memory"),
+        ("limits", "ephemeral-storage"),
+        ("requests", "ephemeral-storage"),
+    ] {
         let amount = &container["resources"][kind][resource];
         if !amount.is_null() && !quantity(amount).is_whole() {
             let path = format!("{path}.resources.{kind}[{resource}]");
@@ -195,7 +208,10 @@ fn ports(containers: &[(String, &Value)], out: &mut Vec<String>) {
         "" => "TCP".to_owned(),
         given => given.to_owned(),
     };
-    let (ip, host) = (|port: &Value| text(&port["hostIP"]).to_owned(), |port: &Value| port["hostPort"].as_i64().unwrap_or(0));
+    let (ip, host) = (
+        |port: &Value| text(&port["hostIP"]).to_owned(),
+        |port: &Value| port["hostPort"].as_i64().unwrap_or(0),
+    );
     for (index, (path, port)) in all.iter().enumerate() {
         let same = |other: &Value| {
             other["containerPort"] == port["containerPort"] && protocol(other) == protocol(port)

@@ -93,6 +93,24 @@ fn rolling(update: &Value, path: &str, wrong: &mut Vec<Invalid>) {
     }
 }
 
+/// Counters of a workload's status: none is negative, and of `parts` none is greater than all replicas.
+pub(crate) fn validate_counters(status: &Value, counters: &[&str], parts: &[&str]) -> Vec<Invalid> {
+    let mut wrong = Vec::new();
+    non_negative(status, counters, "status", &mut wrong);
+    let number = |field: &str| status[field].as_i64().unwrap_or(0);
+    for field in parts.iter().filter(|field| number(field) > number("replicas")) {
+        let why = "cannot be greater than status.replicas";
+        wrong.push(Invalid::value(at("status", field), number(field), why));
+    }
+    if parts.contains(&"availableReplicas") && number("availableReplicas") > number("readyReplicas") {
+        // Only StatefulSets, which alone count current ones, name the field in full.
+        let ready = if parts.contains(&"currentReplicas") { "status.readyReplicas" } else { "readyReplicas" };
+        let why = format!("cannot be greater than {ready}");
+        wrong.push(Invalid::value("status.availableReplicas", number("availableReplicas"), why));
+    }
+    wrong
+}
+
 pub(crate) fn validate_deployment_update(old: &Value, new: &Value) -> Vec<Invalid> {
     let mut wrong = validate_deployment(new);
     immutable(&old["spec"], &new["spec"], &["selector"], "spec", &mut wrong);

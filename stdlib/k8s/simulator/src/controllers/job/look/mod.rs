@@ -1,19 +1,22 @@
 //! One look at a job and its pods: what has ended is counted, what is missing is started, and the job ends.
 //! A pod's finalizer goes when it has been counted, so that none is counted twice.
 
+mod ending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use self::ending::Ending;
 use super::indexes::{Indexes, give_index, index_of};
-use super::policy::{Action, action, enough};
+use super::policy::{Action, action};
 use super::{BackOff, RECORDER, TRACKING, is_tracked, untrack};
-use crate::context::{Cx, text};
+use crate::context::Cx;
 use crate::controllers::object::{
-    PODS, annotation, created, flag, int, is_going, key_of, list, name, pod, put_condition, stamp,
-    text_at, time, uid,
+    PODS, annotation, created, flag, int, is_going, key_of, list, name, pod, put_condition, stamp, text_at,
+    time, uid,
 };
 use crate::controllers::owned::{
     claim, create_pod, delete_pod, from_template, in_deletion_order, set_or_remove,
@@ -42,29 +45,6 @@ pub(super) struct Look {
     held: BTreeMap<i64, Arc<Value>>,
     pub(super) back_off: BackOff,
     status: Value,
-}
-
-/// How a job ends.
-#[derive(Clone, Debug)]
-struct Ending {
-    is_success: bool,
-    reason: String,
-    message: String,
-}
-
-impl Ending {
-    fn failure(reason: &str, message: impl Into<String>) -> Option<Self> {
-        Some(Self { is_success: false, reason: reason.to_owned(), message: message.into() })
-    }
-
-    fn success(reason: &str, message: impl Into<String>) -> Option<Self> {
-        Some(Self { is_success: true, reason: reason.to_owned(), message: message.into() })
-    }
-
-    /// The conditions that announce it and that seal it.
-    fn words(&self) -> (&'static str, &'static str) {
-        if self.is_success { ("SuccessCriteriaMet", "Complete") } else { ("FailureTarget", "Failed") }
-    }
 }
 
 impl Look {
@@ -130,7 +110,9 @@ impl Look {
         }
         let active: BTreeSet<i64> = self.active.iter().filter_map(|pod| index_of(pod)).collect();
         for pod in &self.pods {
-            let Some(index) = index_of(pod).filter(|_| is_tracked(pod) && self.is_valid(pod)) else { continue };
+            let Some(index) = index_of(pod).filter(|_| is_tracked(pod) && self.is_valid(pod)) else {
+                continue;
+            };
             let settled = self.completed.has(index) || self.given_up.has(index) || active.contains(&index);
             if settled || !self.is_failed(pod) {
                 continue;
@@ -182,7 +164,8 @@ impl Look {
 
     /// A pod that is going is replaced only when it has ended.
     fn replaces_ended_only(&self) -> bool {
-        self.job["spec"]["podReplacementPolicy"] == "Failed" || !self.job["spec"]["podFailurePolicy"].is_null()
+        self.job["spec"]["podReplacementPolicy"] == "Failed"
+            || !self.job["spec"]["podFailurePolicy"].is_null()
     }
 
     /// An indexed job that was made smaller has pods that do not matter any more.
@@ -200,57 +183,6 @@ impl Look {
 
     fn counts(&self, pod: &Value) -> bool {
         action(&self.job, pod) != Action::Ignore
-    }
-
-    /// How the job ends, if it does by anything else than by the number of completions.
-    fn ending(&self, cx: &Cx<'_>) -> Option<Ending> {
-        let announced = |kind: &str| {
-            let found = condition(&self.status, kind).filter(|found| found["status"] == "True")?;
-            Some((text(&found["reason"]).to_owned(), text(&found["message"]).to_owned()))
-        };
-        if let Some((reason, message)) = announced("SuccessCriteriaMet") {
-            return Ending::success(&reason, message);
-        }
-        if let Some((reason, message)) = announced("FailureTarget") {
-            return Ending::failure(&reason, message);
-        }
-        for pod in self.pods.iter().filter(|pod| self.is_failed(pod)) {
-            if let Action::FailJob(message) = action(&self.job, pod) {
-                return Ending::failure("PodFailurePolicy", message);
-            }
-        }
-        if self.is_past_back_off_limit() {
-            return Ending::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit");
-        }
-        if self.deadline().is_some_and(|at| at <= cx.now()) && !flag(&self.job, "/spec/suspend") {
-            return Ending::failure("DeadlineExceeded", "Job was active longer than specified deadline");
-        }
-        if !self.is_indexed() {
-            return None;
-        }
-        let most = self.job["spec"]["maxFailedIndexes"].as_i64();
-        if most.is_some_and(|most| self.given_up.count() > most) {
-            let message = "Job has exceeded the specified maximal number of failed indexes";
-            return Ending::failure("MaxFailedIndexesExceeded", message);
-        }
-        let settled = self.given_up.count() + self.completed.count();
-        if self.given_up.count() > 0 && settled >= int(&self.job, "/spec/completions") {
-            return Ending::failure("FailedIndexes", "Job has failed indexes");
-        }
-        enough(&self.job, &self.completed).and_then(|message| Ending::success("SuccessPolicy", message))
-    }
-
-    fn is_past_back_off_limit(&self) -> bool {
-        let limit = int(&self.job, "/spec/backoffLimit");
-        if self.failed > limit {
-            return true;
-        }
-        if text_at(&self.job, "/spec/template/spec/restartPolicy") != "OnFailure" {
-            return false;
-        }
-        let alive = self.pods.iter().filter(|pod| matches!(pod::phase(pod), "Running" | "Pending"));
-        let restarts: i64 = alive.map(|pod| restarts(pod)).sum();
-        if limit == 0 { restarts > 0 } else { restarts >= limit }
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -319,12 +251,14 @@ impl Look {
             let leaving = self.pods.iter().filter(|pod| is_going(pod) && !pod::is_finished(pod));
             taken.extend(leaving.filter_map(|pod| index_of(pod)));
         }
-        let pending = (0..int(&self.job, "/spec/completions"))
-            .filter(|index| !taken.contains(index) && !self.completed.has(*index) && !self.given_up.has(*index));
+        let pending = (0..int(&self.job, "/spec/completions")).filter(|index| {
+            !taken.contains(index) && !self.completed.has(*index) && !self.given_up.has(*index)
+        });
         let pending: Vec<i64> = pending.take(usize::try_from(missing).unwrap_or(0)).collect();
         let turn = |index: &i64| {
             let last = self.held.get(index)?;
-            let failures = u32::try_from(number(last, FAILURES) + number(last, IGNORED) + 1).unwrap_or(u32::MAX);
+            let failures =
+                u32::try_from(number(last, FAILURES) + number(last, IGNORED) + 1).unwrap_or(u32::MAX);
             BackOff { failures, last: Some(finished_at(last)) }.until().filter(|at| *at > cx.now())
         };
         let (later, now): (Vec<i64>, Vec<i64>) = pending.into_iter().partition(|index| turn(index).is_some());
@@ -339,7 +273,10 @@ impl Look {
                 let before = |key: &str| last.as_deref().map_or(0, |pod| number(pod, key));
                 let ignored = last.as_deref().is_some_and(|pod| !self.counts(pod));
                 let failed = last.is_some() && !ignored;
-                let counts = [(FAILURES, before(FAILURES) + i64::from(failed)), (IGNORED, before(IGNORED) + i64::from(ignored))];
+                let counts = [
+                    (FAILURES, before(FAILURES) + i64::from(failed)),
+                    (IGNORED, before(IGNORED) + i64::from(ignored)),
+                ];
                 for (key, count) in counts {
                     if key == FAILURES || count > 0 {
                         pod["metadata"]["annotations"][key] = count.to_string().into();
@@ -390,7 +327,8 @@ impl Look {
 
     /// Takes the counts into the status. Answers the pods that need not be held any longer.
     fn settle(&mut self, ending: Option<&Ending>) -> Vec<Arc<Value>> {
-        let (mut succeeded, mut failed) = (int(&self.job, "/status/succeeded"), int(&self.job, "/status/failed"));
+        let (mut succeeded, mut failed) =
+            (int(&self.job, "/status/succeeded"), int(&self.job, "/status/failed"));
         let over = ending.is_some() || is_going(&self.job);
         let mut released = Vec::new();
         for pod in self.pods.iter().filter(|pod| is_tracked(pod)) {
@@ -420,26 +358,6 @@ impl Look {
         set_or_remove(&mut self.status, "succeeded", succeeded);
         set_or_remove(&mut self.status, "failed", failed);
         released
-    }
-
-    /// Stops what still runs, and announces how the job ends; the last word waits until nothing runs any more.
-    fn end(&mut self, cx: &mut Cx<'_>, ending: &Ending) -> Result<()> {
-        for pod in self.active.clone() {
-            self.stop(cx, &pod)?;
-        }
-        let (announcement, last) = ending.words();
-        self.put_condition(cx, announcement, "True", &ending.reason, &ending.message);
-        if self.terminating > 0 {
-            return Ok(());
-        }
-        self.put_condition(cx, last, "True", &ending.reason, &ending.message);
-        if ending.is_success {
-            self.status["completionTime"] = stamp(cx.now());
-            RECORDER.normal(cx, &self.job, "Completed", "Job completed");
-        } else {
-            RECORDER.warning(cx, &self.job, &ending.reason, &ending.message);
-        }
-        Ok(())
     }
 
     fn put_condition(&mut self, cx: &Cx<'_>, kind: &str, word: &str, reason: &str, message: &str) {
@@ -480,17 +398,13 @@ fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
     list(status, "/conditions").iter().find(|condition| condition["type"] == kind)
 }
 
-fn restarts(pod: &Value) -> i64 {
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    statuses.iter().flat_map(|statuses| list(pod, statuses)).map(|status| int(status, "/restartCount")).sum()
-}
-
 /// When a pod ended: when its last container did, else when it ceased to be ready, else when it was deleted.
 fn finished_at(pod: &Value) -> Timestamp {
     let statuses = list(pod, "/status/containerStatuses");
     let ended: Option<Vec<Timestamp>> =
         statuses.iter().map(|status| time(&status["state"]["terminated"]["finishedAt"])).collect();
-    let ready = crate::controllers::object::condition(pod, "Ready").filter(|ready| ready["status"] == "False");
+    let ready =
+        crate::controllers::object::condition(pod, "Ready").filter(|ready| ready["status"] == "False");
     let deleted = || {
         let grace = int(pod, "/metadata/deletionGracePeriodSeconds");
         Some(time(&pod["metadata"]["deletionTimestamp"])? - SignedDuration::from_secs(grace))
