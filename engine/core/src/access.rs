@@ -68,6 +68,15 @@ impl AccessPattern {
         &self.system
     }
 
+    pub fn verbs(&self) -> &[String] {
+        &self.verbs
+    }
+
+    /// As it was written: `deployments`, a host; `*` for any.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
     fn resource_matches(&self, access: &Access) -> bool {
         if glob(&self.resource, &access.resource) {
             return true;

@@ -52,7 +52,7 @@ pub struct Call {
 /// Where a system answers, and how to speak to it there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// Scheme and authority; the path of a request comes from the request.
+    /// Scheme, authority, and the path below which the server's own paths begin (mostly `/`).
     pub uri: Uri,
     /// For `https`.
     pub tls: Tls,

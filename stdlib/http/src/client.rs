@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use opsrun_core::{Cx, Endpoint, Error, ErrorKind, Result, Span, Tls, Value, body};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::HttpError;
+use crate::section;
 
 /// Answers are for playbooks to look at, not to store.
 const LARGEST_ANSWER: usize = 8 << 20;
@@ -48,17 +50,17 @@ pub struct Answer {
 /// # Errors
 /// `Invalid` for a request that cannot be sent, `Denied`, `Unreachable`, `Timeout`. An error status is an answer.
 pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
-    let (endpoint, request) = build(request)?;
-    let shown = format!("{} {}", request.method(), endpoint.uri);
+    let shown = format!("{} {}", request.method.to_ascii_uppercase(), request.url);
+    let (mut endpoint, request) = build(request)?;
+    if endpoint.uri.scheme_str() == Some("https") {
+        endpoint.tls = section::tls(cx)?;
+    }
     let begun = cx.now();
     let exchange = async {
-        let response = cx.send("http", &Arc::new(endpoint), request).await?;
+        let response = cx.send("http", &Arc::new(endpoint), request).await.map_err(of_unknown_issuer)?;
         let (parts, incoming) = response.into_parts();
         let read = Limited::new(incoming, LARGEST_ANSWER).collect().await;
-        let bytes = read
-            .map_err(|error| Error::failed(format!("the answer to {shown} cannot be read: {error}")))?
-            .to_bytes();
-        Ok((parts, bytes))
+        Ok((parts, read.map_err(|error| unread(&shown, &*error))?.to_bytes()))
     };
     let Some((parts, bytes)) = cx.until(within.after(begun), exchange).await? else {
         return Err(Error::new(ErrorKind::Timeout, format!("{shown} has not been answered within {within}")));
@@ -76,11 +78,30 @@ pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
     })
 }
 
+/// An answer that is too long is as it is; one that broke off may be whole the next time.
+fn unread(shown: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    if error.is::<LengthLimitError>() {
+        let limit = LARGEST_ANSWER >> 20;
+        return Error::failed(format!("the answer to {shown} is longer than {limit} MiB"));
+    }
+    Error::new(ErrorKind::Unreachable, format!("the answer to {shown} broke off: {error}"))
+}
+
+fn of_unknown_issuer(error: Error) -> Error {
+    if !error.message().contains("UnknownIssuer") {
+        return error;
+    }
+    error.hint("name the authority that signed its certificate: `http = { certificate-authority = \"ca.pem\" }` in the target")
+}
+
 fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body>), HttpError> {
     let bad_url = || HttpError::Url { url: request.url.clone() };
     let uri: Uri = request.url.parse().map_err(|_| bad_url())?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
         return Err(bad_url());
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(HttpError::Credentials { host: uri.host().unwrap_or_default().to_owned() });
     }
     let method = request.method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes())
@@ -93,8 +114,9 @@ fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body
     };
     let mut built = http::Request::new(body(Full::new(Bytes::from(content))));
     *built.method_mut() = method;
-    *built.uri_mut() =
-        uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| bad_url())?;
+    let mut place = uri.into_parts();
+    let path = place.path_and_query.replace(PathAndQuery::from_static("/"));
+    *built.uri_mut() = path.map_or(Uri::from_static("/"), Uri::from);
     let headers = built.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static("opsrun"));
     if let Some(content_type) = content_type {
@@ -106,5 +128,6 @@ fn build(request: &Request) -> Result<(Endpoint, http::Request<opsrun_core::Body
         let header: HeaderName = name.parse().map_err(|why: http::header::InvalidHeaderName| bad(&why))?;
         headers.insert(header, HeaderValue::from_str(value).map_err(|why| bad(&why))?);
     }
+    let uri = Uri::from_parts(place).map_err(|_| bad_url())?;
     Ok((Endpoint { uri, tls: Tls::default(), socket: None }, built))
 }

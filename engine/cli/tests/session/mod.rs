@@ -21,7 +21,6 @@ pub(crate) struct Session {
     names: Vec<(&'static str, String)>,
     program: Program,
     estate: Option<ServedEstate>,
-    server: Option<Server>,
 }
 
 impl Session {
@@ -31,17 +30,9 @@ impl Session {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path());
         let real = folder.path().canonicalize().expect("the folder exists").display().to_string();
-        let names = vec![("{folder}", real), ("{home}", program.home().display().to_string())];
-        let mut session =
-            Session { path: path.to_owned(), text, folder, names, program, estate: None, server: None };
-        if session.text.contains("{closed}") {
-            session.names.push(("{closed}", crate::server::closed_address()));
-        }
-        if session.text.contains("{expired}") {
-            let server = Server::that_accepts_no_credentials();
-            session.names.push(("{expired}", server.address().to_owned()));
-            session.server = Some(server);
-        }
+        let mut names = vec![("{folder}", real), ("{home}", program.home().display().to_string())];
+        names.extend(Server::all_in(&text));
+        let mut session = Session { path: path.to_owned(), text, folder, names, program, estate: None };
         session.write_files();
         if session.text.contains("{estate}") {
             let file = session.folder.path().join("estate.yaml");
