@@ -122,10 +122,13 @@ impl FromStr for AccessPattern {
 
 impl fmt::Display for AccessPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.system, self.verbs.join(","), self.resource)?;
-        match &self.namespace {
-            Some(namespace) => write!(f, " in {namespace}"),
-            None => Ok(()),
+        let verbs = self.verbs.join(",");
+        f.write_str(&self.system)?;
+        match (&self.namespace, self.resource.as_str(), verbs.as_str()) {
+            (Some(namespace), resource, verbs) => write!(f, " {verbs} {resource} in {namespace}"),
+            (None, "*", "*") => Ok(()),
+            (None, "*", verbs) => write!(f, " {verbs}"),
+            (None, resource, verbs) => write!(f, " {verbs} {resource}"),
         }
     }
 }
@@ -188,6 +191,7 @@ mod tests {
         ] {
             let parsed: AccessPattern = pattern.parse().expect(pattern);
             assert_eq!(parsed.matches(&patch), expected, "{pattern}");
+            assert_eq!(parsed.to_string(), pattern, "it is shown as it is written");
         }
     }
 

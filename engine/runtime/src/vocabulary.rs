@@ -96,11 +96,11 @@ mod tests {
             ("k8s PA* pods", None),
             ("http PURGE cache", None),
             ("file read /etc/*", None),
-            ("k9s get", Some("`k9s get *`: there is no system `k9s`\n  hint: did you mean `k8s`?")),
+            ("k9s get", Some("`k9s get`: there is no system `k9s`\n  hint: did you mean `k8s`?")),
             (
                 "everything",
                 Some(
-                    "`everything * *`: there is no system `everything`\n  hint: the systems are `http`, `k8s`, `file`",
+                    "`everything`: there is no system `everything`\n  hint: the systems are `http`, `k8s`, `file`",
                 ),
             ),
             (
@@ -110,13 +110,13 @@ mod tests {
             (
                 "k8s scale",
                 Some(
-                    "`k8s scale *`: `k8s` has no verb `scale`\n  hint: its verbs are `read`, `write`, `get`, `patch`",
+                    "`k8s scale`: `k8s` has no verb `scale`\n  hint: its verbs are `read`, `write`, `get`, `patch`",
                 ),
             ),
             (
                 "notify write",
                 Some(
-                    "`notify write *`: nothing leaves under the name `notify`\n  hint: grant what it asks of others: the \
+                    "`notify write`: nothing leaves under the name `notify`\n  hint: grant what it asks of others: the \
                      systems that can be granted are `http`, `k8s`, `file`",
                 ),
             ),

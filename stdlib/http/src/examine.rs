@@ -9,11 +9,12 @@ const ANSWER_WITHIN: Span = Span::from_secs(10);
 /// One finding for each host that is granted by its full name. Any answer will do: what is asked for is nothing's business.
 pub(crate) async fn hosts(cx: &Cx) -> Vec<Finding> {
     let grants = cx.target().grants.iter().filter(|grant| grant.system() == "http");
-    let mut hosts: Vec<&str> = grants.map(|grant| grant.resource()).collect();
-    hosts.retain(|host| !host.contains('*'));
-    hosts.iter_mut().for_each(|host| *host = host.split('/').next().unwrap_or_default());
-    hosts.sort_unstable();
-    hosts.dedup();
+    let mut hosts: Vec<&str> = Vec::new();
+    for host in grants.filter_map(|grant| grant.resource().split('/').next()) {
+        if !host.contains('*') && !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
     let asked = hosts.into_iter().map(|host| async move {
         Finding { what: format!("http: {host}"), found: ask(cx, host).await.map_err(|error| error.report()) }
     });

@@ -28,11 +28,11 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Section {
     /// A context of the kubeconfig; its current one if left out.
-    context: Option<String>,
+    pub context: Option<String>,
     /// A kubeconfig file; `$KUBECONFIG` or `~/.kube/config` if left out.
     kubeconfig: Option<PathBuf>,
     /// For objects that name none.
-    namespace: Option<String>,
+    pub namespace: Option<String>,
     /// An API server that wants no credentials, such as a simulated one; then there is no kubeconfig.
     server: Option<String>,
 }
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(config.endpoint.uri, "https://[fd00:10:96::1]:443/");
         assert_eq!(config.endpoint.tls.roots.as_deref(), Some(&b"PEM"[..]));
         assert_eq!((config.namespace.as_str(), config.cluster.as_str()), ("shop", "this pod's own cluster"));
-        let other = Surroundings { section: json!({ "namespace": "other" }), ..in_a_pod() };
+        let other = in_a_pod().with_section(json!({ "namespace": "other" }));
         assert_eq!(load(other).expect("a configuration").namespace, "other");
         let v4 = in_a_pod().with_variable("KUBERNETES_SERVICE_HOST", "10.96.0.1");
         assert_eq!(load(v4).expect("a configuration").endpoint.uri, "https://10.96.0.1:443/");
@@ -196,7 +196,7 @@ mod tests {
                       current-context: c\n";
         let both = in_a_pod().with_variable("HOME", "/root").with_file("/root/.kube/config", config);
         assert_eq!(load(both).expect("a configuration").cluster, "context `c`");
-        let named = Surroundings { section: json!({ "context": "prod" }), ..in_a_pod() };
+        let named = in_a_pod().with_section(json!({ "context": "prod" }));
         let refused = load(named.with_variable("HOME", "/root")).expect_err("there is no kubeconfig");
         assert_eq!(refused.message(), "no kubeconfig was found (looked for `/root/.kube/config`)");
     }

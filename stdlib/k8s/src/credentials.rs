@@ -55,7 +55,7 @@ pub(crate) struct Got {
     pub certificate: Option<(Vec<u8>, Vec<u8>)>,
     pub until: Option<Timestamp>,
     /// How often the source had been asked before.
-    round: u64,
+    pub round: u64,
 }
 
 const TOKEN_FILE_LIFE: Span = Span::from_secs(60);
@@ -232,9 +232,14 @@ mod tests {
     use crate::config::Config;
     use crate::surroundings::Surroundings;
 
+    fn done<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(work)
+    }
+
     fn bearer(config: &Config, here: &Arc<Surroundings>) -> Result<String> {
         let mut headers = HeaderMap::new();
-        futures::executor::block_on(config.credentials.sign(&here.cx(), &mut headers))?;
+        done(config.credentials.sign(&here.cx(), &mut headers))?;
         Ok(headers[AUTHORIZATION].to_str().expect("a text").trim_start_matches("Bearer ").to_owned())
     }
 
@@ -363,7 +368,7 @@ mod tests {
             (
                 credential(&json!({ "token": { "value": secret } })),
                 0,
-                "printed no ExecCredential (line 1, column 106)\n    the plugin's own words",
+                "printed no ExecCredential (line 1, column 90)\n    the plugin's own words",
             ),
             (credential(&serde_json::Value::Null), 0, "printed no credentials (`status`)"),
             (credential(&json!({})), 0, "printed neither a token nor a client certificate"),
@@ -396,7 +401,7 @@ mod tests {
                                        "as-user-extra": { "acme.com/team": ["shop"] } }));
         let config = Config::load(&here.cx()).expect("a configuration");
         let mut headers = HeaderMap::new();
-        futures::executor::block_on(config.credentials.sign(&here.cx(), &mut headers)).expect("credentials");
+        done(config.credentials.sign(&here.cx(), &mut headers)).expect("credentials");
         let all =
             |name: &str| headers.get_all(name).iter().map(|v| v.to_str().expect("text")).collect::<Vec<_>>();
         assert_eq!(all("impersonate-user"), ["ann"]);

@@ -162,7 +162,16 @@ async fn claim(client: &Client, at: &Address) -> Result<Option<Trouble>, error::
 }
 
 /// Of a kind that is not Kubernetes' own: what it says itself, and what is wrong with the workloads that belong to it.
-async fn of_any_kind(client: &Client, at: &Address, object: &Value) -> Result<Vec<Trouble>, error::Error> {
+/// Boxed, as that leads back to [`one`].
+fn of_any_kind<'a>(
+    client: &'a Client,
+    at: &'a Address,
+    object: &'a Value,
+) -> BoxFuture<'a, Result<Vec<Trouble>, error::Error>> {
+    Box::pin(of_parts(client, at, object))
+}
+
+async fn of_parts(client: &Client, at: &Address, object: &Value) -> Result<Vec<Trouble>, error::Error> {
     let mut troubles = own(client, at, object).await?;
     let group = &at.resource.group;
     if !group.contains('.') || group.ends_with(".k8s.io") {
@@ -176,8 +185,7 @@ async fn of_any_kind(client: &Client, at: &Address, object: &Value) -> Result<Ve
         let belongs = |part: &&Value| part.controller() == Some(object.uid());
         for part in found.iter().filter(belongs).filter(|part| readiness::of(part) != Readiness::Ready) {
             let place = client.place(kind.clone(), Some(part.text("/metadata/namespace")), part.name());
-            let below: BoxFuture<'_, _> = Box::pin(one(client, &place));
-            troubles.extend(below.await?);
+            troubles.extend(one(client, &place).await?);
         }
     }
     Ok(troubles)

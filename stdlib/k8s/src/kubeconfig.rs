@@ -294,10 +294,10 @@ impl NamedUser {
         }
     }
 
-    fn credentials(self, cx: &Cx, cluster: &NamedCluster, endpoint: &Endpoint) -> Result<Credentials> {
+    fn credentials(mut self, cx: &Cx, cluster: &NamedCluster, endpoint: &Endpoint) -> Result<Credentials> {
+        let user = self.user.take().unwrap_or_default();
         let place = self.place();
         let who = place.to_string();
-        let user = self.user.unwrap_or_default();
         let text = |text: Option<String>| text.filter(|text| !text.is_empty());
         let (token, password) = (text(user.token), text(user.password));
         for (name, secret) in [("k8s-token", &token), ("k8s-password", &password)] {

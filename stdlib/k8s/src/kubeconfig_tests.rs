@@ -17,7 +17,7 @@ fn load(files: &[&str], context: Option<&str>) -> Result<Config> {
     let mut here =
         Surroundings::default().with_variable("KUBECONFIG", &format!("/none/config:{}", names.join(":")));
     if let Some(context) = context {
-        here.section = json!({ "context": context });
+        here = here.with_section(json!({ "context": context }));
     }
     let here = names.iter().zip(files).fold(here, |here, (name, content)| here.with_file(name, content));
     Config::load(&Arc::new(here).cx())
@@ -102,7 +102,7 @@ fn a_context_that_is_not_there_is_told_with_those_that_are() {
 fn what_is_no_kubeconfig_is_told_with_its_place_and_without_its_content() {
     refused(
         &[&format!("users:\n- {{ name: robot, user: {{ token: {SECRET} }}\n  x: [\n")],
-        "`/a/config` is no kubeconfig\n  caused by: `/a/config` cannot be read: it is wrong at line 3, column 3",
+        "`/a/config` is no kubeconfig\n  caused by: `/a/config` cannot be read: it is wrong at line 3, column 6",
     );
     refused(
         &[&one(PLAIN, SECRET)],

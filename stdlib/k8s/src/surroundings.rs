@@ -18,8 +18,8 @@ use serde_json::Value;
 /// What the run has.
 #[derive(Default)]
 pub(crate) struct Surroundings {
-    pub variables: BTreeMap<String, String>,
-    pub section: Value,
+    variables: BTreeMap<String, String>,
+    section: Value,
     files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
     /// What the exec plugin prints, and with which code it ends.
     answer: Mutex<(String, i32)>,
@@ -36,6 +36,12 @@ impl Surroundings {
 
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The target's `k8s` section.
+    pub(crate) fn with_section(mut self, section: Value) -> Self {
+        self.section = section;
         self
     }
 

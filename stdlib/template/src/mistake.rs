@@ -66,7 +66,10 @@ fn in_blocks(text: &str) -> Result<Vec<Tag<'_>>, Mistake> {
             let closed = name(closed);
             match open.pop() {
                 None => {
-                    return Err(Mistake { at: tag.from, what: format!("`{{{{/{closed}}}}}` closes nothing") });
+                    return Err(Mistake {
+                        at: tag.from,
+                        what: format!("`{{{{/{closed}}}}}` closes nothing"),
+                    });
                 }
                 Some((opener, opened)) if opened != closed => {
                     let line = text[..opener.from].matches('\n').count() + 1;

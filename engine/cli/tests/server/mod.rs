@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// It answers until the test's process ends.
 pub(crate) struct Server {
@@ -183,5 +186,53 @@ fn web(request: &Request) -> Answer {
         "/never" => Answer::Never,
         "/services/T0000000/B0000000/s3cr3t" => text(404, "no_service\n"),
         path => text(404, &format!("there is no {path}\n")),
+    }
+}
+
+/// A web server whose certificate an authority of its own has signed; ends with the value.
+pub(crate) struct TlsServer {
+    address: String,
+    openssl: Child,
+}
+
+impl TlsServer {
+    /// Writes the authority's certificate to `ca.pem` in the folder.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let openssl = || {
+            let mut command = Command::new("openssl");
+            command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let authority = ["-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"];
+        let request = ["-subj", "/CN=web", "-keyout", "web.key", "-out", "web.csr"];
+        let sign = ["x509", "-req", "-in", "web.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+        let names = folder.join("names.cnf");
+        std::fs::write(&names, "subjectAltName=IP:127.0.0.1\n").expect("a file can be written");
+        let signed = ["-extfile", "names.cnf", "-out", "web.pem"];
+        for arguments in
+            [[&new[..], &authority].concat(), [&new[..], &request].concat(), [&sign[..], &signed].concat()]
+        {
+            assert!(openssl().args(arguments).status().expect("openssl runs").success());
+        }
+        let address = closed_address();
+        let serve = ["s_server", "-www", "-cert", "web.pem", "-key", "web.key", "-accept", &address];
+        let openssl = openssl().args(serve).spawn().expect("openssl runs");
+        let server = TlsServer { address, openssl };
+        while TcpStream::connect(&server.address).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        // Who cannot be ended has ended.
+        let _ = self.openssl.kill().and_then(|()| self.openssl.wait());
     }
 }

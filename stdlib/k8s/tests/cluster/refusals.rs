@@ -262,14 +262,15 @@ fn a_wait_that_ends_in_vain_says_what_there_is_instead() {
 #[test]
 fn a_diff_of_a_secret_shows_its_keys_and_never_its_values() {
     on_a_stage(|call| {
-        let secret = |a: &str, b: Option<&str>| {
-            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "keys", "annotations": {
-            "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"stringData\":{{\"a\":\"{a}\"}}}}") } },
-            "stringData": { "a": a, "b": b, "same": "unchanging" } })
+        let secret = |data: Json| {
+            json!({ "apiVersion": "v1", "kind": "Secret", "stringData": data, "metadata": { "name": "keys",
+            "annotations": { "kubectl.kubernetes.io/last-applied-configuration": data.to_string() } } })
         };
-        let first = call("k8s::diff", json!({ "manifests": secret("hunter2-before", None) }))?;
-        call("k8s::apply", json!({ "manifests": secret("hunter2-before", None) }))?;
-        let second = call("k8s::diff", json!({ "manifests": secret("hunter2-after", Some("hunter2-new")) }))?;
+        let before = secret(json!({ "a": "hunter2-before", "same": "unchanging" }));
+        let first = call("k8s::diff", json!({ "manifests": before }))?;
+        call("k8s::apply", json!({ "manifests": before }))?;
+        let after = secret(json!({ "a": "hunter2-after", "b": "hunter2-new", "same": "unchanging" }));
+        let second = call("k8s::diff", json!({ "manifests": after }))?;
         for diff in [&first, &second] {
             assert_eq!(diff["changed"], true);
             let text = diff.to_string();
