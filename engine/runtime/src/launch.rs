@@ -91,9 +91,9 @@ impl Launch {
         if let Some(folder) = &self.project.table.journal {
             return Ok(self.project.root.join(folder));
         }
-        let state = self.variables.get("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let state =
-            state.or_else(|| self.variables.get("HOME").map(|home| Path::new(home).join(".local/state")));
+        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
+        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
         state.map(|state| state.join("opsrun/runs")).ok_or_else(|| {
             Error::invalid("there is no place for the journal")
                 .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")

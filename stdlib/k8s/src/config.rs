@@ -80,15 +80,19 @@ fn kubeconfig_files(cx: &Cx, section: &Section) -> Vec<PathBuf> {
     }
     match cx.variable("KUBECONFIG").filter(|value| !value.is_empty()) {
         Some(list) => list.split(':').filter(|file| !file.is_empty()).map(PathBuf::from).collect(),
-        None => cx.variable("HOME").map(|home| Path::new(&home).join(".kube/config")).into_iter().collect(),
+        None => home(cx).map(|home| home.join(".kube/config")).into_iter().collect(),
     }
 }
 
 fn expand_home(cx: &Cx, file: &Path) -> PathBuf {
-    match (file.strip_prefix("~"), cx.variable("HOME")) {
-        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+    match (file.strip_prefix("~"), home(cx)) {
+        (Ok(rest), Some(home)) => home.join(rest),
         _ => file.to_owned(),
     }
+}
+
+fn home(cx: &Cx) -> Option<PathBuf> {
+    cx.variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 fn shown(files: &[PathBuf]) -> String {
