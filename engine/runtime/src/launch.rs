@@ -16,6 +16,7 @@ use crate::event::Watcher;
 use crate::journal::{FileJournal, Journal, MemoryJournal};
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
+use crate::vocabulary::Vocabulary;
 use crate::world::World;
 
 /// What a program knows before a run begins.
@@ -108,9 +109,9 @@ impl Launch {
         if let Some(folder) = &self.project.table.journal {
             return Ok(self.project.root.join(folder));
         }
-        let state = self.variables.get("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let state =
-            state.or_else(|| self.variables.get("HOME").map(|home| Path::new(home).join(".local/state")));
+        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
+        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
         state.map(|state| state.join("opsrun/runs")).ok_or_else(|| {
             Error::invalid("there is no place for the journal")
                 .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")
@@ -153,9 +154,14 @@ impl Launch {
             .into_iter()
             .map(|(name, target)| (name, Arc::new(adopt(target))))
             .collect();
+        let vocabulary = Vocabulary::of(self.registry);
+        self.allow.iter().try_for_each(|pattern| {
+            vocabulary.check(pattern).map_err(|error| error.context("this access cannot be allowed"))
+        })?;
         let target = targets.get(&self.target_name()?).cloned();
         let target = target.unwrap_or_else(|| Arc::new(adopt(Target::default())));
-        let grants = Grants::new(self.project.grants()?).and(self.allow.iter().cloned()).and(allow);
+        let grants =
+            Grants::new(self.project.grants(self.registry)?).and(self.allow.iter().cloned()).and(allow);
         let inherited =
             ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
         let env = inherited
@@ -229,7 +235,14 @@ impl Rehearsal {
     /// # Errors
     /// As [`Launch::live`].
     pub fn run(&self, watcher: Arc<dyn Watcher>, faults: Vec<FaultRule>) -> Result<Arc<Run>> {
-        let allow = if self.launch.target_name()?.is_empty() { self.everything()? } else { Vec::new() };
+        let registry = self.launch.registry;
+        let vocabulary = Vocabulary::of(registry);
+        faults.iter().try_for_each(|fault| {
+            vocabulary
+                .check(fault.pattern())
+                .map_err(|error| error.context(format!("the fault `{fault}` cannot happen")))
+        })?;
+        let allow = if self.launch.target_name()?.is_empty() { registry.patterns("") } else { Vec::new() };
         let run = self.any_run("rehearsal", watcher, allow)?;
         run.gate().set_faults(faults);
         Ok(run)
@@ -240,7 +253,7 @@ impl Rehearsal {
     /// # Errors
     /// As [`Launch::live`].
     pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        self.any_run("setup", watcher, self.everything()?)
+        self.any_run("setup", watcher, self.launch.registry.patterns(""))
     }
 
     fn any_run(&self, name: &str, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
@@ -254,11 +267,6 @@ impl Rehearsal {
             allow,
         };
         self.launch.run(stage, |target| self.estate.adopt(target))
-    }
-
-    fn everything(&self) -> Result<Vec<AccessPattern>> {
-        let names = self.launch.registry.systems().iter().map(|system| system.name());
-        names.map(|name| name.parse().map_err(|error| Error::failed(format!("{error}")))).collect()
     }
 }
 

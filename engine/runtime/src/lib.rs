@@ -10,6 +10,7 @@ mod project;
 mod run;
 mod simulated;
 mod undo;
+mod vocabulary;
 mod world;
 
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};
