@@ -13,6 +13,16 @@ pub trait Editor {
     /// # Errors
     /// If the input cannot be read.
     fn read(&mut self, prompt: &str, knowledge: &Knowledge) -> io::Result<Line>;
+
+    /// How many columns there are to answer in, if that is known.
+    fn width(&mut self) -> Option<u16> {
+        None
+    }
+
+    /// What went wrong without ending the session, once.
+    fn complaint(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What an editor gives.

@@ -25,6 +25,8 @@ pub struct Repl<'o> {
     /// The target that `:target` chose.
     target: Option<String>,
     width: u16,
+    on_estate: bool,
+    writing: bool,
 }
 
 const HELP: &str = "\
@@ -39,10 +41,15 @@ Type an expression or a statement; `?` lists what there is, `?name` explains it.
   :quit             leave; Ctrl-D does, too
 ";
 
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn broken(error: io::Error) -> Error {
+    Error::failed(format!("the terminal cannot be used: {error}"))
+}
+
 const HELD: &str = "write `:write \"reason\"` to let writes through";
 
 impl<'o> Repl<'o> {
-    /// A session on `branch` that answers on `out`, in lines of at most `width` columns. Libraries are imported from
+    /// A session on `branch` that answers on `out`, in lines of at most `width` columns where the editor knows no better. Libraries are imported from
     /// `folder` through `sources`.
     pub fn new(
         branch: &Arc<Branch>,
@@ -59,7 +66,28 @@ impl<'o> Repl<'o> {
             out,
             target: None,
             width,
+            on_estate: false,
+            writing: false,
         }
+    }
+
+    /// Says in the prompt that nothing here is real.
+    #[must_use]
+    pub fn on_estate(mut self) -> Self {
+        self.on_estate = true;
+        self
+    }
+
+    /// Says what a person who has just come must know.
+    ///
+    /// # Errors
+    /// `Failed` if nothing can be written.
+    pub fn greet(&mut self) -> Result<()> {
+        let place = if self.on_estate { "This is the simulated estate. " } else { "" };
+        self.say(&format!(
+            "{place}Reads are free, a write needs `:write \"reason\"` first; `:help` tells the rest."
+        ))
+        .map_err(broken)
     }
 
     /// Answers entries until `:quit` or the end of the input.
@@ -67,13 +95,18 @@ impl<'o> Repl<'o> {
     /// # Errors
     /// `Failed` if nothing can be read or written any more.
     pub fn run(&mut self, editor: &mut dyn Editor) -> Result<Value> {
-        let broken = |error: io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
         loop {
             match editor.read(&self.prompt(), &self.knowledge()).map_err(broken)? {
                 Line::End => return Ok(Value::Null),
                 Line::Interrupted => {}
                 Line::Text(text) if matches!(text.trim(), ":quit" | ":q") => return Ok(Value::Null),
-                Line::Text(text) => self.answer(text.trim()).map_err(broken)?,
+                Line::Text(text) => {
+                    self.width = editor.width().unwrap_or(self.width);
+                    self.answer(text.trim()).map_err(broken)?;
+                }
+            }
+            if let Some(complaint) = editor.complaint() {
+                self.say(&format!("warning: {complaint}")).map_err(broken)?;
             }
             // What was stopped was the call.
             self.branch.run().go_on();
@@ -82,7 +115,14 @@ impl<'o> Repl<'o> {
 
     fn prompt(&self) -> String {
         let target = self.target.clone().unwrap_or_else(|| self.branch.target().name.clone());
-        if target.is_empty() { "> ".to_owned() } else { format!("{target}> ") }
+        let state = match (self.on_estate, self.writing) {
+            (false, false) => "",
+            (true, false) => "(estate)",
+            (false, true) => "(writes)",
+            (true, true) => "(estate, writes)",
+        };
+        let words = [target.as_str(), state].into_iter().filter(|word| !word.is_empty());
+        format!("{}> ", words.collect::<Vec<_>>().join(" "))
     }
 
     fn knowledge(&self) -> Knowledge {
@@ -145,11 +185,13 @@ impl<'o> Repl<'o> {
             "write" if argument.is_empty() => self.say("say why: `:write \"reason\"`"),
             "write" => {
                 self.branch.run().gate().hold_writes(None);
+                self.writing = true;
                 self.branch.log(Level::Info, format!("writes are let through: {argument}"), Value::Null);
                 self.say("writes are let through; `:read` holds them back again")
             }
             "read" => {
                 self.branch.run().gate().hold_writes(Some(HELD.to_owned()));
+                self.writing = false;
                 self.say("writes are held back")
             }
             "target" if argument.is_empty() => {
