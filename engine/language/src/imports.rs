@@ -73,7 +73,7 @@ impl Libraries {
         self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(file, tree);
     }
 
-    fn tree(&self, file: &str) -> Option<Arc<AST>> {
+    pub(crate) fn tree(&self, file: &str) -> Option<Arc<AST>> {
         self.trees.read().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use opsrun_core::{Error, Value};
 use opsrun_runtime::{Branch, Registry};
-use rhai::{AST, Dynamic, Engine, LexError, ParseError, ParseErrorType, Position, Scope};
+use rhai::{AST, Dynamic, Engine, FnAccess, LexError, ParseError, ParseErrorType, Position, Scope};
 
 use crate::diagnostic::Place;
 use crate::failure::{Failure, Frame};
 use crate::host::{Host, engine};
-use crate::imports::{Libraries, Sources};
+use crate::imports::{Libraries, Sources, file_of_import};
 use crate::lexer::defined_names;
 use crate::limits::Limits;
 use crate::playbook::Loader;
@@ -115,6 +115,19 @@ impl Session {
     /// The text that a place in `file` is in.
     pub fn source(&self, file: &str) -> Option<&str> {
         self.texts.get(file).map(String::as_str)
+    }
+
+    /// What the imported libraries let others call: `serving::pour`.
+    pub fn imported_names(&self) -> Vec<String> {
+        let of_library = |(path, alias): &(String, String)| -> Vec<String> {
+            let tree = file_of_import(&self.folder, path).ok().and_then(|file| self.libraries.tree(&file));
+            let Some(tree) = tree else { return Vec::new() };
+            let functions = tree.iter_functions().filter(|function| function.access == FnAccess::Public);
+            let names = functions.map(|function| function.name.to_owned()).filter(|name| !name.contains('$'));
+            let constants = tree.iter_literal_variables(true, false).map(|(name, ..)| name.to_owned());
+            names.chain(constants).map(|name| format!("{alias}::{name}")).collect()
+        };
+        self.imports.iter().flat_map(of_library).collect()
     }
 
     /// The variables, functions and imported modules that there are.

@@ -82,6 +82,11 @@ fn message(error: &ParseErrorType) -> String {
         ParseErrorType::BadInput(LexError::MalformedChar(text)) if text.chars().count() > 1 => {
             "between single quotes stands one character".to_owned()
         }
+        ParseErrorType::MissingToken(..) | ParseErrorType::MissingSymbol(_)
+            if error.to_string().to_lowercase().contains("typo of") =>
+        {
+            "this assigns, where a value is expected".to_owned()
+        }
         ParseErrorType::ExprTooDeep => "this is nested too deep".to_owned(),
         ParseErrorType::LoopBreak => "`break` and `continue` stand in a loop only".to_owned(),
         ParseErrorType::WrongFnDefinition => {
@@ -101,7 +106,9 @@ fn message(error: &ParseErrorType) -> String {
 
 fn hint(error: &ParseErrorType, around: &Around) -> Option<String> {
     match error {
-        ParseErrorType::Reserved(word) => return Some(reserved(word)),
+        ParseErrorType::Reserved(word) | ParseErrorType::UnknownOperator(word) => {
+            return Some(reserved(word));
+        }
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
             return Some("a text of several lines stands between backticks".to_owned());
         }
@@ -169,7 +176,10 @@ fn foreign(around: &Around) -> Option<String> {
         _ if after.starts_with('{') && before.ends_with(')') && before.contains('(') => {
             "a body is a closure between the brackets: `step(\"name\", || { … })`"
         }
-        _ if around.first_word() == "for" && before.contains('=') => "write `for i in 0..10 { … }`",
+        _ if before.contains("===") || after.contains("===") => "write `==`",
+        _ if around.first_word() == "for" && (before.contains('=') || after.starts_with('=')) => {
+            "write `for i in 0..10 { … }`"
+        }
         _ if after.starts_with('#') => "comments begin with `//`, and maps with `#{`",
         _ => return None,
     };

@@ -29,17 +29,25 @@ pub struct Repl<'o> {
     writing: bool,
 }
 
-const HELP: &str = "\
-Type an expression or a statement; `?` lists what there is, `?name` explains it.
+/// What may follow a colon, and what for.
+const COMMANDS: &[(&str, &str)] = &[
+    ("write", "let writes through from now on: `:write \"reason\"`"),
+    ("read", "hold writes back again"),
+    ("target", "act on this target; without a name, say which one it is"),
+    ("undo", "take back what this session has done, latest first"),
+    ("names", "the variables, functions and modules of this session"),
+    ("help", "this"),
+    ("quit", "leave; Ctrl-D does, too"),
+];
 
-  :write \"reason\"   let writes through from now on
-  :read             hold writes back again
-  :target [name]    act on this target; without a name, say which one it is
-  :undo             take back what this session has done, latest first
-  :names            the variables, functions and modules of this session
-  :help             this
-  :quit             leave; Ctrl-D does, too
-";
+fn help_text() -> String {
+    let commands = COMMANDS.iter().map(|(name, summary)| format!("  {:<9}{summary}\n", format!(":{name}")));
+    format!(
+        "Type an expression or a statement; `?` lists what there is, `?name` explains it.\n\
+         Tab completes, Ctrl-R searches what was entered before, Ctrl-C stops a call.\n\n{}",
+        commands.collect::<String>()
+    )
+}
 
 #[allow(clippy::needless_pass_by_value)] // for `map_err`
 fn broken(error: io::Error) -> Error {
@@ -128,7 +136,7 @@ impl<'o> Repl<'o> {
     fn knowledge(&self) -> Knowledge {
         Knowledge {
             registry: self.branch.run().registry(),
-            names: self.session.names(),
+            names: self.session.names().into_iter().chain(self.session.imported_names()).collect(),
             grammar: self.grammar.clone(),
         }
     }
@@ -177,7 +185,7 @@ impl<'o> Repl<'o> {
         let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let argument = argument.trim().trim_matches('"').trim();
         match name {
-            "help" | "h" => self.say(HELP),
+            "help" | "h" => self.say(&help_text()),
             "names" => {
                 let names = self.session.names().join("\n");
                 self.say(&names)

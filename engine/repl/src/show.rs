@@ -174,16 +174,13 @@ fn order(taken_apart: &[Row]) -> Vec<Vec<String>> {
     columns
 }
 
-/// The last part of each path, and more of it where that would not tell them apart.
+/// The last part of each path, and more of it where a column before has that title.
 fn titles(columns: &[Vec<String>]) -> Vec<String> {
-    let title = |path: &Vec<String>, parts: usize| path[path.len().saturating_sub(parts)..].join(".");
-    columns
-        .iter()
-        .map(|path| {
-            let parts = (1..=path.len()).find(|parts| {
-                columns.iter().filter(|other| title(other, *parts) == title(path, *parts)).count() == 1
-            });
-            title(path, parts.unwrap_or(path.len()))
-        })
-        .collect()
+    let mut titles: Vec<String> = Vec::new();
+    for path in columns {
+        let title = |parts: usize| path[path.len().saturating_sub(parts)..].join(".");
+        let free = (1..=path.len()).map(title).find(|title| !titles.contains(title));
+        titles.push(free.unwrap_or_else(|| path.join(".")));
+    }
+    titles
 }

@@ -108,7 +108,7 @@ fn a_session_can_come_from_a_pipe() {
 
 #[test]
 fn completion_knows_the_place() {
-    let names = ["guests".to_owned(), "serving::".to_owned()];
+    let names = ["guests", "serving::", "serving::pour_all"].map(str::to_owned);
     for (text, expected) in [
         ("ba", "bar::"),
         ("bar::", "count mix pour rest"),
@@ -125,6 +125,7 @@ fn completion_knows_the_place() {
         ("// ba", ""),
         ("[1].jo", "join"),
         ("serv", "serving::"),
+        ("serving::", "pour_all"),
     ] {
         let (start, found) = complete(text, text.len(), REGISTRY, &names);
         let mut words: Vec<_> = found.iter().map(|completion| completion.text.as_str()).collect();

@@ -86,8 +86,14 @@ impl Terminal {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "`{text}` does not appear; after what was seen before there is\n{rest}");
-            let more = self.shown.more.wait_timeout(bytes, left);
-            bytes = more.unwrap_or_else(PoisonError::into_inner).0;
+            let ended = self.program.try_wait().expect("the program can be waited for");
+            let slice = Duration::from_millis(100).min(left);
+            let more = self.shown.more.wait_timeout(bytes, slice);
+            let (now, waited) = more.unwrap_or_else(PoisonError::into_inner);
+            bytes = now;
+            if let Some(status) = ended.filter(|_| waited.timed_out()) {
+                panic!("it ended ({status}) before `{text}` appeared; there is\n{rest}");
+            }
         }
     }
 

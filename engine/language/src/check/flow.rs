@@ -225,7 +225,7 @@ fn unused(file: &str, statement: &Stmt, after: &[Stmt], block: &Block) -> Option
         return None;
     }
     let unused = Diagnostic::warning(Place::new(file, variable.0.pos), format!("`{name}` is never used"));
-    let elsewhere = block.defined.iter().filter(|defined| *defined == name).count() > 1;
+    let elsewhere = !block.is_file && block.defined.iter().filter(|defined| *defined == name).count() > 1;
     Some(match elsewhere {
         true => unused.hint(format!(
             "this is a new variable, which ends with the block; to change one from outside, leave out `let`: `{name} = …`"

@@ -38,9 +38,19 @@ pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
     let known = calls::Known::new(&loader, registry);
     let mut found = Vec::new();
     for (file, read) in &loader.files {
-        calls::check(file, &read.ast, &known, &mut found);
-        bodies::check(file, &read.ast, registry, &mut found);
+        let mut of_bodies = Vec::new();
+        bodies::check(file, &read.ast, registry, &mut of_bodies);
+        let mut of_calls = Vec::new();
+        calls::check(file, &read.ast, &known, &mut of_calls);
+        // What is known of a body says more than the types of the call.
+        of_calls.retain(|call| {
+            !call.message.contains("` does not take (")
+                || !of_bodies.iter().any(|body: &Diagnostic| body.at.line == call.at.line)
+        });
+        found.extend(of_bodies);
+        found.extend(of_calls);
         lints::check(file, &read.ast, &mut found);
+        lints::imports(file, &read.ast, &mut found);
         flow::check(file, &read.ast, &mut found);
         flow::not_filled_in(file, &read.ast, &read.source, known.names(file), &mut found);
     }
