@@ -17,10 +17,7 @@ fn every_hostile_playbook_is_stopped_as_its_file_says() {
     let wrong: Vec<_> = playbooks(&folder)
         .into_iter()
         .filter_map(|name| {
-            let begun = std::time::Instant::now();
-            let result = expect(&folder.join(&name).with_extension("out"), &transcript(&folder, &name)).err();
-            eprintln!("{name}: {:?}", begun.elapsed());
-            result
+            expect(&folder.join(&name).with_extension("out"), &transcript(&folder, &name)).err()
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -78,9 +75,9 @@ fn texts_of_absurd_shape_are_refused_or_run() {
         ),
         ("alternatives of nothing", format!("let x = (){};", " ?? ()".repeat(deep))),
         ("functions", (0..deep).map(|n| format!("fn f{n}() {{}}\n")).collect()),
-        ("variables", (0..deep).map(|n| format!("let v{n} = {n};\n")).collect()),
-        ("unknown names", (0..deep).map(|n| format!("unknown{n};\n")).collect()),
-        ("unknown functions", (0..2000).map(|n| format!("unknown{n}();\n")).collect()),
+        ("variables", (0..2000).map(|n| format!("let v{n} = {n};\n")).collect()),
+        ("unknown names", (0..2000).map(|n| format!("unknown{n};\n")).collect()),
+        ("unknown functions", (0..500).map(|n| format!("unknown{n}();\n")).collect()),
         ("a long array", format!("let x = [{}];", "1,".repeat(500_000))),
         ("a long text", format!("let x = \"{}\";", "x".repeat(3 << 20))),
         ("a long name", format!("let {} = 1;", "x".repeat(100_000))),

@@ -1,5 +1,7 @@
 //! Statements among their neighbours: what is never reached, never used, or without effect.
 
+use std::collections::HashSet;
+
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::literal::{closure, literal};
@@ -66,6 +68,7 @@ const RETURNING: &[&str] = &[
 pub(super) fn check(file: &str, ast: &AST, found: &mut Vec<Diagnostic>) {
     let place = |at| Place::new(file, at);
     for block in blocks(ast) {
+        found.extend(unused(file, &block));
         for (index, statement) in block.statements.iter().enumerate() {
             let after = &block.statements[index + 1..];
             if let Some(next) = after.iter().find(|next| !matches!(next, Stmt::Noop(_)))
@@ -76,9 +79,6 @@ pub(super) fn check(file: &str, ast: &AST, found: &mut Vec<Diagnostic>) {
                     format!("this is never reached: {why} stands before it"),
                 ));
                 break;
-            }
-            if let Some(wrong) = unused(file, statement, after, &block) {
-                found.push(wrong);
             }
             if !after.is_empty()
                 && let Stmt::Expr(expression) = statement
@@ -212,47 +212,59 @@ fn is_plain(call: &FnCallExpr, name: &str) -> bool {
     call.namespace.is_empty() && call.name == name
 }
 
-/// A variable that nothing after its definition uses.
-fn unused(file: &str, statement: &Stmt, after: &[Stmt], block: &Block) -> Option<Diagnostic> {
-    let Stmt::Var(variable, flags, _) = statement else { return None };
-    let name = variable.0.name.as_str();
-    let shown_outside = flags.intersects(ASTFlags::CONSTANT | ASTFlags::EXPORTED);
-    // What a playbook ends with may be there to be built upon.
-    if shown_outside || (block.is_file && after.is_empty()) {
-        return None;
+/// Variables that nothing after their definition uses.
+fn unused(file: &str, block: &Block) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    // From the end: the names that come later.
+    let mut later = HashSet::new();
+    for (index, statement) in block.statements.iter().enumerate().rev() {
+        if let Stmt::Var(variable, flags, _) = statement {
+            let name = variable.0.name.as_str();
+            let shown_outside = flags.intersects(ASTFlags::CONSTANT | ASTFlags::EXPORTED);
+            // What a playbook ends with may be there to be built upon.
+            let is_end = block.is_file && index + 1 == block.statements.len();
+            if !shown_outside && !is_end && !name.starts_with('_') && !later.contains(name) {
+                found.push(unused_variable(file, name, variable.0.pos, block));
+            }
+        }
+        mentioned(statement, &mut later);
     }
-    if name.starts_with('_') || after.iter().any(|statement| mentions(statement, name)) {
-        return None;
-    }
-    let unused = Diagnostic::warning(Place::new(file, variable.0.pos), format!("`{name}` is never used"));
+    found
+}
+
+fn unused_variable(file: &str, name: &str, at: Position, block: &Block) -> Diagnostic {
+    let unused = Diagnostic::warning(Place::new(file, at), format!("`{name}` is never used"));
     let elsewhere = !block.is_file && block.defined.iter().filter(|defined| *defined == name).count() > 1;
-    Some(match elsewhere {
+    match elsewhere {
         true => unused.hint(format!(
             "this is a new variable, which ends with the block; to change one from outside, leave out `let`: `{name} = …`"
         )),
         false => unused.hint(format!("leave it out, or call it `_{name}` if it is there to be read by people")),
-    })
+    }
 }
 
-fn mentions(statement: &Stmt, name: &str) -> bool {
-    let mut mentioned = false;
+/// Collects the names that a statement uses.
+fn mentioned(statement: &Stmt, names: &mut HashSet<String>) {
     statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
-        mentioned |= match path.last() {
-            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => variable.1 == name,
-            Some(ASTNode::Stmt(Stmt::Export(exported, _))) => exported.0.name == name,
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => {
+                names.insert(variable.1.to_string());
+            }
+            Some(ASTNode::Stmt(Stmt::Export(exported, _))) => {
+                names.insert(exported.0.name.to_string());
+            }
             // Called like a function: wrong, but not unused.
             Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) => {
-                call.name == name
+                names.insert(call.name.to_string());
             }
             // The tree's walk leaves out the value of `break`.
             Some(ASTNode::Stmt(Stmt::BreakLoop(Some(value), ..))) => {
-                mentions(&Stmt::Expr(Box::new((**value).clone())), name)
+                mentioned(&Stmt::Expr(Box::new((**value).clone())), names);
             }
-            _ => false,
-        };
-        !mentioned
+            _ => {}
+        }
+        true
     });
-    mentioned
 }
 
 /// An expression that stands alone, and only has a value.
