@@ -154,7 +154,7 @@ impl Meter {
             self.charge(text.len() as u64 / BYTES);
             return Size { text: text.len(), ..Size::default() }.within(self.limits);
         }
-        let thorough = || self.looks.fetch_add(1, Ordering::Relaxed) % CLOSURES == 0;
+        let thorough = || self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLOSURES);
         let Some((place, mark)) = place_and_mark(value) else {
             return match value.is_fnptr() && thorough() {
                 true => self.weigh(value).map(drop),
