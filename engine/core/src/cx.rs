@@ -291,9 +291,10 @@ impl Cx {
         let (parts, incoming) = self.send(system, to, request).await?.into_parts();
         match Limited::new(incoming, LARGEST_ANSWER).collect().await {
             Ok(read) => Ok(Response::from_parts(parts, read.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(Error::failed(format!("the answer to {shown} is longer than {} MiB", LARGEST_ANSWER >> 20)))
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::failed(format!(
+                "the answer to {shown} is longer than {} MiB",
+                LARGEST_ANSWER >> 20
+            ))),
             // It may be whole the next time.
             Err(error) => {
                 Err(Error::new(ErrorKind::Unreachable, format!("the answer to {shown} broke off: {error}")))

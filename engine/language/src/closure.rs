@@ -10,6 +10,7 @@ use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
 use crate::failure::{Failure, Frame};
 use crate::host::{Here, Host};
+use crate::limits::DEEPEST;
 
 /// A closure with the surroundings in which it was handed over.
 pub(crate) struct Closure {
@@ -29,7 +30,8 @@ impl Closure {
     /// # Errors
     /// `Invalid` if it holds a value that holds itself.
     pub(crate) fn apart(ctx: &NativeCallContext, function: &FnPtr) -> Result<Self, Error> {
-        let Some(function) = snapshot(&function.clone().into(), 0)?.try_cast::<FnPtr>() else {
+        let mut copied = 0;
+        let Some(function) = snapshot(&function.clone().into(), 0, &mut copied)?.try_cast::<FnPtr>() else {
             return Err(Error::invalid("a closure is expected"));
         };
         Ok(Closure::of(ctx, function))
@@ -64,8 +66,11 @@ impl Closure {
         context.global.tag = Dynamic::from(Here::at(host, branch));
         let file = context.global.source.as_deref().unwrap_or_default().to_owned();
         let result = self.function.call_raw(&context.create_context(&host.engine), None, arguments);
-        result.map_err(|error| {
-            let mut failure = Failure::read(&error, &file, &|error| crate::explain::explain(error, host));
+        let result = result
+            .map_err(|error| Failure::read(&error, &file, host))
+            // What was caught of being told to stop.
+            .and_then(|value| host.meter.check(0).map(|()| value).map_err(Failure::new));
+        result.map_err(|mut failure| {
             if failure.trace.is_empty() {
                 failure.trace.push(Frame::at(&file, self.context.pos, ""));
             }
@@ -74,29 +79,35 @@ impl Closure {
     }
 }
 
-/// Deeper than this, a value is taken for one that holds itself.
-const DEEPEST: usize = 64;
+/// More parts than these are not copied: closures that share variables would be copied for each of them.
+const MOST: usize = 1_000_000;
 
-/// The value with nothing in it shared with anybody, captured variables of closures included.
-fn snapshot(value: &Dynamic, depth: usize) -> Result<Dynamic, Error> {
+/// The value with nothing in it shared with anybody, captured variables of closures included. `copied` counts parts.
+fn snapshot(value: &Dynamic, depth: usize, copied: &mut usize) -> Result<Dynamic, Error> {
+    *copied += 1;
     if depth > DEEPEST {
         return Err(Error::invalid(format!(
             "a branch cannot take along a value that holds itself, or is nested more than {DEEPEST} deep"
         )));
     }
+    if *copied > MOST {
+        return Err(Error::invalid(format!(
+            "a branch cannot take along a value of more than {MOST} parts, or closures that share so many"
+        )));
+    }
     if let Some(function) = value.read_lock::<FnPtr>() {
         let mut function = function.clone();
         for captured in function.iter_curry_mut() {
-            *captured = snapshot(captured, depth + 1)?;
+            *captured = snapshot(captured, depth + 1, copied)?;
         }
         return Ok(function.into());
     }
     if let Some(array) = value.read_lock::<Array>() {
-        let items = array.iter().map(|item| snapshot(item, depth + 1)).collect::<Result<_, _>>()?;
+        let items = array.iter().map(|item| snapshot(item, depth + 1, copied)).collect::<Result<_, _>>()?;
         return Ok(Dynamic::from_array(items));
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let entries = map.iter().map(|(key, item)| Ok((key.clone(), snapshot(item, depth + 1)?)));
+        let entries = map.iter().map(|(key, item)| Ok((key.clone(), snapshot(item, depth + 1, copied)?)));
         return Ok(Dynamic::from_map(entries.collect::<Result<Map, Error>>()?));
     }
     Ok(value.flatten_clone())

@@ -21,7 +21,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// How the text before byte `at` may go on: the byte from which on it is replaced, and by what.
-/// `around` are names from outside of the text; one that ends in `::` is a module's.
+/// `around` are names from outside of the text; one that ends in `::` is a module's, and `module::name` is in it.
 pub fn complete(text: &str, at: usize, registry: Registry, around: &[String]) -> (usize, Vec<Completion>) {
     let before = text.get(..at).unwrap_or(text);
     let tokens = tokens(before);
@@ -37,7 +37,9 @@ pub fn complete(text: &str, at: usize, registry: Registry, around: &[String]) ->
         [.., number, dot] if dot.text == "." && number.kind == Kind::Number => units(),
         [.., number] if number.kind == Kind::Number && number.text.ends_with('.') => units(),
         [.., dot] if dot.text == "." || dot.text == "?." => methods(),
-        [.., colons] if colons.text == "::" => members(registry, &path_before(&tokens[..tokens.len() - 1])),
+        [.., colons] if colons.text == "::" => {
+            members(registry, &path_before(&tokens[..tokens.len() - 1]), around)
+        }
         _ => match options(registry, tokens) {
             Some(options) => options,
             None => names(text, registry, around),
@@ -94,13 +96,17 @@ fn path_before(tokens: &[Token]) -> String {
     parts.join("::")
 }
 
-fn members(registry: Registry, module: &str) -> Vec<Completion> {
+fn members(registry: Registry, module: &str, around: &[String]) -> Vec<Completion> {
+    let imported = around.iter().filter_map(|name| {
+        let member = name.strip_prefix(module)?.strip_prefix("::").filter(|member| !member.is_empty())?;
+        Some(completion(member, ""))
+    });
     let inner = registry.modules().filter_map(|found| {
         let rest = found.path.strip_prefix(module)?.strip_prefix("::")?;
         Some(completion(rest.split("::").next()?, found.doc))
     });
     let primitives = registry.primitives().filter(|declaration| declaration.module() == module);
-    primitives.map(|found| completion(found.name(), found.summary())).chain(inner).collect()
+    primitives.map(|found| completion(found.name(), found.summary())).chain(inner).chain(imported).collect()
 }
 
 fn names(text: &str, registry: Registry, around: &[String]) -> Vec<Completion> {
@@ -109,7 +115,8 @@ fn names(text: &str, registry: Registry, around: &[String]) -> Vec<Completion> {
         Some(completion(format!("{first}::"), module.doc))
     });
     let functions = library::functions().map(|function| completion(function.name, function.summary()));
-    let own = defined_names(text).into_iter().chain(around.iter().cloned()).map(|name| completion(name, ""));
+    let around = around.iter().filter(|name| !name.contains("::") || name.ends_with("::"));
+    let own = defined_names(text).into_iter().chain(around.cloned()).map(|name| completion(name, ""));
     modules.chain(functions).chain(own).chain(KEYWORDS.iter().map(|word| completion(*word, ""))).collect()
 }
 

@@ -8,7 +8,7 @@ use opsrun_runtime::{Outcome, Run, Subject};
 use rhai::{Dynamic, Scope};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Frame};
 use crate::host::Host;
 use crate::playbook::Playbook;
 use crate::value::to_json;
@@ -81,7 +81,13 @@ fn evaluate(host: &Arc<Host>, playbook: &Playbook) -> Result<Value, Failure> {
     let value = host
         .engine
         .eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)
-        .map_err(|error| Failure::read(&error, path, &|error| crate::explain::explain(error, host)))?;
+        .map_err(|error| Failure::read(&error, path, host))?;
+    // It may have caught being told to stop: it is told where it did.
+    host.meter.check(0).map_err(|error| {
+        let tries = crate::check::tries(ast);
+        let at = if let [only] = tries.as_slice() { *only } else { rhai::Position::NONE };
+        Failure { error, trace: vec![Frame::at(path, at, "")] }
+    })?;
     // What a playbook ends with is told, if it can be.
     Ok(to_json(&value).unwrap_or_default())
 }

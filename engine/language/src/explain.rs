@@ -9,26 +9,11 @@ use crate::words::{nearest, suggestion};
 
 /// The error for a person; `None` where the interpreter's words will do.
 pub(crate) fn explain(error: &EvalAltResult, host: &Host) -> Option<Error> {
-    let limits = host.limits;
     let stopped = |message: String| Error::new(ErrorKind::Script, message);
     Some(match error {
         EvalAltResult::ErrorFunctionNotFound(signature, _) => not_found(signature, host),
-        EvalAltResult::ErrorTooManyOperations(_) => {
-            stopped(format!("the playbook was stopped after {} operations", limits.operations))
-                .hint("is this a loop for ever? to wait for something, `sleep` in the loop or use a primitive that waits")
-        }
-        EvalAltResult::ErrorStackOverflow(_) => {
-            stopped(format!("functions call each other more than {} deep", limits.depth))
-                .hint("does a function call itself without an end?")
-        }
-        EvalAltResult::ErrorDataTooLarge(what, _) => stopped(format!(
-            "{}: a value holds at most {} bytes of text, {} items of arrays and {} entries of maps",
-            crate::failure::lower(what),
-            limits.text,
-            limits.items,
-            limits.entries
-        ))
-        .hint("does it grow for ever? where a primitive returned it, ask for less: by selector, name or field"),
+        EvalAltResult::ErrorStackOverflow(_) => host.meter.too_deep(),
+        EvalAltResult::ErrorDataTooLarge(..) => host.meter.limits().too_large(),
         EvalAltResult::ErrorPropertyNotFound(key, _) => Error::failed(format!("the map has no key `{key}`"))
             .hint(format!("where it may be missing, write `.get(\"{key}\") ?? other`")),
         EvalAltResult::ErrorIndexNotFound(key, _) => Error::failed(format!("there is no item `{key}`")),
@@ -37,9 +22,11 @@ pub(crate) fn explain(error: &EvalAltResult, host: &Host) -> Option<Error> {
         }
         EvalAltResult::ErrorDotExpr(text, _) => property(text)?,
         EvalAltResult::ErrorDataRace(name, _) => {
-            stopped(format!("`{name}` is changed while it is being read")).hint("give each branch a value of its own")
+            stopped(format!("`{name}` is changed while it is being read"))
+                .hint("give each branch a value of its own")
         }
-        EvalAltResult::ErrorMismatchDataType(wanted, found, _) | EvalAltResult::ErrorMismatchOutputType(wanted, found, _) => {
+        EvalAltResult::ErrorMismatchDataType(wanted, found, _)
+        | EvalAltResult::ErrorMismatchOutputType(wanted, found, _) => {
             Error::failed(format!("{} is expected, this is {}", type_word(wanted), type_word(found)))
         }
         EvalAltResult::ErrorArithmetic(text, _) => Error::failed(crate::failure::lower(text)),

@@ -5,8 +5,11 @@ use opsrun_core::{Error, ErrorKind, Value};
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 use serde::{Deserialize, Serialize};
 
+use crate::check::{calls_of_itself, endless_loops};
 use crate::diagnostic::{Place, excerpt};
-use crate::value::{from_json, to_json};
+use crate::explain::explain;
+use crate::host::Host;
+use crate::value::{from_json, printed, to_json};
 
 /// What a playbook's evaluation ended with.
 #[derive(Debug, Clone)]
@@ -44,9 +47,7 @@ impl Failure {
                 text.push_str(&format!("  in {}\n", frame.called));
             }
         }
-        for frame in frames.filter(|frame| !frame.called.is_empty()) {
-            text.push_str(&format!("  in {} at {}\n", frame.called, frame.place()));
-        }
+        text.push_str(&way(frames.filter(|frame| !frame.called.is_empty())));
         text.push_str(rest.trim_start_matches('\n'));
         if !text.ends_with('\n') {
             text.push('\n');
@@ -63,12 +64,8 @@ impl Failure {
         Failure { error, trace: Vec::new() }
     }
 
-    /// Reads an error of the evaluation of `file`; `explain` puts words to what the interpreter says.
-    pub(crate) fn read(
-        error: &EvalAltResult,
-        file: &str,
-        explain: &dyn Fn(&EvalAltResult) -> Option<Error>,
-    ) -> Self {
+    /// Reads an error of the evaluation of `file`.
+    pub(crate) fn read(error: &EvalAltResult, file: &str, host: &Host) -> Self {
         let mut frames = Vec::new();
         let mut file = file.to_owned();
         let mut inner = error;
@@ -81,12 +78,21 @@ impl Failure {
             }
             inner = cause;
         }
-        let mut failure = match inner {
+        let mut failure: Failure = match inner {
             EvalAltResult::ErrorRuntime(thrown, _) | EvalAltResult::ErrorTerminated(thrown, _) => {
                 thrown_as(thrown)
             }
-            other => Failure::new(explain(other).unwrap_or_else(|| plain(other))),
+            other => Failure::new(explain(other, host).unwrap_or_else(|| plain(other))),
         };
+        // What the interpreter broke off itself has the place of the outermost call.
+        let lost = match inner {
+            EvalAltResult::ErrorTerminated(..) if failure.error.kind() == ErrorKind::Script => {
+                host.only_place(endless_loops)
+            }
+            EvalAltResult::ErrorStackOverflow(_) => host.only_place(calls_of_itself),
+            _ => None,
+        };
+        failure.trace.extend(lost.filter(|_| failure.trace.is_empty()));
         // A host function has already said where it was called.
         if failure.trace.is_empty() && !inner.position().is_none() {
             failure.trace.push(Frame::at(&file, inner.position(), String::new()));
@@ -96,10 +102,11 @@ impl Failure {
         failure
     }
 
-    /// The failure as the interpreter carries it. What stops a run cannot be caught by a script.
+    /// The failure as the interpreter carries it. An interruption cannot be caught by a script; what uses up too much can, but
+    /// fails again wherever the script goes on.
     pub(crate) fn raise(self) -> Box<EvalAltResult> {
         let position = Position::NONE;
-        let fatal = matches!(self.error.kind(), ErrorKind::Interrupted | ErrorKind::Script);
+        let fatal = self.error.kind() == ErrorKind::Interrupted;
         let thrown = Dynamic::from_map(self.into_map());
         Box::new(match fatal {
             true => EvalAltResult::ErrorTerminated(thrown, position),
@@ -141,6 +148,34 @@ impl Frame {
     }
 }
 
+/// So many lines of the way to a failure are read by nobody.
+const LONG: usize = 12;
+
+/// The way to a failure, a line for each call; what a recursion repeats is told once.
+fn way<'f>(frames: impl Iterator<Item = &'f Frame>) -> String {
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for frame in frames {
+        let line = format!("  in {} at {}", frame.called, frame.place());
+        match lines.last_mut() {
+            Some((last, times)) if *last == line => *times += 1,
+            _ => lines.push((line, 1)),
+        }
+    }
+    let told = |(line, times): &(String, usize)| match times {
+        1 => format!("{line}\n"),
+        times => format!("{line} ({times} times)\n"),
+    };
+    if lines.len() <= LONG {
+        return lines.iter().map(told).collect();
+    }
+    let (inner, rest) = lines.split_at(LONG / 2);
+    let (between, outer) = rest.split_at(rest.len() - LONG / 2);
+    let left_out: usize = between.iter().map(|(_, times)| times).sum();
+    let (inner, outer): (String, String) =
+        (inner.iter().map(told).collect(), outer.iter().map(told).collect());
+    format!("{inner}  … {left_out} more …\n{outer}")
+}
+
 /// Fails the call that `ctx` is of.
 pub(crate) fn fail(ctx: &NativeCallContext, error: Error) -> Box<EvalAltResult> {
     Failure { error, trace: vec![Frame::of(ctx, "")] }.raise()
@@ -148,7 +183,7 @@ pub(crate) fn fail(ctx: &NativeCallContext, error: Error) -> Box<EvalAltResult> 
 
 /// What was thrown by a script, or by a host function.
 fn thrown_as(thrown: &Dynamic) -> Failure {
-    let value = to_json(thrown).unwrap_or_else(|_| Value::String(thrown.to_string()));
+    let value = to_json(thrown).unwrap_or_else(|_| Value::String(printed(thrown)));
     let trace = value
         .get("at")
         .and_then(|at| serde_json::from_value::<Vec<Frame>>(at.clone()).ok())

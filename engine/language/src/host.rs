@@ -12,46 +12,27 @@ use rhai::packages::{
     BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{
-    Dynamic, Engine, FuncRegistration, GlobalRuntimeState, Map, Module, NativeCallContext, OptimizationLevel,
-    RhaiFunc, Shared, Token,
+    AST, Dynamic, Engine, FuncRegistration, GlobalRuntimeState, Map, Module, NativeCallContext,
+    OptimizationLevel, Position, RhaiFunc, Shared, Token,
 };
 
-use crate::failure::fail;
+use crate::failure::{Failure, Frame, fail};
 use crate::imports::{Imports, Libraries};
 use crate::library::{self, Outcome};
+use crate::limits::{Limits, Meter};
 use crate::value::{from_json, to_json};
-
-/// What a playbook may use up before it is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Steps of the interpreter in one body; a loop for ever is over after some seconds.
-    pub operations: u64,
-    /// How deep functions may call each other.
-    pub depth: usize,
-    /// Bytes of text in a value, all its parts together.
-    pub text: usize,
-    /// Items of arrays in a value, all its parts together. The interpreter counts them after each change: what grows by
-    /// ones takes time by the square of this.
-    pub items: usize,
-    /// Entries of maps in a value, all its parts together.
-    pub entries: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { operations: 25_000_000, depth: 100, text: 64 << 20, items: 100_000, entries: 1_000_000 }
-    }
-}
 
 /// An interpreter with a run: lives as long as anything of the playbook may be called.
 pub(crate) struct Host {
     pub engine: Engine,
     pub registry: Registry,
-    pub limits: Limits,
+    pub meter: Arc<Meter>,
     /// What the user gave for the playbook's parameters, decoded.
     pub arguments: BTreeMap<String, Dynamic>,
     /// Where each closure was written, by its generated name.
     closures: RwLock<BTreeMap<String, Origin>>,
+    /// The functions of each file that was evaluated.
+    functions: RwLock<BTreeMap<String, Shared<Module>>>,
 }
 
 /// What a closure needs of the file that it was written in: its functions, and its imports by their aliases.
@@ -75,6 +56,7 @@ impl Origin {
 pub(crate) struct Here {
     pub branch: Arc<Branch>,
     host: Weak<Host>,
+    meter: Arc<Meter>,
 }
 
 impl Host {
@@ -87,22 +69,47 @@ impl Host {
     ) -> Arc<Self> {
         Arc::new_cyclic(|host: &Weak<Host>| {
             let mut engine = engine(registry, limits);
-            stop_with(&mut engine, branch.run().clone());
-            engine.set_default_tag(Dynamic::from(Here { branch: branch.clone(), host: host.clone() }));
+            let meter = Arc::new(Meter::new(limits));
+            measure(&mut engine, &meter, branch.run().clone());
+            let here = Here { branch: branch.clone(), host: host.clone(), meter: meter.clone() };
+            engine.set_default_tag(Dynamic::from(here));
             engine.set_module_resolver(Imports::new(host.clone(), libraries));
             catch_escaped_closures(&mut engine, host.clone());
-            Host { engine, registry, limits, arguments, closures: RwLock::default() }
+            Host {
+                engine,
+                registry,
+                meter,
+                arguments,
+                closures: RwLock::default(),
+                functions: RwLock::default(),
+            }
         })
     }
 
     /// Remembers what the closures among `functions` need.
     pub(crate) fn adopt(&self, functions: &Shared<Module>, imports: Vec<(String, Shared<Module>)>) {
+        let file = functions.id().unwrap_or_default().to_owned();
+        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(file, functions.clone());
         let mut closures = self.closures.write().unwrap_or_else(PoisonError::into_inner);
         let origin = Origin { functions: functions.clone(), imports };
         for (.., name, _, _) in
             functions.iter_script_fn_info().filter(|(.., name, _, _)| name.starts_with("anon$"))
         {
             closures.insert(name.to_owned(), origin.clone());
+        }
+    }
+
+    /// The one place among all functions that `suspects` finds: where the interpreter has lost it.
+    pub(crate) fn only_place(&self, suspects: impl Fn(&AST) -> Vec<Position>) -> Option<Frame> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let places = functions.iter().flat_map(|(file, functions)| {
+            let found = suspects(&AST::new([], functions.clone()));
+            found.into_iter().map(move |at| Frame::at(file, at, ""))
+        });
+        let places: Vec<_> = places.collect();
+        match places.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
         }
     }
 
@@ -114,10 +121,12 @@ impl Host {
 
 impl Here {
     /// # Errors
-    /// `Script` outside of a run.
+    /// `Script` outside of a run, or if the run has used up what it may.
     pub(crate) fn of(ctx: &NativeCallContext) -> Outcome<Self> {
         let here = ctx.tag().and_then(|tag| tag.read_lock::<Here>().map(|here| here.clone()));
-        here.ok_or_else(|| fail(ctx, outside()))
+        let here = here.ok_or_else(|| fail(ctx, outside()))?;
+        here.meter.call(ctx.call_level()).map_err(|error| fail(ctx, error))?;
+        Ok(here)
     }
 
     /// # Errors
@@ -128,7 +137,7 @@ impl Here {
 
     /// The same host, seen from another branch.
     pub(crate) fn at(host: &Arc<Host>, branch: &Arc<Branch>) -> Self {
-        Here { branch: branch.clone(), host: Arc::downgrade(host) }
+        Here { branch: branch.clone(), host: Arc::downgrade(host), meter: host.meter.clone() }
     }
 }
 
@@ -168,16 +177,20 @@ pub(crate) fn engine(registry: Registry, limits: Limits) -> Engine {
         .set_strict_variables(true)
         // A misspelt key is an error, not `()`.
         .set_fail_on_invalid_map_property(true)
-        .set_max_operations(limits.operations)
-        .set_max_call_levels(limits.depth)
+        // These catch what the meter does not see: functions without variables, and what doubles in one expression.
+        .set_max_call_levels(limits.depth + 8)
         .set_max_expr_depths(128, 64)
-        .set_max_string_size(limits.text)
-        .set_max_array_size(limits.items)
-        .set_max_map_size(limits.entries)
+        .set_max_functions(FUNCTIONS)
+        .set_max_string_size(limits.text.saturating_mul(3))
+        .set_max_array_size(limits.items.saturating_mul(3))
+        .set_max_map_size(limits.entries.saturating_mul(3))
         .disable_symbol("eval");
     free_words(&mut engine);
     engine
 }
+
+/// Functions and closures of a file.
+const FUNCTIONS: usize = 5000;
 
 /// Words that Rhai reserves without using them, and that are keys in manifests and options: `#{ default: 3 }`.
 const FREE: &[&str] = &[
@@ -214,10 +227,28 @@ fn free_words(engine: &mut Engine) {
 /// Between two looks at whether the run was told to stop.
 const OPERATIONS_PER_LOOK: u64 = 256;
 
-fn stop_with(engine: &mut Engine, run: Arc<Run>) {
+/// Stops what was told to stop, or uses up more than it may. An error for a variable that is used keeps its place through
+/// all functions; where no variable is used, the interpreter itself breaks off.
+fn measure(engine: &mut Engine, meter: &Arc<Meter>, run: Arc<Run>) {
+    let broken_off = |error| Some(Dynamic::from_map(Failure::new(error).into_map()));
+    let ticking = meter.clone();
     engine.on_progress(move |operations| {
-        let stopped = operations % OPERATIONS_PER_LOOK == 0 && run.is_stopped();
-        stopped.then(|| Dynamic::from_map(crate::failure::Failure::new(Error::interrupted()).into_map()))
+        if operations % OPERATIONS_PER_LOOK == 0 && run.is_stopped() {
+            return broken_off(Error::interrupted());
+        }
+        if ticking.tick() { broken_off(ticking.too_much_work()) } else { None }
+    });
+    let meter = meter.clone();
+    #[allow(deprecated)] // rhai's mark for what may change; the version is pinned
+    engine.on_var(move |name, index, context| {
+        let scope = context.scope();
+        let value = match index.checked_sub(1) {
+            Some(before) => scope.iter_raw().nth(before).map(|(.., value)| value),
+            None => scope.get(name),
+        };
+        let looked =
+            meter.check(context.call_level()).and_then(|()| value.map_or(Ok(()), |value| meter.look(value)));
+        looked.map(|()| None).map_err(|error| Failure::new(error).raise())
     });
 }
 

@@ -73,7 +73,7 @@ impl Libraries {
         self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(file, tree);
     }
 
-    fn tree(&self, file: &str) -> Option<Arc<AST>> {
+    pub(crate) fn tree(&self, file: &str) -> Option<Arc<AST>> {
         self.trees.read().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }
 }
@@ -114,7 +114,7 @@ impl Imports {
         let mut state = engine.new_global_runtime_state();
         state.tag = global.tag.clone();
         let module = Module::eval_ast_as_new_raw(engine, &mut Scope::new(), &mut state, &ast)
-            .map_err(|error| Failure::read(&error, &file, &|error| crate::explain::explain(error, &host)))?;
+            .map_err(|error| Failure::read(&error, &file, &host))?;
         let imports =
             module.iter_sub_modules().map(|(alias, module)| (alias.to_owned(), module.clone())).collect();
         host.adopt(ast.shared_lib(), imports);

@@ -9,10 +9,12 @@ use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::host::{Limits, engine};
+use crate::host::engine;
 use crate::imports::{Libraries, Sources, file_of_import};
 use crate::lexer::defined_names;
+use crate::limits::Limits;
 use crate::parameter::{self, Parameter};
+use crate::syntax::explain;
 
 /// A playbook that can run. Its libraries are loaded with it: a run reads no more files.
 pub struct Playbook {
@@ -204,6 +206,12 @@ impl<'s> Loader<'s> {
             }
         };
         self.texts.insert(file.to_owned(), source.clone());
+        if source.len() > LARGEST {
+            let at = imported.cloned().unwrap_or_else(|| whole(file));
+            let message = format!("`{file}` is too large: a playbook has at most {LARGEST} bytes");
+            self.diagnostics.push(Diagnostic::error(at, message).hint("data stands in files of its own"));
+            return;
+        }
         let Some(mut ast) = self.parse(file, &source) else { return };
         ast.set_source(file);
         self.way.push(file.to_owned());
@@ -242,10 +250,16 @@ impl<'s> Loader<'s> {
             let at = Place::new(file, error.1);
             match &*error.0 {
                 ParseErrorType::VariableUndefined(name) if scope.contains(name) => break,
+                ParseErrorType::VariableUndefined(_) | ParseErrorType::ModuleUndefined(_)
+                    if self.diagnostics.len() > UNKNOWN =>
+                {
+                    break;
+                }
                 unknown @ ParseErrorType::VariableUndefined(name) => {
-                    self.diagnostics.push(explain_parsing(
+                    self.diagnostics.push(explain(
                         at,
                         unknown,
+                        source,
                         &defined_names(source),
                         self.registry,
                     ));
@@ -253,16 +267,17 @@ impl<'s> Loader<'s> {
                     scope.push(name.clone(), ());
                 }
                 unknown @ ParseErrorType::ModuleUndefined(name) => {
-                    self.diagnostics.push(explain_parsing(
+                    self.diagnostics.push(explain(
                         at,
                         unknown,
+                        source,
                         &defined_names(source),
                         self.registry,
                     ));
                     self.engine.register_static_module(name, Module::new().into());
                 }
                 other => {
-                    self.diagnostics.push(syntax(at, other));
+                    self.diagnostics.push(explain(at, other, source, &[], self.registry));
                     return None;
                 }
             }
@@ -272,12 +287,19 @@ impl<'s> Loader<'s> {
         match lenient.compile(source) {
             Ok(ast) => Some(ast),
             Err(error) => {
-                self.diagnostics.push(syntax(Place::new(file, error.1), &error.0));
+                let at = Place::new(file, error.1);
+                self.diagnostics.push(explain(at, &error.0, source, &[], self.registry));
                 None
             }
         }
     }
 }
+
+/// Bytes of a file: nobody writes more, and what is generated is data.
+const LARGEST: usize = 1 << 20;
+
+/// So many unknown names are told before the rest is left out: each is looked for in a reading of its own.
+const UNKNOWN: usize = 50;
 
 fn refused(at: Place, error: &Error) -> Diagnostic {
     let found = Diagnostic::error(at, error.message());
@@ -305,65 +327,6 @@ pub(crate) fn imports(ast: &AST) -> Vec<(Option<String>, rhai::Position)> {
         true
     });
     found
-}
-
-/// What a parse error says, with what may have been meant; `names` are those of variables.
-pub(crate) fn explain_parsing(
-    at: Place,
-    error: &ParseErrorType,
-    names: &[String],
-    registry: Registry,
-) -> Diagnostic {
-    match error {
-        ParseErrorType::VariableUndefined(name) => unknown_variable(&at, name, names),
-        ParseErrorType::ModuleUndefined(name) => unknown_module(
-            at,
-            name,
-            &registry.modules().map(|module| module.path.to_owned()).collect::<Vec<_>>(),
-        ),
-        other => syntax(at, other),
-    }
-}
-
-fn syntax(at: Place, error: &ParseErrorType) -> Diagnostic {
-    let message = match error {
-        ParseErrorType::UnexpectedEOF => {
-            "the text ends too early: a bracket or a quote is not closed".to_owned()
-        }
-        other => crate::failure::lower(&other.to_string()).replace('\'', "`"),
-    };
-    let found = Diagnostic::error(at, message);
-    match error {
-        ParseErrorType::Reserved(word) if word == "null" || word == "nil" => {
-            found.hint("nothing is written `()`")
-        }
-        ParseErrorType::Reserved(word) => {
-            found.hint(format!("as a key, write it in quotes: `\"{word}\"`, and read it with `[\"{word}\"]`"))
-        }
-        _ => found,
-    }
-}
-
-fn unknown_variable(at: &Place, name: &str, names: &[String]) -> Diagnostic {
-    let found = Diagnostic::error(at.clone(), format!("there is no variable `{name}`"));
-    if names.iter().any(|known| known == name) {
-        return found.hint(format!(
-            "a function sees only its parameters: hand `{name}` over, or use a closure `|| …`, which sees what is around it"
-        ));
-    }
-    match crate::words::nearest(name, names.iter().map(String::as_str)) {
-        Some(nearest) => found.hint(format!("did you mean `{nearest}`?")),
-        None => found,
-    }
-}
-
-pub(crate) fn unknown_module(at: Place, name: &str, modules: &[String]) -> Diagnostic {
-    let found = Diagnostic::error(at, format!("there is no module `{name}`"));
-    let names: Vec<_> = modules.iter().map(String::as_str).collect();
-    match crate::words::suggestion(name, &names, "the modules are") {
-        Some(hint) => found.hint(hint),
-        None => found,
-    }
 }
 
 /// The comment at the beginning of a source, without its marks.

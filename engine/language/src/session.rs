@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use opsrun_core::{Error, Value};
 use opsrun_runtime::{Branch, Registry};
-use rhai::{AST, Dynamic, Engine, LexError, ParseError, ParseErrorType, Position, Scope};
+use rhai::{AST, Dynamic, Engine, FnAccess, LexError, ParseError, ParseErrorType, Position, Scope};
 
 use crate::diagnostic::Place;
 use crate::failure::{Failure, Frame};
-use crate::host::{Host, Limits, engine};
-use crate::imports::{Libraries, Sources};
+use crate::host::{Host, engine};
+use crate::imports::{Libraries, Sources, file_of_import};
 use crate::lexer::defined_names;
-use crate::playbook::{Loader, explain_parsing};
+use crate::limits::Limits;
+use crate::playbook::Loader;
+use crate::syntax;
 use crate::value::{kind_of, to_json};
 
 /// What places of entries are shown as: the lines of all entries are counted through.
@@ -90,6 +92,7 @@ impl Session {
     /// # Errors
     /// What it failed with, and where.
     pub fn enter(&mut self, text: &str) -> Result<Entered, Failure> {
+        self.host.meter.reset();
         let before = self.texts.get(FILE).map_or(0, |text| text.lines().count());
         let prefix: String =
             self.imports.iter().map(|(path, alias)| format!("import {path:?} as {alias};")).collect();
@@ -114,6 +117,19 @@ impl Session {
         self.texts.get(file).map(String::as_str)
     }
 
+    /// What the imported libraries let others call: `serving::pour`.
+    pub fn imported_names(&self) -> Vec<String> {
+        let of_library = |(path, alias): &(String, String)| -> Vec<String> {
+            let tree = file_of_import(&self.folder, path).ok().and_then(|file| self.libraries.tree(&file));
+            let Some(tree) = tree else { return Vec::new() };
+            let functions = tree.iter_functions().filter(|function| function.access == FnAccess::Public);
+            let names = functions.map(|function| function.name.to_owned()).filter(|name| !name.contains('$'));
+            let constants = tree.iter_literal_variables(true, false).map(|(name, ..)| name.to_owned());
+            names.chain(constants).map(|name| format!("{alias}::{name}")).collect()
+        };
+        self.imports.iter().flat_map(of_library).collect()
+    }
+
     /// The variables, functions and imported modules that there are.
     pub fn names(&self) -> Vec<String> {
         let variables = self.scope.iter().map(|(name, ..)| name.to_owned());
@@ -129,7 +145,8 @@ impl Session {
     fn evaluate(&mut self, padded: &str, text: &str) -> Result<Entered, Failure> {
         let mut ast = self.host.engine.compile_with_scope(&self.scope, padded).map_err(|error| {
             let names: Vec<_> = self.names().into_iter().chain(defined_names(text)).collect();
-            let found = explain_parsing(Place::new(FILE, error.1), &error.0, &names, self.host.registry);
+            let at = Place::new(FILE, error.1);
+            let found = syntax::explain(at, &error.0, padded, &names, self.host.registry);
             let error = Error::invalid(found.message);
             let error = match found.hint {
                 Some(hint) => error.hint(hint),
@@ -150,9 +167,7 @@ impl Session {
         let result = self
             .branch
             .scope(|_| Ok(self.host.engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &whole)));
-        let value = result.map_err(Failure::new)?.map_err(|error| {
-            Failure::read(&error, FILE, &|error| crate::explain::explain(error, &self.host))
-        })?;
+        let value = result.map_err(Failure::new)?.map_err(|error| Failure::read(&error, FILE, &self.host))?;
         self.keep_imports(&ast);
         if value.is_unit() {
             return Ok(Entered::Nothing);

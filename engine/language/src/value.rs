@@ -6,9 +6,7 @@ use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::Number;
 
 use crate::library::Moment;
-
-/// Deeper than this, a value is taken for one that holds itself.
-const DEEPEST: usize = 100;
+use crate::limits::DEEPEST;
 
 /// A value of the script as JSON.
 ///
@@ -54,6 +52,54 @@ pub(crate) fn kind_of(value: &Dynamic) -> &'static str {
         _ if value.is::<Bytes>() => "an amount of bytes",
         _ if value.is::<Moment>() => "a moment",
         _ => "a value of another type",
+    }
+}
+
+/// A value as it prints, closures by their kind only: what they hold may be themselves.
+pub(crate) fn printed(value: &Dynamic) -> String {
+    if let Some(text) = value.read_lock::<ImmutableString>() {
+        return text.to_string();
+    }
+    if value.is_char() {
+        return value.to_string();
+    }
+    let mut text = String::new();
+    print(value, 0, &mut text);
+    if value.is_unit() { String::new() } else { text }
+}
+
+/// As it would be written in a playbook.
+fn print(value: &Dynamic, depth: usize, text: &mut String) {
+    if depth > DEEPEST {
+        text.push('…');
+    } else if let Some(array) = value.read_lock::<Array>() {
+        text.push('[');
+        for (index, item) in array.iter().enumerate() {
+            text.push_str(if index > 0 { ", " } else { "" });
+            print(item, depth + 1, text);
+        }
+        text.push(']');
+    } else if let Some(map) = value.read_lock::<Map>() {
+        text.push_str("#{");
+        for (index, (key, item)) in map.iter().enumerate() {
+            text.push_str(if index > 0 { ", " } else { "" });
+            text.push_str(&format!("{key:?}: "));
+            print(item, depth + 1, text);
+        }
+        text.push('}');
+    } else if let Some(function) = value.read_lock::<FnPtr>() {
+        match function.is_anonymous() {
+            true => text.push_str("|…| …"),
+            false => text.push_str(&format!("Fn({})", function.fn_name())),
+        }
+    } else if value.is_unit() {
+        text.push_str("()");
+    } else if let Some(string) = value.read_lock::<ImmutableString>() {
+        text.push_str(&format!("{:?}", string.as_str()));
+    } else if let Ok(character) = value.as_char() {
+        text.push_str(&format!("{character:?}"));
+    } else {
+        text.push_str(&value.to_string());
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use opsrun_language::{Completion, Grammar, complete};
 use opsrun_runtime::Registry;
 
+use crate::COMMANDS;
+
 /// Gives one entry after the other.
 pub trait Editor {
     /// The next entry, of one line or more.
@@ -13,6 +15,16 @@ pub trait Editor {
     /// # Errors
     /// If the input cannot be read.
     fn read(&mut self, prompt: &str, knowledge: &Knowledge) -> io::Result<Line>;
+
+    /// How many columns there are to answer in, if that is known.
+    fn width(&mut self) -> Option<u16> {
+        None
+    }
+
+    /// What went wrong without ending the session, once.
+    fn complaint(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// What an editor gives.
@@ -41,6 +53,10 @@ impl Knowledge {
 
     /// How the text may go on at byte `at`: what is replaced from which byte on.
     pub fn complete(&self, text: &str, at: usize) -> (usize, Vec<Completion>) {
+        if let Some(command) = text.strip_prefix(':') {
+            let found = COMMANDS.iter().filter(|(name, _)| at > 0 && name.starts_with(command));
+            return (1, found.map(|(name, summary)| completion(name, summary)).collect());
+        }
         match text.strip_prefix('?') {
             Some(_) => {
                 let (start, found) = complete(&text[1..], at.saturating_sub(1), self.registry, &self.names);
@@ -49,6 +65,10 @@ impl Knowledge {
             None => complete(text, at, self.registry, &self.names),
         }
     }
+}
+
+fn completion(name: &str, summary: &str) -> Completion {
+    Completion { text: name.to_owned(), summary: summary.to_owned() }
 }
 
 /// Entries from a file or a pipe, without prompts.

@@ -25,24 +25,39 @@ pub struct Repl<'o> {
     /// The target that `:target` chose.
     target: Option<String>,
     width: u16,
+    on_estate: bool,
+    writing: bool,
 }
 
-const HELP: &str = "\
-Type an expression or a statement; `?` lists what there is, `?name` explains it.
+/// What may follow a colon, and what for.
+const COMMANDS: &[(&str, &str)] = &[
+    ("write", "let writes through from now on: `:write \"reason\"`"),
+    ("read", "hold writes back again"),
+    ("target", "act on this target; without a name, say which one it is"),
+    ("undo", "take back what this session has done, latest first"),
+    ("names", "the variables, functions and modules of this session"),
+    ("help", "this"),
+    ("quit", "leave; Ctrl-D does, too"),
+];
 
-  :write \"reason\"   let writes through from now on
-  :read             hold writes back again
-  :target [name]    act on this target; without a name, say which one it is
-  :undo             take back what this session has done, latest first
-  :names            the variables, functions and modules of this session
-  :help             this
-  :quit             leave; Ctrl-D does, too
-";
+fn help_text() -> String {
+    let commands = COMMANDS.iter().map(|(name, summary)| format!("  {:<9}{summary}\n", format!(":{name}")));
+    format!(
+        "Type an expression or a statement; `?` lists what there is, `?name` explains it.\n\
+         Tab completes, Ctrl-R searches what was entered before, Ctrl-C stops a call.\n\n{}",
+        commands.collect::<String>()
+    )
+}
+
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn broken(error: io::Error) -> Error {
+    Error::failed(format!("the terminal cannot be used: {error}"))
+}
 
 const HELD: &str = "write `:write \"reason\"` to let writes through";
 
 impl<'o> Repl<'o> {
-    /// A session on `branch` that answers on `out`, in lines of at most `width` columns. Libraries are imported from
+    /// A session on `branch` that answers on `out`, in lines of at most `width` columns where the editor knows no better. Libraries are imported from
     /// `folder` through `sources`.
     pub fn new(
         branch: &Arc<Branch>,
@@ -59,7 +74,28 @@ impl<'o> Repl<'o> {
             out,
             target: None,
             width,
+            on_estate: false,
+            writing: false,
         }
+    }
+
+    /// Says in the prompt that nothing here is real.
+    #[must_use]
+    pub fn on_estate(mut self) -> Self {
+        self.on_estate = true;
+        self
+    }
+
+    /// Says what a person who has just come must know.
+    ///
+    /// # Errors
+    /// `Failed` if nothing can be written.
+    pub fn greet(&mut self) -> Result<()> {
+        let place = if self.on_estate { "This is the simulated estate. " } else { "" };
+        self.say(&format!(
+            "{place}Reads are free, a write needs `:write \"reason\"` first; `:help` tells the rest."
+        ))
+        .map_err(broken)
     }
 
     /// Answers entries until `:quit` or the end of the input.
@@ -67,13 +103,18 @@ impl<'o> Repl<'o> {
     /// # Errors
     /// `Failed` if nothing can be read or written any more.
     pub fn run(&mut self, editor: &mut dyn Editor) -> Result<Value> {
-        let broken = |error: io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
         loop {
             match editor.read(&self.prompt(), &self.knowledge()).map_err(broken)? {
                 Line::End => return Ok(Value::Null),
                 Line::Interrupted => {}
                 Line::Text(text) if matches!(text.trim(), ":quit" | ":q") => return Ok(Value::Null),
-                Line::Text(text) => self.answer(text.trim()).map_err(broken)?,
+                Line::Text(text) => {
+                    self.width = editor.width().unwrap_or(self.width);
+                    self.answer(text.trim()).map_err(broken)?;
+                }
+            }
+            if let Some(complaint) = editor.complaint() {
+                self.say(&format!("warning: {complaint}")).map_err(broken)?;
             }
             // What was stopped was the call.
             self.branch.run().go_on();
@@ -82,13 +123,20 @@ impl<'o> Repl<'o> {
 
     fn prompt(&self) -> String {
         let target = self.target.clone().unwrap_or_else(|| self.branch.target().name.clone());
-        if target.is_empty() { "> ".to_owned() } else { format!("{target}> ") }
+        let state = match (self.on_estate, self.writing) {
+            (false, false) => "",
+            (true, false) => "(estate)",
+            (false, true) => "(writes)",
+            (true, true) => "(estate, writes)",
+        };
+        let words = [target.as_str(), state].into_iter().filter(|word| !word.is_empty());
+        format!("{}> ", words.collect::<Vec<_>>().join(" "))
     }
 
     fn knowledge(&self) -> Knowledge {
         Knowledge {
             registry: self.branch.run().registry(),
-            names: self.session.names(),
+            names: self.session.names().into_iter().chain(self.session.imported_names()).collect(),
             grammar: self.grammar.clone(),
         }
     }
@@ -137,7 +185,7 @@ impl<'o> Repl<'o> {
         let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let argument = argument.trim().trim_matches('"').trim();
         match name {
-            "help" | "h" => self.say(HELP),
+            "help" | "h" => self.say(&help_text()),
             "names" => {
                 let names = self.session.names().join("\n");
                 self.say(&names)
@@ -145,11 +193,13 @@ impl<'o> Repl<'o> {
             "write" if argument.is_empty() => self.say("say why: `:write \"reason\"`"),
             "write" => {
                 self.branch.run().gate().hold_writes(None);
+                self.writing = true;
                 self.branch.log(Level::Info, format!("writes are let through: {argument}"), Value::Null);
                 self.say("writes are let through; `:read` holds them back again")
             }
             "read" => {
                 self.branch.run().gate().hold_writes(Some(HELD.to_owned()));
+                self.writing = false;
                 self.say("writes are held back")
             }
             "target" if argument.is_empty() => {

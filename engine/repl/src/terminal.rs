@@ -17,6 +17,7 @@ use crate::editor::{Editor, Knowledge, Line};
 pub struct Terminal {
     editor: rustyline::Editor<Typist, FileHistory>,
     history: Option<PathBuf>,
+    complaint: Option<String>,
 }
 
 impl Terminal {
@@ -41,7 +42,7 @@ impl Terminal {
                 }
             }
         }
-        Ok(Terminal { editor, history: history.map(Path::to_owned) })
+        Ok(Terminal { editor, history: history.map(Path::to_owned), complaint: None })
     }
 }
 
@@ -52,8 +53,13 @@ impl Editor for Terminal {
         }
         match self.editor.readline(prompt) {
             Ok(text) => {
-                if let Some(history) = &self.history {
-                    self.editor.append_history(history).map_err(io::Error::other)?;
+                // Somebody in an incident needs the session more than its history.
+                if let Some(history) = &self.history
+                    && let Err(error) = self.editor.append_history(history)
+                {
+                    let history = history.display();
+                    self.complaint = Some(format!("entries are not kept in `{history}`: {error}"));
+                    self.history = None;
                 }
                 Ok(Line::Text(text))
             }
@@ -61,6 +67,14 @@ impl Editor for Terminal {
             Err(ReadlineError::Eof) => Ok(Line::End),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    fn complaint(&mut self) -> Option<String> {
+        self.complaint.take()
+    }
+
+    fn width(&mut self) -> Option<u16> {
+        self.editor.dimensions().map(|(columns, _)| columns).filter(|columns| *columns > 0)
     }
 }
 

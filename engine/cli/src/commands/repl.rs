@@ -10,7 +10,7 @@ use opsrun_runtime::{Rehearsal, Run, World};
 
 use super::rehearse::set_up;
 use super::run::watcher;
-use crate::output::Form;
+use crate::output::{Form, complain};
 use crate::program::{Disk, Program};
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,12 @@ impl Repl {
         // Looking is what an incident begins with: it needs no grant.
         launch.allow.extend(launch.registry.patterns("read"));
         let folder = launch.project.root.display().to_string();
-        let history = launch.journal_folder()?.with_file_name("history");
+        let folder_of_runs = launch.journal_folder()?;
+        // Beside the journals, which a rehearsal has none of.
+        let history = match folder_of_runs.parent() {
+            Some(state) => opsrun_gate::create_folder(state).map(|()| state.join("history"))?,
+            None => folder_of_runs.with_file_name("history"),
+        };
         let redactor = launch.redactor.clone();
         if self.rehearse || self.estate.is_some() {
             let file = launch.estate_file(self.estate.as_deref())?;
@@ -44,15 +49,23 @@ impl Repl {
             set_up(program, &rehearsal, &file)?;
             let show = Form::Text.show(rehearsal.world().clock().now(), redactor);
             let run = rehearsal.run(watcher(&show), Vec::new())?;
-            return converse(program, &run, &folder, &history);
+            return converse(program, &run, Conversation { folder, history, on_estate: true });
         }
         let show = Form::Text.show(World::live().clock().now(), redactor);
         let live = launch.live(Path::new("repl"), watcher(&show))?;
-        converse(program, &live.run, &folder, &history)
+        converse(program, &live.run, Conversation { folder, history, on_estate: false })
     }
 }
 
-fn converse(program: &Program, run: &Arc<Run>, folder: &str, history: &Path) -> Result<u8> {
+struct Conversation {
+    /// Where libraries are imported from.
+    folder: String,
+    history: PathBuf,
+    on_estate: bool,
+}
+
+fn converse(program: &Program, run: &Arc<Run>, about: Conversation) -> Result<u8> {
+    let Conversation { folder, history, on_estate } = about;
     let stopped = run.clone();
     opsrun_gate::interrupts(move || stopped.stop())
         .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
@@ -60,11 +73,15 @@ fn converse(program: &Program, run: &Arc<Run>, folder: &str, history: &Path) -> 
     let broken = |error: std::io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
     let outcome = run.execute("repl".into(), |branch| {
         let mut out = std::io::stdout();
-        let mut repl = opsrun_repl::Repl::new(branch, folder, Box::new(Disk), &mut out, width);
+        let mut repl = opsrun_repl::Repl::new(branch, &folder, Box::new(Disk), &mut out, width);
+        if on_estate {
+            repl = repl.on_estate();
+        }
         let mut terminal;
         let mut pipe;
         let editor: &mut dyn Editor = if std::io::stdin().is_terminal() {
-            terminal = Terminal::new(Some(history)).map_err(broken)?;
+            terminal = Terminal::new(Some(&history)).map_err(broken)?;
+            repl.greet()?;
             &mut terminal
         } else {
             pipe = Pipe(std::io::stdin().lock());
@@ -72,5 +89,8 @@ fn converse(program: &Program, run: &Arc<Run>, folder: &str, history: &Path) -> 
         };
         repl.run(editor)
     })?;
+    if let Some(error) = outcome.error() {
+        complain(error);
+    }
     Ok(outcome.exit_code())
 }

@@ -17,7 +17,8 @@ use crate::host::options_at;
 use crate::imports::file_of_import;
 use crate::lexer::defined_names;
 use crate::library;
-use crate::playbook::{Loader, unknown_module};
+use crate::playbook::Loader;
+use crate::syntax::unknown_module;
 use crate::words::{arguments, nearest, suggestion};
 
 /// What the parser makes calls of itself.
@@ -71,6 +72,11 @@ impl Known {
         let names =
             loader.files.iter().map(|(path, file)| (path.clone(), defined_names(&file.source))).collect();
         Known { registry, builtin, folder: loader.folder().to_owned(), scripts, names, keys }
+    }
+
+    /// The names that the text of a file defines.
+    pub(super) fn names(&self, file: &str) -> &[String] {
+        self.names.get(file).map_or(&[], Vec::as_slice)
     }
 }
 

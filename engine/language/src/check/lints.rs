@@ -44,6 +44,7 @@ pub(super) fn check(file: &str, ast: &AST, found: &mut Vec<Diagnostic>) {
         {
             match call.name.as_str() {
                 "curry" => loop_variable(file, path, call, found),
+                "param" => found.extend(without_help(file, call)),
                 "step" => {
                     if let Some(body) = call.args.last() {
                         lost_changes(file, ast, body, Where::Step, found);
@@ -59,6 +60,56 @@ pub(super) fn check(file: &str, ast: &AST, found: &mut Vec<Diagnostic>) {
         }
         _ => {}
     });
+}
+
+/// A parameter that `--help` says nothing about.
+fn without_help(file: &str, call: &FnCallExpr) -> Option<Diagnostic> {
+    let Expr::StringConstant(name, at) = call.args.first()? else { return None };
+    let has_help = match call.args.get(1) {
+        Some(Expr::Map(map, _)) => map.0.iter().any(|(key, _)| key.name == "help"),
+        Some(_) => true,
+        None => false,
+    };
+    (!has_help).then(|| {
+        Diagnostic::warning(Place::new(file, *at), format!("the parameter `{name}` has no help"))
+            .hint("say what it is for: `help: \"…\"` among its options")
+    })
+}
+
+/// Libraries that are imported and not used.
+pub(super) fn imports(file: &str, ast: &AST, found: &mut Vec<Diagnostic>) {
+    let mut imported: Vec<(String, Position)> = Vec::new();
+    let mut used: Vec<String> = Vec::new();
+    walk(ast, &mut |path| {
+        let namespace = match path.last() {
+            Some(ASTNode::Stmt(Stmt::Import(import, at))) => {
+                imported.push((import.1.name.to_string(), *at));
+                return;
+            }
+            Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                &call.namespace
+            }
+            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => &variable.2,
+            _ => return,
+        };
+        used.extend(namespace.path.first().map(|first| first.name.to_string()));
+    });
+    for (alias, at) in imported {
+        if alias.is_empty() {
+            found.push(
+                Diagnostic::warning(
+                    Place::new(file, at),
+                    "what this imports cannot be called: it has no name",
+                )
+                .hint("write `import \"…\" as name;`"),
+            );
+        } else if !used.contains(&alias) {
+            found.push(Diagnostic::warning(
+                Place::new(file, at),
+                format!("the library `{alias}` is never used"),
+            ));
+        }
+    }
 }
 
 /// A function of that name in the playbook and in a library: a closure may find the wrong one.

@@ -1,6 +1,8 @@
 //! What can be said about a playbook without running it. It knows the registry and the syntax tree, and nothing of a run.
 
+mod bodies;
 mod calls;
+mod flow;
 mod lints;
 mod literal;
 mod schema;
@@ -15,6 +17,7 @@ use crate::imports::Sources;
 use crate::parameter::Parameter;
 use crate::playbook::{Loader, render};
 
+pub(crate) use flow::{calls_of_itself, endless_loops, tries};
 pub(crate) use literal::literal;
 pub(crate) use schema::{accepts_map, words as schema_words};
 
@@ -35,13 +38,35 @@ pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
     let known = calls::Known::new(&loader, registry);
     let mut found = Vec::new();
     for (file, read) in &loader.files {
-        calls::check(file, &read.ast, &known, &mut found);
+        let mut of_bodies = Vec::new();
+        bodies::check(file, &read.ast, registry, &mut of_bodies);
+        let mut of_calls = Vec::new();
+        calls::check(file, &read.ast, &known, &mut of_calls);
+        // What is known of a body says more than the types of the call.
+        of_calls.retain(|call| {
+            !call.message.contains("` does not take (")
+                || !of_bodies.iter().any(|body: &Diagnostic| body.at.line == call.at.line)
+        });
+        found.extend(of_bodies);
+        found.extend(of_calls);
         lints::check(file, &read.ast, &mut found);
+        lints::imports(file, &read.ast, &mut found);
+        flow::check(file, &read.ast, &mut found);
+        flow::not_filled_in(file, &read.ast, &read.source, known.names(file), &mut found);
     }
     lints::same_names(path, &loader.files, &mut found);
     let mut diagnostics = loader.diagnostics;
     diagnostics.extend(found);
     diagnostics.sort_by(|a, b| (&a.at, &a.message).cmp(&(&b.at, &b.message)));
+    // A line that cannot run is not looked at more closely.
+    let wrong: BTreeSet<_> = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| (found.at.file.clone(), found.at.line))
+        .collect();
+    diagnostics.retain(|found| {
+        found.severity == Severity::Error || !wrong.contains(&(found.at.file.clone(), found.at.line))
+    });
     diagnostics.dedup_by(|a, b| a.message == b.message && (&a.at.file, a.at.line) == (&b.at.file, b.at.line));
     Report { diagnostics, parameters, sources: loader.texts }
 }

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext};
 
 use super::{Function, Outcome, invalid};
-use crate::value::kind_of;
+use crate::value::{kind_of, printed};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!(
@@ -44,18 +44,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The items in order: numbers and texts; `sort()` changes a variable in place.\n\n\
          ```rhai\nassert(sorted([3, 1, 2]) == [1, 2, 3], \"sorted\");\n```",
         |ctx: NativeCallContext, items: Array| -> Outcome<Array> {
-            let mut items = items;
-            let mut wrong = None;
-            items.sort_by(|left, right| {
-                order(left, right).unwrap_or_else(|| {
-                    wrong.get_or_insert((kind_of(left), kind_of(right)));
-                    Ordering::Equal
-                })
-            });
-            match wrong {
-                Some((left, right)) => invalid(&ctx, format!("{left} and {right} have no order")),
-                None => Ok(items),
-            }
+            ordered(items, &mut |left, right| match order(left, right) {
+                Some(order) => Ok(order),
+                None => invalid(&ctx, format!("{} and {} have no order", kind_of(left), kind_of(right))),
+            })
         }
     ),
     function!(
@@ -71,7 +63,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "Each item once, where it comes first.\n\n```rhai\nassert(unique([1, 2, 1]) == [1, 2], \"each once\");\n```",
         |items: Array| -> Array {
             let mut seen = std::collections::BTreeSet::new();
-            items.into_iter().filter(|item| seen.insert(format!("{} {item}", kind_of(item)))).collect()
+            items
+                .into_iter()
+                .filter(|item| seen.insert(format!("{} {}", kind_of(item), printed(item))))
+                .collect()
         }
     ),
     function!(
@@ -98,6 +93,72 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
     ),
 ];
+
+/// Functions of Rhai's that hide errors of a comparison, or multiply sizes without looking.
+pub(super) fn replace_unwanted(module: &mut Module) {
+    for name in ["sort", "sort_by"] {
+        FuncRegistration::new(name).in_global_namespace().set_into_module(
+            module,
+            |ctx: NativeCallContext, array: &mut Array, comparison: FnPtr| -> Outcome<()> {
+                *array = ordered(array.clone(), &mut |left, right| {
+                    let result = comparison.call_raw(&ctx, None, [left.clone(), right.clone()])?;
+                    match (result.as_int(), result.as_bool()) {
+                        (Ok(number), _) => Ok(number.cmp(&0)),
+                        (_, Ok(true)) => Ok(Ordering::Less),
+                        (_, Ok(false)) => Ok(Ordering::Greater),
+                        _ => invalid(
+                            &ctx,
+                            format!(
+                                "`sort`: the closure returns a number below, at or above 0, or whether the first comes first; \
+                                 this returned {}",
+                                kind_of(&result)
+                            ),
+                        ),
+                    }
+                })?;
+                Ok(())
+            },
+        );
+    }
+    FuncRegistration::new("pad").in_global_namespace().set_into_module(
+        module,
+        |ctx: NativeCallContext, array: &mut Array, length: i64, item: Dynamic| -> Outcome<()> {
+            let length = usize::try_from(length).unwrap_or(0);
+            let most = ctx.engine().max_array_size();
+            if length > most {
+                return invalid(&ctx, format!("`pad`: an array has at most {most} items"));
+            }
+            while array.len() < length {
+                array.push(item.clone());
+                // So that items that are large themselves are not copied on and on.
+                if array.len().is_power_of_two() {
+                    ctx.engine().ensure_data_size_within_limits(&Dynamic::from_array(array.clone()))?;
+                }
+            }
+            Ok(())
+        },
+    );
+}
+
+/// Sorts by merging, and keeps the order of equals. A comparison may contradict itself: the order is then any.
+fn ordered(items: Array, compare: &mut dyn FnMut(&Dynamic, &Dynamic) -> Outcome<Ordering>) -> Outcome<Array> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let mut left = items;
+    let right = left.split_off(left.len() / 2);
+    let (left, right) = (ordered(left, compare)?, ordered(right, compare)?);
+    let mut merged = Array::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(first), Some(second)) = (left.peek(), right.peek()) {
+        match compare(first, second)? {
+            Ordering::Greater => merged.extend(right.next()),
+            _ => merged.extend(left.next()),
+        }
+    }
+    merged.extend(left.chain(right));
+    Ok(merged)
+}
 
 fn merged(base: Map, over: Map) -> Map {
     let mut merged = base;

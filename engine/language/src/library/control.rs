@@ -215,8 +215,11 @@ fn parallel(ctx: &NativeCallContext, names: &[String], bodies: &[Dynamic], optio
         });
         body
     });
-    let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
-    let results = here.branch.parallel(branches.collect(), at_most).map_err(|error| fail(ctx, error))?;
+    let at_most = usize::try_from(at_most).unwrap_or(usize::MAX).min(names.len());
+    let granted = host.meter.fork(at_most).map_err(|error| fail(ctx, error))?;
+    let results = here.branch.parallel(branches.collect(), granted);
+    host.meter.join(granted);
+    let results = results.map_err(|error| fail(ctx, error))?;
     let mut values = Array::with_capacity(results.len());
     let mut failed = Vec::new();
     for ((name, result), slot) in names.iter().zip(results).zip(slots) {
@@ -235,14 +238,18 @@ fn parallel(ctx: &NativeCallContext, names: &[String], bodies: &[Dynamic], optio
 
 /// One failure of all: the first one leads, the others are its details.
 fn together(ctx: &NativeCallContext, failed: Vec<(&String, Failure)>) -> Option<Failure> {
-    let others: Vec<String> = failed
-        .iter()
-        .skip(1)
-        .map(|(name, failure)| format!("{name} failed, too: {}", failure.error.report()))
-        .collect();
-    let (name, mut first) = failed.into_iter().next()?;
-    for other in others {
-        first.error = first.error.detail(other);
+    let mut failed = failed.into_iter();
+    let (name, mut first) = failed.next()?;
+    // Where the run was stopped, all branches say the same.
+    let alike = |failure: &Failure| failure.error.message() == first.error.message();
+    let (others, again): (Vec<_>, Vec<_>) = failed.partition(|(_, failure)| !alike(failure));
+    for (name, failure) in others {
+        first.error = first.error.detail(format!("{name} failed, too: {}", failure.error.report()));
+    }
+    match again.as_slice() {
+        [] => {}
+        [(name, _)] => first.error = first.error.detail(format!("{name} failed alike")),
+        several => first.error = first.error.detail(format!("{} more branches failed alike", several.len())),
     }
     first.trace.push(Frame::of(ctx, format!("{name} of `parallel`")));
     Some(first)
@@ -257,7 +264,8 @@ fn finisher(ctx: &NativeCallContext, function: &FnPtr) -> Outcome<StepUndo> {
         let Some(host) = host.upgrade() else {
             return Err(Error::failed("the playbook has ended before its closure could be called"));
         };
-        closure.call(&host, branch, Vec::new()).map(drop).map_err(|failure| match failure.place() {
+        let result = host.meter.afresh(|| closure.call(&host, branch, Vec::new()));
+        result.map(drop).map_err(|failure| match failure.place() {
             Some(at) => failure.error.detail(format!("at {at}")),
             None => failure.error,
         })

@@ -7,7 +7,7 @@ use rhai::{Dynamic, FuncRegistration, Map, Module, NativeCallContext};
 use super::{Function, Outcome, invalid};
 use crate::failure::fail;
 use crate::host::Here;
-use crate::value::to_json;
+use crate::value::{printed, to_json};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!(
@@ -35,7 +35,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let mut error = Error::failed(message);
             for (key, value) in &options {
                 match key.as_str() {
-                    "hint" => error = error.hint(value.to_string()),
+                    "hint" => error = error.hint(printed(value)),
                     "data" => error = error.data(json(&ctx, value)?),
                     other => {
                         return invalid(
@@ -100,6 +100,13 @@ pub(super) fn replace_unwanted(module: &mut Module) {
         .set_into_module(module, move |ctx: NativeCallContext, number: f64| {
             no_unit(&ctx, number.to_string())
         });
+    // Rhai's go into what closures hold, which may be themselves.
+    for name in ["to_string", "to_debug", "debug"] {
+        let global = || FuncRegistration::new(name).in_global_namespace();
+        global().set_into_module(module, |array: rhai::Array| printed(&Dynamic::from_array(array)));
+        global().set_into_module(module, |map: Map| printed(&Dynamic::from_map(map)));
+        global().set_into_module(module, |function: rhai::FnPtr| printed(&function.into()));
+    }
     let no_exit = |ctx: &NativeCallContext| -> Outcome<()> {
         invalid(
             ctx,
@@ -126,7 +133,7 @@ fn text(value: &Dynamic) -> String {
         Ok(Value::String(text)) => text,
         Ok(Value::Null) => String::new(),
         Ok(json) => json.to_string(),
-        Err(_) => value.to_string(),
+        Err(_) => printed(value),
     }
 }
 

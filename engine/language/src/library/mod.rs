@@ -85,6 +85,7 @@ pub(crate) fn module() -> Module {
     units::register(&mut module);
     time::register_types(&mut module);
     failing::replace_unwanted(&mut module);
+    collections::replace_unwanted(&mut module);
     module.build_index();
     module
 }

@@ -4,6 +4,7 @@ use regex::{Captures, Regex, RegexBuilder};
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use super::{Function, Outcome, invalid};
+use crate::value::printed;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function!(
@@ -11,7 +12,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "join(items, separator) -> string",
         "Puts the items into one text.\n\n```rhai\nassert([\"a\", \"b\"].join(\", \") == \"a, b\", \"joined\");\n```",
         |items: Array, separator: &str| -> String {
-            items.iter().map(Dynamic::to_string).collect::<Vec<_>>().join(separator)
+            items.iter().map(printed).collect::<Vec<_>>().join(separator)
         }
     ),
     function!(
@@ -47,7 +48,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
          ```rhai\nassert(\"a\".padded(3) == \"a  \" && 7.padded(-3) == \"  7\", \"padded\");\n```",
         |value: Dynamic, width: i64| -> String {
             let columns = usize::try_from(width.unsigned_abs()).unwrap_or(WIDEST).min(WIDEST);
-            let text = value.to_string();
+            let text = printed(&value);
             if width < 0 { format!("{text:>columns$}") } else { format!("{text:<columns$}") }
         }
     ),

@@ -14,7 +14,7 @@ use opsrun_core::{
 };
 use opsrun_derive::Args;
 use opsrun_gate::{FaultRule, Gate, Grants};
-use opsrun_language::Sources;
+use opsrun_language::{Limits, Playbook, Sources};
 use opsrun_runtime::{Estate, EstateFile, Event, Happening, Registry, Run, Setup, Watcher, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -328,6 +328,51 @@ impl Sources for Folder {
         std::fs::read_to_string(self.0.join(path))
             .map_err(|_| Error::not_found(format!("there is no file `{path}`")))
     }
+}
+
+fn settings<'s>(source: &'s str, name: &str) -> Vec<&'s str> {
+    let mark = format!("// {name}: ");
+    source.lines().filter_map(|line| line.strip_prefix(&mark)).collect()
+}
+
+/// What a person would see of a run: the events, the outcome, the report, and what is left in the estate.
+pub fn transcript(folder: &Path, name: &str) -> String {
+    let playbook = match Playbook::load(name, &Folder(folder.to_owned()), REGISTRY) {
+        Ok(playbook) => playbook,
+        Err(refusal) => return format!("refused\n{}", refusal.report()),
+    };
+    let source = playbook.source(name).unwrap().to_owned();
+    let settings = |name| settings(&source, name);
+    let given: Vec<_> = settings("given")
+        .into_iter()
+        .map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap())
+        .collect();
+    let arguments = match playbook.arguments(&given) {
+        Ok(arguments) => arguments,
+        Err(error) => return format!("refused\nerror: {}\n", error.report()),
+    };
+    let mut limits = Limits::default();
+    let limit = |name| settings(name).first().map(|number| number.parse::<usize>().unwrap());
+    limits.operations = limit("operations").map_or(limits.operations, |number| number as u64);
+    limits.items = limit("items").unwrap_or(limits.items);
+    limits.entries = limit("entries").unwrap_or(limits.entries);
+    limits.text = limit("text").unwrap_or(limits.text);
+    let faults: Vec<_> = settings("fault").into_iter().map(str::to_owned).collect();
+    let (executed, told, estate) = rehearsal(&faults);
+    let playbook = playbook.limited(limits);
+    let ended = opsrun_language::run(&playbook, &arguments, &executed).unwrap();
+    let mut text = told.lines().into_iter().map(|line| line + "\n").collect::<String>();
+    text.push_str(&format!("{} (exit {})\n", ended.outcome.word(), ended.outcome.exit_code()));
+    if let opsrun_runtime::Outcome::Done(value) = &ended.outcome
+        && !value.is_null()
+    {
+        text.push_str(&format!("value: {value}\n"));
+    }
+    text.push_str(&ended.report(&playbook));
+    for (name, value) in estate.snapshot() {
+        text.push_str(&format!("estate: {name} = {value}\n"));
+    }
+    text
 }
 
 /// Compares with the expected output in `path`; with `UPDATE_EXPECTED` set, writes it.
