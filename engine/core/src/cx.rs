@@ -286,7 +286,8 @@ impl Cx {
         to: &Arc<Endpoint>,
         request: Request<impl Into<Bytes>>,
     ) -> Result<Response<Bytes>> {
-        let shown = format!("{} {}", request.method(), to.uri);
+        let host = to.uri.to_string();
+        let shown = format!("{} {}{}", request.method(), host.trim_end_matches('/'), request.uri().path());
         let request = request.map(|content| body(Full::new(content.into())));
         let (parts, incoming) = self.send(system, to, request).await?.into_parts();
         match Limited::new(incoming, LARGEST_ANSWER).collect().await {

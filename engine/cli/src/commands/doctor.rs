@@ -36,7 +36,7 @@ impl Doctor {
         // A project that cannot be used has no targets.
         let targets = if usable { self.targets(&launch.project) } else { Vec::new() };
         for name in targets {
-            sections.push(Section { findings: examine(program, &launch, &name)?, target: name });
+            sections.push(Section { findings: examine(&launch, &name)?, target: name });
         }
         self.tell(&sections, |text| launch.redactor.apply(text).into_owned())
     }
@@ -126,7 +126,7 @@ fn journals(launch: &Launch) -> Finding {
     Finding { what: "journals".into(), found: folder.map_err(|error| error.report()) }
 }
 
-fn examine(program: &Program, launch: &Launch, target: &str) -> Result<Vec<Finding>> {
+fn examine(launch: &Launch, target: &str) -> Result<Vec<Finding>> {
     let mut launch = launch.clone();
     launch.target = (!target.is_empty()).then(|| target.to_owned());
     // It asks for what a playbook may not even be granted to ask, and writes nothing.
