@@ -4,3 +4,4 @@
 mod chart;
 mod cluster;
 mod deploy;
+mod in_cluster;

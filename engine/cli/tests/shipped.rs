@@ -75,6 +75,44 @@ fn a_first_revision_has_nothing_to_go_back_to() {
 }
 
 #[test]
+fn a_rollback_goes_to_the_revision_that_is_named() {
+    let estate = "engine/cli/tests/shipped/upgraded.yaml";
+    let named = ["playbooks/rollback.rhai", "--estate", estate, "--revision"];
+    rehearsed("rollback-named.txt", &[&named[..], &["1"]].concat());
+    rehearsed("rollback-unknown.txt", &[&named[..], &["9"]].concat());
+}
+
+#[test]
+fn a_release_that_does_not_exist_is_not_rolled_back() {
+    rehearsed("rollback-missing.txt", &["playbooks/rollback.rhai", "--release", "none"]);
+}
+
+#[test]
+fn a_component_is_scaled_through_its_autoscaler() {
+    rehearsed("scale.txt", &["playbooks/scale.rhai", "--component", "ws", "--replicas", "5"]);
+}
+
+#[test]
+fn a_component_that_does_not_come_up_in_time_is_scaled_back() {
+    let late = ["--component", "ws", "--replicas", "5", "--within", "2s"];
+    rehearsed("scale-late.txt", &[&["playbooks/scale.rhai"][..], &late].concat());
+}
+
+#[test]
+fn no_pods_at_all_are_refused() {
+    rehearsed("scale-zero.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "0"]);
+}
+
+#[test]
+fn a_deployment_stays_although_nobody_can_be_told() {
+    let slack = ["--slack", "https://hooks.slack.com/services/T0/B0/x", "--observe", "1s"];
+    let said = opsrun().run(DEPLOY.iter().chain(&slack)).ok();
+    assert!(said.contains("* http POST hooks.slack.com/services/T0/B0/x"), "{said}");
+    let said = opsrun().run(DEPLOY.iter().chain(&slack).chain(&["--fault", "http POST: 500"])).ok();
+    assert!(said.contains("nobody is told: workflow-platform 1.1.0 is deployed to prod"), "{said}");
+}
+
+#[test]
 fn more_pods_than_the_autoscaler_allows_are_refused_before_anything_changes() {
     rehearsed("scale-too-far.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "50"]);
 }

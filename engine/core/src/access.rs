@@ -68,6 +68,15 @@ impl AccessPattern {
         &self.system
     }
 
+    pub fn verbs(&self) -> &[String] {
+        &self.verbs
+    }
+
+    /// As it was written: `deployments`, a host; `*` for any.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
     fn resource_matches(&self, access: &Access) -> bool {
         if glob(&self.resource, &access.resource) {
             return true;
@@ -113,10 +122,13 @@ impl FromStr for AccessPattern {
 
 impl fmt::Display for AccessPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.system, self.verbs.join(","), self.resource)?;
-        match &self.namespace {
-            Some(namespace) => write!(f, " in {namespace}"),
-            None => Ok(()),
+        let verbs = self.verbs.join(",");
+        f.write_str(&self.system)?;
+        match (&self.namespace, self.resource.as_str(), verbs.as_str()) {
+            (Some(namespace), resource, verbs) => write!(f, " {verbs} {resource} in {namespace}"),
+            (None, "*", "*") => Ok(()),
+            (None, "*", verbs) => write!(f, " {verbs}"),
+            (None, resource, verbs) => write!(f, " {verbs} {resource}"),
         }
     }
 }
@@ -179,6 +191,7 @@ mod tests {
         ] {
             let parsed: AccessPattern = pattern.parse().expect(pattern);
             assert_eq!(parsed.matches(&patch), expected, "{pattern}");
+            assert_eq!(parsed.to_string(), pattern, "it is shown as it is written");
         }
     }
 

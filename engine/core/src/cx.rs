@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub struct Call {
 /// Where a system answers, and how to speak to it there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// Scheme and authority; the path of a request comes from the request.
+    /// Scheme, authority, and the path below which the server's own paths begin (mostly `/`).
     pub uri: Uri,
     /// For `https`.
     pub tls: Tls,
@@ -279,7 +279,7 @@ impl Cx {
     /// Sends a request as [`Cx::send`] does, and reads its whole answer, of at most 8 MiB.
     ///
     /// # Errors
-    /// As [`Cx::send`]; `Failed` if the answer breaks off or is larger.
+    /// As [`Cx::send`]; `Unreachable` if the answer breaks off, `Failed` if it is larger.
     pub async fn ask(
         &self,
         system: &'static str,
@@ -291,7 +291,13 @@ impl Cx {
         let (parts, incoming) = self.send(system, to, request).await?.into_parts();
         match Limited::new(incoming, LARGEST_ANSWER).collect().await {
             Ok(read) => Ok(Response::from_parts(parts, read.to_bytes())),
-            Err(error) => Err(Error::failed(format!("the answer to {shown} cannot be read: {error}"))),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(Error::failed(format!("the answer to {shown} is longer than {} MiB", LARGEST_ANSWER >> 20)))
+            }
+            // It may be whole the next time.
+            Err(error) => {
+                Err(Error::new(ErrorKind::Unreachable, format!("the answer to {shown} broke off: {error}")))
+            }
         }
     }
 

@@ -37,6 +37,12 @@ pub trait System: Send + Sync {
         }
     }
 
+    /// The verbs of its accesses: a grant or a fault with another one is refused. `None`: any may come; an empty list: nothing
+    /// leaves under this system's name.
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// The body this system's own server would send with an error status: what an injected fault answers.
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
         Refusal { content_type: "text/plain", body: format!("{status}: {access}\n") }

@@ -14,6 +14,18 @@ pub fn from_str<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
         .map_err(|error| Error::invalid(format!("`{what}` cannot be read: {error}")))
 }
 
+/// Reads one document that may hold secrets: an error says where it is wrong, and quotes nothing of it.
+///
+/// # Errors
+/// `Invalid`, with line and column, if the text is not YAML or not of that shape.
+pub fn from_secret_str<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let place =
+            error.location().map(|at| format!(": it is wrong at line {}, column {}", at.line(), at.column()));
+        Error::invalid(format!("`{what}` cannot be read{}", place.unwrap_or_default()))
+    })
+}
+
 /// Reads a stream of documents; empty ones are left out.
 ///
 /// # Errors

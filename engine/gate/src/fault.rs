@@ -54,6 +54,11 @@ impl FaultRule {
         Some(self.action)
     }
 
+    /// Which requests it strikes.
+    pub fn pattern(&self) -> &AccessPattern {
+        &self.pattern
+    }
+
     pub(crate) fn has_fired(&self) -> bool {
         self.fired
     }

@@ -92,13 +92,14 @@ impl Gate {
         request: Request<Body>,
     ) -> Result<Response<Incoming>> {
         let request = absolute(request, to)?;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let system = *self
             .systems
             .get(system)
             .ok_or_else(|| Error::failed(format!("no system `{system}` is registered")))?;
         let access = system.access(&parts);
         self.permit(call, &access)?;
+        parts.uri = below(to, parts.uri)?;
         let ticket = recorder.intent(call, &access).await?;
         let answer = self.pass(call, to, system, &access, Request::from_parts(parts, body)).await;
         let outcome = match &answer {
@@ -212,10 +213,27 @@ pub(crate) fn unreachable_error(to: &Endpoint, why: &str) -> Error {
     Error::new(ErrorKind::Unreachable, format!("{place} cannot be reached: {why}"))
 }
 
+fn no_address(to: &Endpoint, error: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("`{}` is no address: {error}", to.uri))
+}
+
+/// The request's URI below the endpoint's path. What the request asks for is classified without it.
+fn below(to: &Endpoint, uri: http::Uri) -> Result<http::Uri> {
+    let folder = to.uri.path().trim_end_matches('/');
+    if folder.is_empty() {
+        return Ok(uri);
+    }
+    let mut parts = uri.into_parts();
+    let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
+    let path = format!("{folder}{path}").parse();
+    parts.path_and_query = Some(path.map_err(|error| no_address(to, &error))?);
+    http::Uri::from_parts(parts).map_err(|error| no_address(to, &error))
+}
+
 /// The request with the endpoint's scheme and authority in its URI, and a `Host` header.
 fn absolute(request: Request<Body>, to: &Endpoint) -> Result<Request<Body>> {
     let (mut parts, body) = request.into_parts();
-    let bad = |error: &dyn std::fmt::Display| Error::invalid(format!("`{}` is no address: {error}", to.uri));
+    let bad = |error: &dyn std::fmt::Display| no_address(to, error);
     let mut uri = parts.uri.clone().into_parts();
     uri.scheme = to.uri.scheme().cloned().or(Some(http::uri::Scheme::HTTP));
     uri.authority = Some(to.uri.authority().cloned().ok_or_else(|| bad(&"it has no host"))?);

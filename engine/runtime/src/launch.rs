@@ -18,6 +18,7 @@ use crate::journal_file::FileJournal;
 use crate::past::{Course, Past};
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
+use crate::vocabulary::Vocabulary;
 use crate::world::World;
 
 /// What a program knows before a run begins.
@@ -131,9 +132,9 @@ impl Launch {
         if let Some(folder) = &self.project.table.journal {
             return Ok(self.project.root.join(folder));
         }
-        let state = self.variables.get("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let state =
-            state.or_else(|| self.variables.get("HOME").map(|home| Path::new(home).join(".local/state")));
+        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
+        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
         state.map(|state| state.join("opsrun/runs")).ok_or_else(|| {
             Error::invalid("there is no place for the journal")
                 .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")
@@ -176,9 +177,14 @@ impl Launch {
             .into_iter()
             .map(|(name, target)| (name, Arc::new(adopt(target))))
             .collect();
+        let vocabulary = Vocabulary::of(self.registry);
+        self.allow.iter().try_for_each(|pattern| {
+            vocabulary.check(pattern).map_err(|error| error.context("this access cannot be allowed"))
+        })?;
         let target = targets.get(&self.target_name()?).cloned();
         let target = target.unwrap_or_else(|| Arc::new(adopt(Target::default())));
-        let grants = Grants::new(self.project.grants()?).and(self.allow.iter().cloned()).and(allow);
+        let grants =
+            Grants::new(self.project.grants(self.registry)?).and(self.allow.iter().cloned()).and(allow);
         let inherited =
             ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
         let env = inherited
@@ -252,8 +258,14 @@ impl Rehearsal {
     /// A run that is allowed what the target allows; everything, if the project has no targets.
     ///
     /// # Errors
-    /// As [`Launch::live`].
+    /// As [`Launch::live`]; `Invalid` for a fault that no system can have.
     pub fn run(&self, watcher: Arc<dyn Watcher>, faults: Vec<FaultRule>) -> Result<Arc<Run>> {
+        let vocabulary = Vocabulary::of(self.launch.registry);
+        faults.iter().try_for_each(|fault| {
+            vocabulary
+                .check(fault.pattern())
+                .map_err(|error| error.context(format!("the fault `{fault}` cannot happen")))
+        })?;
         let run = self.again(Past::default(), Course::Onward, Arc::new(MemoryJournal::default()), watcher)?;
         run.gate().set_faults(faults);
         Ok(run)
@@ -270,8 +282,10 @@ impl Rehearsal {
         journal: Arc<dyn Journal>,
         watcher: Arc<dyn Watcher>,
     ) -> Result<Arc<Run>> {
-        let allow = if self.launch.target_name()?.is_empty() { self.everything()? } else { Vec::new() };
-        self.on_estate(Stage { past, course, allow, ..Stage::new("rehearsal", self.world.clone(), journal, watcher) })
+        let everything = self.launch.target_name()?.is_empty();
+        let allow = if everything { self.launch.registry.patterns("") } else { Vec::new() };
+        let stage = Stage::new("rehearsal", self.world.clone(), journal, watcher);
+        self.on_estate(Stage { past, course, allow, ..stage })
     }
 
     /// A run that sets the estate up: it is allowed everything.
@@ -279,19 +293,13 @@ impl Rehearsal {
     /// # Errors
     /// As [`Launch::live`].
     pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        let journal = Arc::new(MemoryJournal::default());
-        let allow = self.everything()?;
-        self.on_estate(Stage { allow, ..Stage::new("setup", self.world.clone(), journal, watcher) })
+        let stage = Stage::new("setup", self.world.clone(), Arc::new(MemoryJournal::default()), watcher);
+        self.on_estate(Stage { allow: self.launch.registry.patterns(""), ..stage })
     }
 
     fn on_estate(&self, stage: Stage) -> Result<Arc<Run>> {
         let stage = Stage { route: self.estate.route(), seed: self.seed, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
-    }
-
-    fn everything(&self) -> Result<Vec<AccessPattern>> {
-        let names = self.launch.registry.systems().iter().map(|system| system.name());
-        names.map(|name| name.parse().map_err(|error| Error::failed(format!("{error}")))).collect()
     }
 }
 

@@ -13,6 +13,7 @@ mod run;
 mod scope;
 mod simulated;
 mod undo;
+mod vocabulary;
 mod world;
 
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};

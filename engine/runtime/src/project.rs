@@ -7,6 +7,7 @@ use opsrun_core::{AccessPattern, Error, Result, Target, Value};
 use serde::Deserialize;
 
 use crate::run::Registry;
+use crate::vocabulary::Vocabulary;
 
 /// A folder of playbooks with its configuration; without an `opsrun.toml`, just the folder.
 #[derive(Debug, Clone, Default)]
@@ -85,22 +86,27 @@ impl Project {
     /// `Invalid`, naming the table and what is wrong with it.
     pub fn targets(&self, registry: Registry) -> Result<BTreeMap<String, Target>> {
         let names: Vec<_> = registry.systems().iter().map(|system| system.name()).collect();
-        self.table
-            .targets
-            .iter()
-            .map(|(name, table)| self.target(name, table, &names).map(|target| (name.clone(), target)))
-            .collect()
+        let vocabulary = Vocabulary::of(registry);
+        let target =
+            |name: &String, table| Ok((name.clone(), self.target(name, table, &names, &vocabulary)?));
+        self.table.targets.iter().map(|(name, table)| target(name, table)).collect()
     }
 
     /// What the project allows everywhere.
     ///
     /// # Errors
     /// `Invalid`, naming the pattern.
-    pub fn grants(&self) -> Result<Vec<AccessPattern>> {
-        self.patterns("grants", &self.table.grants)
+    pub fn grants(&self, registry: Registry) -> Result<Vec<AccessPattern>> {
+        self.patterns("grants", &self.table.grants, &Vocabulary::of(registry))
     }
 
-    fn target(&self, name: &str, table: &TargetTable, systems: &[&str]) -> Result<Target> {
+    fn target(
+        &self,
+        name: &str,
+        table: &TargetTable,
+        systems: &[&str],
+        vocabulary: &Vocabulary,
+    ) -> Result<Target> {
         if let Some(unknown) = table.sections.keys().find(|section| !systems.contains(&section.as_str())) {
             return Err(self
                 .invalid(&format!("[targets.{name}] has a key `{unknown}` that means nothing"))
@@ -112,16 +118,21 @@ impl Project {
         Ok(Target {
             name: name.to_owned(),
             protected: table.protected,
-            grants: self.patterns(&format!("[targets.{name}] grants"), &table.grants)?,
+            grants: self.patterns(&format!("[targets.{name}] grants"), &table.grants, vocabulary)?,
             sections: table.sections.clone(),
         })
     }
 
-    fn patterns(&self, place: &str, texts: &[String]) -> Result<Vec<AccessPattern>> {
-        texts
-            .iter()
-            .map(|text| text.parse().map_err(|error| self.invalid(&format!("{place}: {error}"))))
-            .collect()
+    fn patterns(&self, place: &str, texts: &[String], vocabulary: &Vocabulary) -> Result<Vec<AccessPattern>> {
+        let read = |text: &String| {
+            let pattern = text.parse().map_err(|error| self.invalid(&format!("{place}: {error}")))?;
+            vocabulary.check(&pattern).map_err(|error| {
+                let placed = self.invalid(&format!("{place}: {error}"));
+                error.hint_text().into_iter().fold(placed, |placed, hint| placed.hint(hint))
+            })?;
+            Ok(pattern)
+        };
+        texts.iter().map(read).collect()
     }
 
     fn invalid(&self, what: &str) -> Error {

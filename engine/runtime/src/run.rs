@@ -10,8 +10,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Access, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error, ErrorKind, Host,
-    Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Value,
+    Access, AccessPattern, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error,
+    ErrorKind, Host, Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Value,
 };
 use opsrun_gate::{Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
 use rand::{RngCore, SeedableRng};
@@ -41,6 +41,13 @@ impl Registry {
 
     pub fn systems(&self) -> &'static [&'static dyn System] {
         self.systems
+    }
+
+    /// A pattern for each system under whose name something leaves: with `rest`, or all of it where that is empty.
+    pub fn patterns(&self, rest: &str) -> Vec<AccessPattern> {
+        let leaves = |system: &&&dyn System| system.verbs().is_none_or(|verbs| !verbs.is_empty());
+        let names = self.systems.iter().filter(leaves).map(|system| system.name());
+        names.filter_map(|name| format!("{name} {rest}").parse().ok()).collect()
     }
 
     pub fn modules(&self) -> impl Iterator<Item = &'static Module> {

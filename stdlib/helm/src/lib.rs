@@ -32,4 +32,8 @@ impl System for Helm {
     fn modules(&self) -> &'static [Module] {
         MODULES
     }
+
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Uri};
 use opsrun_core::{Cx, Endpoint, Error, ErrorKind, Result, Span, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::HttpError;
+use crate::section;
 
 /// What to send.
 #[derive(Debug, Clone, Default)]
@@ -44,10 +46,13 @@ pub struct Answer {
 /// # Errors
 /// `Invalid` for a request that cannot be sent, `Denied`, `Unreachable`, `Timeout`. An error status is an answer.
 pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
-    let (to, request) = build(request)?;
-    let shown = format!("{} {}", request.method(), to.uri);
-    let begun = cx.now();
-    let exchange = cx.ask("http", &to, request);
+    let shown = format!("{} {}", request.method.to_ascii_uppercase(), request.url);
+    let (mut endpoint, request) = build(request)?;
+    if endpoint.uri.scheme_str() == Some("https") {
+        endpoint.tls = section::tls(cx)?;
+    }
+    let (begun, to) = (cx.now(), Arc::new(endpoint));
+    let exchange = async { cx.ask("http", &to, request).await.map_err(of_unknown_issuer) };
     let Some(response) = cx.until(within.after(begun), exchange).await? else {
         return Err(Error::new(ErrorKind::Timeout, format!("{shown} has not been answered within {within}")));
     };
@@ -65,11 +70,21 @@ pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
     })
 }
 
-fn build(request: &Request) -> Result<(Arc<Endpoint>, http::Request<Bytes>), HttpError> {
+fn of_unknown_issuer(error: Error) -> Error {
+    if !error.message().contains("UnknownIssuer") {
+        return error;
+    }
+    error.hint("name the authority that signed its certificate: `http = { certificate-authority = \"ca.pem\" }` in the target")
+}
+
+fn build(request: &Request) -> Result<(Endpoint, http::Request<Bytes>), HttpError> {
     let bad_url = || HttpError::Url { url: request.url.clone() };
     let uri: Uri = request.url.parse().map_err(|_| bad_url())?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
         return Err(bad_url());
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(HttpError::Credentials { host: uri.host().unwrap_or_default().to_owned() });
     }
     let method = request.method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes())
@@ -82,8 +97,9 @@ fn build(request: &Request) -> Result<(Arc<Endpoint>, http::Request<Bytes>), Htt
     };
     let mut built = http::Request::new(Bytes::from(content));
     *built.method_mut() = method;
-    *built.uri_mut() =
-        uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| bad_url())?;
+    let mut place = uri.into_parts();
+    let path = place.path_and_query.replace(PathAndQuery::from_static("/"));
+    *built.uri_mut() = path.map_or(Uri::from_static("/"), Uri::from);
     let headers = built.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static("opsrun"));
     if let Some(content_type) = content_type {
@@ -95,5 +111,6 @@ fn build(request: &Request) -> Result<(Arc<Endpoint>, http::Request<Bytes>), Htt
         let header: HeaderName = name.parse().map_err(|why: http::header::InvalidHeaderName| bad(&why))?;
         headers.insert(header, HeaderValue::from_str(value).map_err(|why| bad(&why))?);
     }
-    Ok((Arc::new(uri.into()), built))
+    let uri = Uri::from_parts(place).map_err(|_| bad_url())?;
+    Ok((uri.into(), built))
 }

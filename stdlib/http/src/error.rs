@@ -6,6 +6,8 @@ use opsrun_core::Error;
 pub enum HttpError {
     #[error("`{url}` is not an HTTP address")]
     Url { url: String },
+    #[error("the address at `{host}` bears a user or password")]
+    Credentials { host: String },
     #[error("`{method}` is not an HTTP method")]
     Method { method: String },
     #[error("header `{name}` cannot be sent: {why}")]
@@ -20,6 +22,9 @@ impl From<HttpError> for Error {
         match error {
             HttpError::Url { .. } => {
                 Error::invalid(text).hint("write it like `https://app.example.com/health`")
+            }
+            HttpError::Credentials { .. } => {
+                Error::invalid(text).hint("send it as a header: `headers: #{ authorization: \"Basic …\" }`")
             }
             _ => Error::invalid(text),
         }

@@ -4,12 +4,16 @@
 mod access;
 mod client;
 mod error;
+mod examine;
 mod primitives;
+mod section;
 mod simulator;
 
 use std::sync::Arc;
 
-use opsrun_core::{Access, Declaration, Module, Result, Simulator, Surroundings, System, Value};
+use opsrun_core::{
+    Access, BoxFuture, Cx, Declaration, Finding, Module, Result, Simulator, Surroundings, System, Value,
+};
 
 pub use client::{Answer, Request, send};
 pub use error::HttpError;
@@ -38,5 +42,9 @@ impl System for Http {
 
     fn simulator(&self, section: Option<&Value>, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
         simulator::start(section).map(Some)
+    }
+
+    fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
+        Box::pin(async move { examine::hosts(&cx).await })
     }
 }

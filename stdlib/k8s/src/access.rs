@@ -5,6 +5,22 @@ use http::Method;
 use http::request::Parts;
 use opsrun_core::{Access, Effect};
 
+/// Those of RBAC, and HTTP's for what is no resource.
+pub(crate) const VERBS: &[&str] = &[
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "post",
+    "put",
+    "head",
+    "options",
+];
+
 /// `GET /apis/apps/v1/namespaces/prod/deployments/api` is `get deployments/api in prod`.
 pub(crate) fn of(request: &Parts) -> Access {
     let query = Query::of(request.uri.query().unwrap_or_default());

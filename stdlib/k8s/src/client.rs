@@ -228,6 +228,13 @@ impl Client {
         self.find(at).await?.ok_or_else(|| Error::NotFound { object: at.to_string() })
     }
 
+    /// How often an object is there, in the form of `autoscaling/v1`.
+    pub(crate) async fn scale(&self, at: &Address) -> Result<Value, Error> {
+        let path = format!("{}/scale", at.path());
+        let tried = format!("getting the scale of {at}");
+        Ok(self.send(Method::GET, &path, &Parameters::default(), None, &tried).await?.1)
+    }
+
     /// All objects of a kind that the query selects, each with `apiVersion` and `kind`; `namespace: None` is all namespaces.
     ///
     /// # Errors
@@ -455,12 +462,17 @@ impl Client {
         let cluster = self.described().to_owned();
         match error {
             kube::Error::Api(status) => Error::Api { tried: tried.to_owned(), cluster, status },
-            kube::Error::Service(error) => match error.downcast::<opsrun_core::Error>() {
-                Ok(error) if error.kind() == ErrorKind::Unreachable => {
-                    let cluster = format!("{cluster} ({})", self.server());
-                    Error::Unreachable { cluster, cause: *error }
-                }
-                Ok(error) => Error::Run(*error),
+            kube::Error::Service(error) => match error.downcast::<Error>() {
+                Ok(error) => match *error {
+                    Error::Run(error) if error.kind() == ErrorKind::Unreachable => {
+                        let cluster = format!("{cluster} ({})", self.server());
+                        Error::Unreachable { cluster, cause: error }
+                    }
+                    Error::Unaccepted { unaccepted, .. } => {
+                        Error::Unaccepted { tried: tried.to_owned(), unaccepted }
+                    }
+                    other => other,
+                },
                 Err(other) => Error::Answer { tried: tried.to_owned(), why: other.to_string() },
             },
             other => {
@@ -564,8 +576,8 @@ fn read_status(code: StatusCode, bytes: &[u8]) -> Status {
             status
         }
         _ => {
-            let text = String::from_utf8_lossy(bytes);
-            let text = text.trim();
+            // Something between us and the API server, mostly; its pages can be long.
+            let text: String = String::from_utf8_lossy(bytes).trim().chars().take(300).collect();
             let message = if text.is_empty() { code.to_string() } else { format!("{code}: {text}") };
             Status::failure(&message, "").with_code(code.as_u16())
         }
@@ -607,37 +619,45 @@ impl tower::Service<Request<kube::client::Body>> for Door {
 
     fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
         let (cx, cluster) = (self.cx.clone(), self.cluster.clone());
-        Box::pin(async move { send(&cx, &cluster, request).await })
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let bytes = body.collect_bytes().await?;
+            Ok(send(&cx, &cluster, &parts, &bytes).await?)
+        })
     }
 }
 
 async fn send(
     cx: &Cx,
     cluster: &Cluster,
-    request: Request<kube::client::Body>,
-) -> Result<Response<Incoming>, tower::BoxError> {
-    let (parts, body) = request.into_parts();
-    let bytes = body.collect_bytes().await?;
+    parts: &http::request::Parts,
+    bytes: &Bytes,
+) -> Result<Response<Incoming>, Error> {
+    let credentials = &cluster.config.credentials;
     let (mut renewed, mut retries) = (false, 0);
     loop {
         let mut parts = parts.clone();
-        let got = cluster.config.credentials.sign(cx, &mut parts.headers).await?;
-        let endpoint = match got.certificate {
+        let got = credentials.sign(cx, &mut parts.headers).await?;
+        let endpoint = match &got.certificate {
             None => cluster.endpoint.clone(),
-            certificate => {
+            Some(certificate) => {
                 let mut endpoint = Endpoint::clone(&cluster.endpoint);
-                endpoint.tls.identity = certificate;
+                endpoint.tls.identity = Some(certificate.clone());
                 Arc::new(endpoint)
             }
         };
         let request = Request::from_parts(parts, opsrun_core::body(Full::new(bytes.clone())));
         let response = cx.send(crate::SYSTEM, &endpoint, request).await?;
-        if response.status() == StatusCode::UNAUTHORIZED
-            && !renewed
-            && cluster.config.credentials.renew().await
-        {
-            renewed = true;
-            continue;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            if !renewed && credentials.renew(&got).await {
+                renewed = true;
+                continue;
+            }
+            // What else the server says helps, but is not needed.
+            let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let said = read_status(StatusCode::UNAUTHORIZED, &body).message;
+            let unaccepted = credentials.unaccepted(&got, &said, cx.now());
+            return Err(Error::Unaccepted { tried: String::new(), unaccepted });
         }
         match retry_after(&response) {
             Some(pause) if retries < RETRIES => {

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
 use http::Uri;
 use opsrun_core::{Cx, Endpoint, Result, Tls};
 use serde::Deserialize;
 
-use crate::credentials::{Credentials, Exec, Identity, Source};
+use crate::credentials::{Credentials, Identity, Source};
 use crate::error::Error;
+use crate::kubeconfig::Kubeconfig;
 
 /// Where a cluster is and how to speak to it.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Section {
     /// A context of the kubeconfig; its current one if left out.
-    context: Option<String>,
+    pub context: Option<String>,
     /// A kubeconfig file; `$KUBECONFIG` or `~/.kube/config` if left out.
     kubeconfig: Option<PathBuf>,
     /// For objects that name none.
-    namespace: Option<String>,
+    pub namespace: Option<String>,
     /// An API server that wants no credentials, such as a simulated one; then there is no kubeconfig.
     server: Option<String>,
 }
@@ -48,7 +48,7 @@ impl Config {
                 context: None,
                 endpoint: server_uri(server)?.into(),
                 namespace: section.namespace.unwrap_or_else(|| "default".to_owned()),
-                credentials: Credentials::new(Identity::default(), Source::None),
+                credentials: Credentials::new(format!("`{server}`"), Identity::default(), Source::None),
             });
         }
         let files = kubeconfig_files(cx, &section);
@@ -80,15 +80,19 @@ fn kubeconfig_files(cx: &Cx, section: &Section) -> Vec<PathBuf> {
     }
     match cx.variable("KUBECONFIG").filter(|value| !value.is_empty()) {
         Some(list) => list.split(':').filter(|file| !file.is_empty()).map(PathBuf::from).collect(),
-        None => cx.variable("HOME").map(|home| Path::new(&home).join(".kube/config")).into_iter().collect(),
+        None => home(cx).map(|home| home.join(".kube/config")).into_iter().collect(),
     }
 }
 
 fn expand_home(cx: &Cx, file: &Path) -> PathBuf {
-    match (file.strip_prefix("~"), cx.variable("HOME")) {
-        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+    match (file.strip_prefix("~"), home(cx)) {
+        (Ok(rest), Some(home)) => home.join(rest),
         _ => file.to_owned(),
     }
+}
+
+fn home(cx: &Cx) -> Option<PathBuf> {
+    cx.variable("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 fn shown(files: &[PathBuf]) -> String {
@@ -102,281 +106,131 @@ fn no_kubeconfig(files: &[PathBuf]) -> opsrun_core::Error {
     )
 }
 
-fn server_uri(server: &str) -> Result<Uri> {
-    let uri: Uri = server
-        .trim_end_matches('/')
-        .parse()
-        .map_err(|error| Error::Config(format!("`{server}` is not the address of an API server: {error}")))?;
-    if uri.scheme().is_none() || uri.authority().is_none() {
-        let why =
-            format!("`{server}` is not the address of an API server: write it like `https://host:6443`");
-        return Err(Error::Config(why).into());
+/// The address of an API server; a path in it is where the API begins.
+pub(crate) fn server_uri(server: &str) -> Result<Uri> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Error::Config(format!("`{server}` is not the address of an API server: {why}"))
+    };
+    let uri: Uri = server.trim_end_matches('/').parse().map_err(|error| wrong(&error))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+        return Err(wrong(&"write it like `https://host:6443`").into());
+    }
+    if uri.query().is_some() {
+        return Err(wrong(&"it has a query").into());
     }
     Ok(uri)
 }
 
 /// The service account that Kubernetes mounts into a pod.
 fn in_cluster(cx: &Cx, section: Section) -> Result<Option<Config>> {
-    let (Some(host), Some(port)) =
-        (cx.variable("KUBERNETES_SERVICE_HOST"), cx.variable("KUBERNETES_SERVICE_PORT"))
+    let variable = |name: &str| cx.variable(name).filter(|value| !value.is_empty());
+    let (Some(host), Some(port)) = (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"))
     else {
         return Ok(None);
     };
     let folder = Path::new(SERVICE_ACCOUNT);
     let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let read = |name: &str| {
+        cx.read_configuration(folder.join(name)).map_err(|error| {
+            error.context(format!("this pod has no service account to ask its cluster with (`{name}`)")).hint(
+                "let `automountServiceAccountToken` be true for the pod, or name a kubeconfig in the target's `k8s` \
+                 section",
+            )
+        })
+    };
+    read("token")?;
     let namespace = match section.namespace {
         Some(namespace) => namespace,
-        None => text(cx, &folder.join("namespace"))?,
+        None => String::from_utf8_lossy(&read("namespace")?).trim().to_owned(),
     };
     Ok(Some(Config {
         cluster: "this pod's own cluster".to_owned(),
         context: None,
         endpoint: Endpoint {
             uri: server_uri(&format!("https://{host}:{port}"))?,
-            tls: Tls { roots: Some(cx.read_configuration(folder.join("ca.crt"))?), ..Tls::default() },
+            tls: Tls { roots: Some(read("ca.crt")?), ..Tls::default() },
             socket: None,
         },
         namespace,
-        credentials: Credentials::new(Identity::default(), Source::File(folder.join("token"))),
+        credentials: Credentials::new(
+            "this pod's service account".to_owned(),
+            Identity::default(),
+            Source::File(folder.join("token")),
+        ),
     }))
 }
 
-fn text(cx: &Cx, file: &Path) -> Result<String> {
-    Ok(String::from_utf8_lossy(&cx.read_configuration(file)?).trim().to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-/// The parts of a kubeconfig file that a client needs. Unknown keys are other tools' business.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Kubeconfig {
-    #[serde(default)]
-    clusters: Option<Vec<NamedCluster>>,
-    #[serde(default)]
-    users: Option<Vec<NamedUser>>,
-    #[serde(default)]
-    contexts: Option<Vec<NamedContext>>,
-    current_context: Option<String>,
-}
+    use serde_json::json;
 
-#[derive(Debug, Deserialize)]
-struct NamedCluster {
-    name: String,
-    #[serde(default)]
-    cluster: ClusterEntry,
-    #[serde(skip)]
-    folder: PathBuf,
-}
+    use super::*;
+    use crate::surroundings::Surroundings;
 
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "kebab-case", default)]
-struct ClusterEntry {
-    server: Option<String>,
-    insecure_skip_tls_verify: bool,
-    certificate_authority: Option<PathBuf>,
-    certificate_authority_data: Option<String>,
-    tls_server_name: Option<String>,
-    proxy_url: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct NamedUser {
-    name: String,
-    #[serde(default)]
-    user: Option<User>,
-    #[serde(skip)]
-    folder: PathBuf,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case", default)]
-struct User {
-    token: Option<String>,
-    #[serde(rename = "tokenFile")]
-    token_file: Option<PathBuf>,
-    username: Option<String>,
-    password: Option<String>,
-    client_certificate: Option<PathBuf>,
-    client_certificate_data: Option<String>,
-    client_key: Option<PathBuf>,
-    client_key_data: Option<String>,
-    #[serde(rename = "as")]
-    impersonate: Option<String>,
-    as_groups: Option<Vec<String>>,
-    exec: Option<Exec>,
-    auth_provider: Option<serde_json::Value>,
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("User(…)")
+    fn in_a_pod() -> Surroundings {
+        Surroundings::default()
+            .with_variable("KUBERNETES_SERVICE_HOST", "fd00:10:96::1")
+            .with_variable("KUBERNETES_SERVICE_PORT", "443")
+            .with_file(&format!("{SERVICE_ACCOUNT}/token"), "t")
+            .with_file(&format!("{SERVICE_ACCOUNT}/ca.crt"), "PEM")
+            .with_file(&format!("{SERVICE_ACCOUNT}/namespace"), "shop\n")
     }
-}
 
-#[derive(Debug, Deserialize)]
-struct NamedContext {
-    name: String,
-    #[serde(default)]
-    context: ContextEntry,
-}
+    fn load(here: Surroundings) -> Result<Config> {
+        Config::load(&Arc::new(here).cx())
+    }
 
-#[derive(Debug, Deserialize, Default)]
-#[serde(default)]
-struct ContextEntry {
-    cluster: String,
-    user: String,
-    namespace: Option<String>,
-}
+    #[test]
+    fn in_a_pod_its_service_account_is_used() {
+        let config = load(in_a_pod()).expect("a configuration");
+        assert_eq!(config.endpoint.uri, "https://[fd00:10:96::1]:443/");
+        assert_eq!(config.endpoint.tls.roots.as_deref(), Some(&b"PEM"[..]));
+        assert_eq!((config.namespace.as_str(), config.cluster.as_str()), ("shop", "this pod's own cluster"));
+        let other = in_a_pod().with_section(json!({ "namespace": "other" }));
+        assert_eq!(load(other).expect("a configuration").namespace, "other");
+        let v4 = in_a_pod().with_variable("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+        assert_eq!(load(v4).expect("a configuration").endpoint.uri, "https://10.96.0.1:443/");
+    }
 
-impl Kubeconfig {
-    /// Reads and merges the files as kubectl does: what an earlier file says wins. `None` if none of them exists.
-    fn read(cx: &Cx, files: &[PathBuf]) -> Result<Option<Kubeconfig>> {
-        let mut merged: Option<Kubeconfig> = None;
-        for file in files {
-            let content = match cx.read_configuration(file) {
-                Ok(content) => content,
-                Err(error) if error.kind() == opsrun_core::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let text = String::from_utf8_lossy(&content);
-            let mut read: Kubeconfig = opsrun_core::yaml::from_str(&file.display().to_string(), &text)?;
-            let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-            read.clusters.iter_mut().flatten().for_each(|cluster| cluster.folder.clone_from(&folder));
-            read.users.iter_mut().flatten().for_each(|user| user.folder.clone_from(&folder));
-            merged = Some(match merged {
-                Some(earlier) => earlier.merge(read),
-                None => read,
-            });
+    #[test]
+    fn a_kubeconfig_goes_before_the_service_account_and_a_named_context_needs_one() {
+        let config = "contexts: [{ name: c, context: { cluster: c } }]\nclusters: [{ name: c, cluster: { server: 'http://c' } }]\n\
+                      current-context: c\n";
+        let both = in_a_pod().with_variable("HOME", "/root").with_file("/root/.kube/config", config);
+        assert_eq!(load(both).expect("a configuration").cluster, "context `c`");
+        let named = in_a_pod().with_section(json!({ "context": "prod" }));
+        let refused = load(named.with_variable("HOME", "/root")).expect_err("there is no kubeconfig");
+        assert_eq!(refused.message(), "no kubeconfig was found (looked for `/root/.kube/config`)");
+    }
+
+    #[test]
+    fn a_pod_without_a_service_account_is_told_so() {
+        let here = Surroundings::default()
+            .with_variable("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+            .with_variable("KUBERNETES_SERVICE_PORT", "443");
+        assert_eq!(
+            load(here).expect_err("there is no token").report(),
+            "this pod has no service account to ask its cluster with (`token`)\n  caused by: \
+             `/var/run/secrets/kubernetes.io/serviceaccount/token` does not exist\n  hint: let \
+             `automountServiceAccountToken` be true for the pod, or name a kubeconfig in the target's `k8s` section"
+        );
+    }
+
+    #[test]
+    fn an_address_of_an_api_server_may_have_a_path_and_nothing_else() {
+        for (text, expected) in [
+            ("https://host:6443", Some("https://host:6443/")),
+            ("https://rancher.test/k8s/clusters/c-1/", Some("https://rancher.test/k8s/clusters/c-1")),
+            ("host:6443", None),
+            ("ftp://host", None),
+            ("https://", None),
+            ("https://host?x=1", None),
+            ("https://a b", None),
+        ] {
+            let uri = server_uri(text).ok().map(|uri| uri.to_string());
+            assert_eq!(uri.as_deref(), expected, "{text}");
         }
-        Ok(merged)
-    }
-
-    /// Entries of the same name are found first to last, so those of `later` come last.
-    fn merge(mut self, later: Kubeconfig) -> Kubeconfig {
-        self.clusters.get_or_insert_default().extend(later.clusters.unwrap_or_default());
-        self.users.get_or_insert_default().extend(later.users.unwrap_or_default());
-        self.contexts.get_or_insert_default().extend(later.contexts.unwrap_or_default());
-        self.current_context =
-            self.current_context.filter(|context| !context.is_empty()).or(later.current_context);
-        self
-    }
-
-    fn resolve(self, cx: &Cx, section: Section, files: &str) -> Result<Config> {
-        let contexts = self.contexts.unwrap_or_default();
-        let name = section.context.or(self.current_context).filter(|name| !name.is_empty());
-        let Some(name) = name else {
-            let error = Error::Config(format!("{files} has no current context"));
-            return Err(
-                opsrun_core::Error::from(error).hint("name one: `context` in the target's `k8s` section")
-            );
-        };
-        let Some(context) = contexts.iter().find(|context| context.name == name) else {
-            let known = contexts.into_iter().map(|context| context.name).collect();
-            return Err(Error::NoContext { context: name, files: files.to_owned(), known }.into());
-        };
-        let missing = |what: &str, which: &str| {
-            Error::Config(format!(
-                "context `{name}` refers to the {what} `{which}`, which {files} does not have"
-            ))
-        };
-        let clusters = self.clusters.unwrap_or_default();
-        let cluster = clusters
-            .iter()
-            .find(|cluster| cluster.name == context.context.cluster)
-            .ok_or_else(|| missing("cluster", &context.context.cluster))?;
-        let users = self.users.unwrap_or_default();
-        let user = users.into_iter().find(|user| user.name == context.context.user);
-        if user.is_none() && !context.context.user.is_empty() {
-            return Err(missing("user", &context.context.user).into());
-        }
-        let (user, folder) =
-            user.map(|user| (user.user.unwrap_or_default(), user.folder)).unwrap_or_default();
-        let mut endpoint = cluster.endpoint(cx, &name)?;
-        endpoint.tls.identity = user.certificate(cx, &folder)?;
-        Ok(Config {
-            cluster: format!("context `{name}`"),
-            context: Some(name.clone()),
-            endpoint,
-            namespace: section
-                .namespace
-                .or(context.context.namespace.clone())
-                .filter(|namespace| !namespace.is_empty())
-                .unwrap_or_else(|| "default".to_owned()),
-            credentials: user.credentials(cx, &name, &folder)?,
-        })
-    }
-}
-
-impl NamedCluster {
-    fn endpoint(&self, cx: &Cx, context: &str) -> Result<Endpoint> {
-        let cluster = &self.cluster;
-        if cluster.proxy_url.as_deref().is_some_and(|proxy| !proxy.is_empty()) {
-            let why = format!("context `{context}` asks for a proxy (`proxy-url`), which is not supported");
-            return Err(Error::Config(why).into());
-        }
-        let server = cluster.server.as_deref().unwrap_or_default();
-        Ok(Endpoint {
-            uri: server_uri(server)?,
-            tls: Tls {
-                roots: file_or_data(
-                    cx,
-                    &self.folder,
-                    cluster.certificate_authority.as_deref(),
-                    cluster.certificate_authority_data.as_deref(),
-                )?,
-                identity: None,
-                server_name: cluster.tls_server_name.clone(),
-                insecure: cluster.insecure_skip_tls_verify,
-            },
-            socket: None,
-        })
-    }
-}
-
-impl User {
-    fn certificate(&self, cx: &Cx, folder: &Path) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let certificate = file_or_data(
-            cx,
-            folder,
-            self.client_certificate.as_deref(),
-            self.client_certificate_data.as_deref(),
-        )?;
-        let key = file_or_data(cx, folder, self.client_key.as_deref(), self.client_key_data.as_deref())?;
-        Ok(certificate.zip(key))
-    }
-
-    fn credentials(self, cx: &Cx, context: &str, folder: &Path) -> Result<Credentials> {
-        let identity = Identity { user: self.impersonate, groups: self.as_groups.unwrap_or_default() };
-        let source = if let Some(exec) = self.exec {
-            Source::Exec(exec.in_folder(folder))
-        } else if let Some(file) = self.token_file {
-            Source::File(folder.join(file))
-        } else if let Some(token) = self.token.filter(|token| !token.is_empty()) {
-            cx.hide("k8s-token", &token);
-            Source::Token(token)
-        } else if let (Some(username), Some(password)) = (self.username, self.password) {
-            cx.hide("k8s-password", &password);
-            Source::Basic { username, password }
-        } else if self.auth_provider.is_some() {
-            let why = format!("context `{context}` uses an `auth-provider`, which Kubernetes has removed");
-            return Err(
-                opsrun_core::Error::from(Error::Config(why)).hint("use the provider's exec plugin instead")
-            );
-        } else {
-            Source::None
-        };
-        Ok(Credentials::new(identity, source))
-    }
-}
-
-fn file_or_data(cx: &Cx, folder: &Path, file: Option<&Path>, data: Option<&str>) -> Result<Option<Vec<u8>>> {
-    if let Some(data) = data.filter(|data| !data.is_empty()) {
-        let decoded = base64::engine::general_purpose::STANDARD.decode(data.trim()).map_err(|error| {
-            Error::Config(format!("a certificate in the kubeconfig is not base64: {error}"))
-        })?;
-        return Ok(Some(decoded));
-    }
-    match file.filter(|file| !file.as_os_str().is_empty()) {
-        Some(file) => cx.read_configuration(folder.join(file)).map(Some),
-        None => Ok(None),
     }
 }

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use opsrun_core::Error;
+use opsrun_core::{BoxFuture, Error};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Parameters, Query};
 use crate::error;
 use crate::object::{Address, Labels, Object};
+use crate::pod_trouble::{self, Finding, Run};
+use crate::readiness::{self, Readiness};
 
 /// What is wrong with some objects, worst first.
 #[derive(Debug, Clone, Default)]
@@ -68,36 +70,135 @@ pub async fn of(client: &Client, objects: &[Address]) -> Diagnosis {
 
 async fn one(client: &Client, at: &Address) -> Result<Vec<Trouble>, error::Error> {
     let Some(object) = client.find(at).await? else { return Ok(Vec::new()) };
-    let mut troubles = Vec::new();
-    let pods = match (at.resource.group.as_str(), at.resource.kind.as_str()) {
-        ("", "Pod") => vec![object.clone()],
+    let (pods, owner) = match (at.resource.group.as_str(), at.resource.kind.as_str()) {
+        ("", "Pod") => (vec![object.clone()], None),
         ("apps", "Deployment") => {
             let Some(current) = newest_replica_set(client, at, &object).await? else {
                 return own(client, at, &object).await;
             };
-            let pods = pods_of(client, at, &object, &current).await?;
-            if (pods.len() as i64) < current.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1) {
-                troubles.extend(cannot_create(client, at, &current).await?);
-            }
-            pods
+            (pods_of(client, at, &object, &current).await?, Some(current))
         }
         ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
-            let pods = pods_of(client, at, &object, &object).await?;
-            if pods.is_empty() {
-                troubles.extend(cannot_create(client, at, &object).await?);
-            }
-            pods
+            (pods_of(client, at, &object, &object).await?, Some(object.clone()))
         }
-        _ => return own(client, at, &object).await,
+        ("", "PersistentVolumeClaim") => return Ok(claim(client, at).await?.into_iter().collect()),
+        _ => return of_any_kind(client, at, &object).await,
     };
+    let mut troubles = Vec::new();
+    if let Some(owner) = owner.filter(|owner| lacks_pods(owner, pods.len())) {
+        troubles.extend(cannot_create(client, at, &owner).await?);
+    }
     let mut found: Vec<(&Value, Finding)> =
-        pods.iter().filter_map(|pod| Some((pod, examine(pod)?))).collect();
+        pods.iter().filter_map(|pod| Some((pod, pod_trouble::of(pod)?))).collect();
     found.sort_by(|(a, x), (b, y)| (x.rank, a.name()).cmp(&(y.rank, b.name())));
+    let mut claims = BTreeMap::new();
     for (pod, finding) in found.into_iter().take(PODS) {
+        if finding.is_unscheduled {
+            claims.extend(claims_of(client, at, pod).await?);
+        }
         troubles.push(tell(client, at, pod, finding).await?);
     }
+    troubles.extend(claims.into_values());
     if troubles.is_empty() { own(client, at, &object).await } else { Ok(troubles) }
 }
+
+/// Whether an owner of pods has fewer than it should; of a DaemonSet only its status tells how many that are.
+fn lacks_pods(owner: &Value, pods: usize) -> bool {
+    let wanted = match owner.text("/kind") {
+        "DaemonSet" => owner.number("/status/desiredNumberScheduled"),
+        "Job" => 1,
+        _ => owner.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1),
+    };
+    i64::try_from(pods).is_ok_and(|pods| pods < wanted)
+}
+
+/// The claims of a pod that are not bound: it waits for them.
+async fn claims_of(
+    client: &Client,
+    at: &Address,
+    pod: &Value,
+) -> Result<BTreeMap<String, Trouble>, error::Error> {
+    let kind = client.kind_of("v1", "PersistentVolumeClaim").await?;
+    let mut troubles = BTreeMap::new();
+    for volume in pod.items("/spec/volumes") {
+        // A generic ephemeral volume has a claim that is named after both.
+        let name = match volume.text("/persistentVolumeClaim/claimName") {
+            "" if volume.get("ephemeral").is_some() => format!("{}-{}", pod.name(), volume.text("/name")),
+            "" => continue,
+            name => name.to_owned(),
+        };
+        let place = client.place(kind.clone(), at.namespace.as_deref(), &name);
+        troubles.extend(claim(client, &place).await?.map(|trouble| (name, trouble)));
+    }
+    Ok(troubles)
+}
+
+/// A claim that is not bound. Why is often said in events that warn of nothing.
+async fn claim(client: &Client, at: &Address) -> Result<Option<Trouble>, error::Error> {
+    let Some(claim) = client.find(at).await? else {
+        return Ok(Some(Trouble {
+            what: at.short(),
+            why: "it does not exist".to_owned(),
+            ..Trouble::default()
+        }));
+    };
+    let phase = claim.text("/status/phase");
+    if phase == "Bound" {
+        return Ok(None);
+    }
+    let class = match claim.pointer("/spec/storageClassName").and_then(Value::as_str) {
+        None => "it names no storage class".to_owned(),
+        Some("") => "it wants no storage class".to_owned(),
+        Some(class) => format!("its storage class is `{class}`"),
+    };
+    let mut told: Vec<String> = events_of(client, at.namespace.as_deref(), &claim)
+        .await?
+        .iter()
+        .map(|event| format!("{}: {}", event.text("/reason"), event.text("/message").trim()))
+        .collect();
+    told.dedup();
+    let events = told.split_off(told.len().saturating_sub(EVENTS));
+    Ok(Some(Trouble { what: at.short(), why: format!("it is {phase}; {class}"), log: Vec::new(), events }))
+}
+
+/// Of a kind that is not Kubernetes' own: what it says itself, and what is wrong with the workloads that belong to it.
+/// Boxed, as that leads back to [`one`].
+fn of_any_kind<'a>(
+    client: &'a Client,
+    at: &'a Address,
+    object: &'a Value,
+) -> BoxFuture<'a, Result<Vec<Trouble>, error::Error>> {
+    Box::pin(of_parts(client, at, object))
+}
+
+async fn of_parts(client: &Client, at: &Address, object: &Value) -> Result<Vec<Trouble>, error::Error> {
+    let mut troubles = own(client, at, object).await?;
+    let group = &at.resource.group;
+    if !group.contains('.') || group.ends_with(".k8s.io") {
+        return Ok(troubles);
+    }
+    for (version, kind) in OWNED {
+        let kind = client.kind_of(version, kind).await?;
+        let listed = client.list(&kind, at.namespace.as_deref(), &Query::default()).await;
+        // Who may read the object may still not read these.
+        let Ok(found) = listed else { continue };
+        let belongs = |part: &&Value| part.controller() == Some(object.uid());
+        for part in found.iter().filter(belongs).filter(|part| readiness::of(part) != Readiness::Ready) {
+            let place = client.place(kind.clone(), Some(part.text("/metadata/namespace")), part.name());
+            troubles.extend(one(client, &place).await?);
+        }
+    }
+    Ok(troubles)
+}
+
+/// What operators make of their own kinds, mostly.
+const OWNED: [(&str, &str); 5] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "Job"),
+    ("v1", "Pod"),
+];
 
 /// What the object's own conditions and events say.
 async fn own(client: &Client, at: &Address, object: &Value) -> Result<Vec<Trouble>, error::Error> {
@@ -166,99 +267,13 @@ async fn cannot_create(
     }))
 }
 
-/// What is wrong with a pod.
-struct Finding {
-    /// The lower, the more it says.
-    rank: u8,
-    container: Option<String>,
-    why: String,
-    /// Which run's log tells about it.
-    log: Option<Run>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Run {
-    Current,
-    Previous,
-}
-
-fn examine(pod: &Value) -> Option<Finding> {
-    let phase = pod.text("/status/phase");
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let containers = statuses.iter().flat_map(|pointer| pod.items(pointer)).filter_map(container);
-    if let Some(worst) = containers.min_by_key(|finding| finding.rank) {
-        return Some(worst);
-    }
-    let plain = |rank, why| Finding { rank, container: None, why, log: None };
-    if let Some(scheduled) = pod.condition("PodScheduled").filter(|condition| condition["status"] == "False")
-    {
-        let why = format!("{}: {}", scheduled.text("/reason"), scheduled.text("/message"));
-        return Some(plain(2, why));
-    }
-    match phase {
-        "Failed" => {
-            Some(plain(1, join(&[pod.text("/status/reason"), pod.text("/status/message")], "it failed")))
-        }
-        "Pending" => Some(plain(4, "it is still pending".to_owned())),
-        _ => None,
-    }
-}
-
-fn container(status: &Value) -> Option<Finding> {
-    let name = Some(status.text("/name").to_owned());
-    let restarts = status.number("/restartCount");
-    if let Some(waiting) = status.pointer("/state/waiting") {
-        let reason = waiting.text("/reason");
-        let starting = matches!(reason, "ContainerCreating" | "PodInitializing" | "");
-        let last = status.pointer("/lastState/terminated");
-        let why = match last {
-            Some(last) => format!("{reason}: it {}, restarted {}", ended(last), times(restarts)),
-            None => join(&[reason, waiting.text("/message")], "it is starting"),
-        };
-        let log = last.map(|_| Run::Previous);
-        return Some(Finding { rank: if starting { 5 } else { 0 }, container: name, why, log });
-    }
-    if let Some(terminated) = status.pointer("/state/terminated") {
-        if terminated["exitCode"] == 0 {
-            return None;
-        }
-        let why = format!("it {}", ended(terminated));
-        return Some(Finding { rank: 0, container: name, why, log: Some(Run::Current) });
-    }
-    if status["ready"] != true {
-        let mut why = "it runs, but is not ready".to_owned();
-        if let Some(last) = status.pointer("/lastState/terminated") {
-            why = format!("{why}; before that it {}, restarted {}", ended(last), times(restarts));
-        }
-        return Some(Finding { rank: 3, container: name, why, log: Some(Run::Current) });
-    }
-    None
-}
-
-fn ended(terminated: &Value) -> String {
-    let code = terminated.number("/exitCode");
-    match (terminated.text("/reason"), terminated.text("/message").trim()) {
-        ("", "") => format!("ended with code {code}"),
-        (reason, "") => format!("ended with code {code} ({reason})"),
-        (reason, message) => format!("ended with code {code} ({reason}: {message})"),
-    }
-}
-
-fn times(count: i64) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
-fn join(parts: &[&str], otherwise: &str) -> String {
-    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { otherwise.to_owned() } else { parts.join(": ") }
-}
-
 async fn tell(client: &Client, at: &Address, pod: &Value, finding: Finding) -> Result<Trouble, error::Error> {
     let namespace = at.namespace.as_deref();
     let mut what = format!("pod {}", pod.name());
     let mut log = Vec::new();
     if let Some(container) = &finding.container {
-        what = format!("{what}, container {container}");
+        let sort = if finding.is_init { "init container" } else { "container" };
+        what = format!("{what}, {sort} {container}");
         if let Some(run) = finding.log {
             log = last_lines(client, namespace, pod.name(), container, run).await;
         }

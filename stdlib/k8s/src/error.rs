@@ -13,6 +13,12 @@ pub enum Error {
     /// The kubeconfig has no such context.
     #[error("there is no context `{context}` in {files}")]
     NoContext { context: String, files: String, known: Vec<String> },
+    /// The kubeconfig does not say which of its contexts is meant.
+    #[error("{files} has no current context")]
+    NoCurrentContext { files: String, known: Vec<String> },
+    /// The API server does not know who asks.
+    #[error("{tried}: the credentials of {} are not accepted: they have expired, or were revoked", unaccepted.who)]
+    Unaccepted { tried: String, unaccepted: Unaccepted },
     /// The API server answered with an error.
     #[error("{tried}: {}", message(status))]
     Api { tried: String, cluster: String, status: Box<Status> },
@@ -35,6 +41,16 @@ pub enum Error {
     Run(#[from] opsrun_core::Error),
 }
 
+/// Credentials that an API server refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the credentials of {who} are not accepted")]
+pub struct Unaccepted {
+    /// ``user `robot` of `kubeconfig` ``
+    pub who: String,
+    pub facts: Vec<String>,
+    pub hint: String,
+}
+
 /// A field, and who manages it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldConflict {
@@ -49,6 +65,7 @@ impl Error {
         match self {
             Error::Api { status, .. } => Some(status.code),
             Error::FieldConflict { .. } => Some(409),
+            Error::Unaccepted { .. } => Some(401),
             _ => None,
         }
     }
@@ -77,6 +94,22 @@ impl From<Error> for opsrun_core::Error {
             } else {
                 format!("its contexts are `{}`", known.join("`, `"))
             }),
+            Error::NoCurrentContext { known, .. } => {
+                let error = opsrun_core::Error::invalid(message);
+                match known.as_slice() {
+                    [] => error.hint("it names no contexts at all"),
+                    known => error.hint(format!(
+                        "name one as `context` in the target's `k8s` section: `{}`",
+                        known.join("`, `")
+                    )),
+                }
+            }
+            Error::Unaccepted { unaccepted, .. } => {
+                let error = opsrun_core::Error::new(ErrorKind::Forbidden, message)
+                    .data(json!({ "code": 401, "reason": "Unauthorized" }))
+                    .hint(unaccepted.hint);
+                unaccepted.facts.into_iter().fold(error, opsrun_core::Error::detail)
+            }
             Error::Api { cluster, status, .. } => api(message, &cluster, &status),
             Error::FieldConflict { conflicts, .. } => {
                 let data: Vec<_> =
@@ -108,7 +141,7 @@ impl From<Error> for opsrun_core::Error {
 
 fn api(message: String, cluster: &str, status: &Status) -> opsrun_core::Error {
     let kind = match status.code {
-        401 | 403 => ErrorKind::Forbidden,
+        403 => ErrorKind::Forbidden,
         404 => ErrorKind::NotFound,
         409 => ErrorKind::Conflict,
         504 => ErrorKind::Timeout,
@@ -123,7 +156,6 @@ fn api(message: String, cluster: &str, status: &Status) -> opsrun_core::Error {
         }
     }
     match status.code {
-        401 => error.hint(format!("the credentials of {cluster} are not accepted; have they expired?")),
         403 => error.hint(format!("the user of {cluster} needs an RBAC rule that allows it")),
         _ => error,
     }

@@ -39,13 +39,12 @@ pub(crate) async fn run(
         _ => error.into(),
     })?;
     wait::ready(client, std::slice::from_ref(&at), within).await?;
-    let finished = client.get(&at).await?;
-    Ok(JobResult {
-        succeeded: finished.number("/status/succeeded"),
-        log: log(client, &at, &finished).await?,
-        namespace: at.namespace.unwrap_or_default(),
-        name: at.name,
-    })
+    let (succeeded, log) = match client.find(&at).await? {
+        Some(finished) => (finished.number("/status/succeeded"), log(client, &at, &finished).await?),
+        // With `ttlSecondsAfterFinished: 0` it goes as soon as it has ended, and its pods with it.
+        None => (job.pointer("/spec/completions").and_then(Value::as_i64).unwrap_or(1), String::new()),
+    };
+    Ok(JobResult { succeeded, log, namespace: at.namespace.unwrap_or_default(), name: at.name })
 }
 
 fn generated(cx: &Cx, prefix: &str) -> String {

@@ -10,10 +10,15 @@ pub mod diagnosis;
 pub mod discovery;
 pub mod error;
 mod examine;
+mod exec_plugin;
 mod inverse;
 mod job;
+mod kubeconfig;
+#[cfg(test)]
+mod kubeconfig_tests;
 pub mod manifests;
 pub mod object;
+mod pod_trouble;
 mod pods;
 mod primitives;
 pub mod readiness;
@@ -22,6 +27,8 @@ mod refusal;
 mod rollout;
 mod session;
 mod simulator;
+#[cfg(test)]
+mod surroundings;
 pub mod types;
 mod until;
 pub mod wait;
@@ -55,6 +62,10 @@ impl System for Kubernetes {
 
     fn access(&self, request: &http::request::Parts) -> Access {
         access::of(request)
+    }
+
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        Some(access::VERBS)
     }
 
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {

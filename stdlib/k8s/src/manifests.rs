@@ -1,6 +1,7 @@
 //! Manifests as playbooks give them (YAML text, maps, arrays, files), and the order in which objects are applied.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use opsrun_core::{Cx, Error, Result};
@@ -27,6 +28,18 @@ impl Manifests {
     pub fn load(&self, cx: &Cx) -> Result<Vec<Value>> {
         let mut objects = Vec::new();
         self.collect(cx, &mut objects)?;
+        let mut seen = BTreeSet::new();
+        for object in &objects {
+            let group = object.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+            let place = (group, object.text("/kind"), object.text("/metadata/namespace"), object.name());
+            if !object.name().is_empty() && !seen.insert(place) {
+                return Err(Error::invalid(format!(
+                    "the {} `{}` is given twice: only one of them can be meant",
+                    object.text("/kind"),
+                    object.name()
+                )));
+            }
+        }
         match objects.iter().find(|object| object.name().is_empty()) {
             Some(nameless) => Err(Error::invalid(format!(
                 "a manifest of kind `{}` has no `metadata.name`",

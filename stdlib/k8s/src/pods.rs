@@ -16,6 +16,10 @@ pub(crate) async fn of(
     labels: Option<&Labels>,
     namespace: Option<&str>,
 ) -> Result<Vec<Value>> {
+    if labels.is_some() && object.name.is_some() {
+        return Err(Error::invalid(format!("`{object}` with `labels`: give a name or labels, not both"))
+            .hint("with `labels` the first argument is `pods`"));
+    }
     let own = namespace.or(object.namespace.as_deref()).unwrap_or(client.namespace()).to_owned();
     let selector = match labels {
         Some(labels) => labels.clone(),
@@ -51,4 +55,21 @@ pub(crate) fn best(mut pods: Vec<Value>) -> Option<Value> {
         (!pod.text("/metadata/deletionTimestamp").is_empty(), !ready)
     });
     pods.into_iter().next()
+}
+
+/// The container of that name, which may be one of any sort.
+///
+/// # Errors
+/// `NotFound`, naming those that there are.
+pub(crate) fn check_container<'p>(pod: &'p Value, name: &str) -> Result<&'p str> {
+    let pointers = ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"];
+    let all: Vec<&str> = pointers
+        .iter()
+        .flat_map(|pointer| pod.items(pointer))
+        .map(|container| container.text("/name"))
+        .collect();
+    all.iter().copied().find(|known| *known == name).ok_or_else(|| {
+        Error::not_found(format!("pod/{} has no container `{name}`", pod.name()))
+            .hint(format!("its containers are `{}`", all.join("`, `")))
+    })
 }

@@ -59,7 +59,9 @@ fn deployment(object: &Value, observed: Option<i64>) -> Readiness {
     let status = |field: &str| object.number(&format!("/status/{field}"));
     let (updated, all, available) =
         (status("updatedReplicas"), status("replicas"), status("availableReplicas"));
-    if updated < wanted {
+    if updated < wanted && object.pointer("/spec/paused") == Some(&Value::Bool(true)) {
+        Waiting(format!("{updated} of {wanted} replicas are updated, and it is paused (`spec.paused`)"))
+    } else if updated < wanted {
         Waiting(format!("{updated} of {wanted} replicas are updated"))
     } else if all > updated {
         Waiting(format!("{} old replicas are still there", all - updated))
@@ -137,6 +139,9 @@ fn job(object: &Value) -> Readiness {
     }
     match object.condition("Failed").filter(|failed| failed["status"] == "True") {
         Some(failed) => Failed(format!("{} ({})", failed.text("/message"), failed.text("/reason"))),
+        None if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) => {
+            Waiting("it is suspended (`spec.suspend`)".to_owned())
+        }
         None => Waiting(format!(
             "{} of {} completions",
             object.number("/status/succeeded"),

@@ -1,6 +1,6 @@
 //! The revisions of a workload, and the way back to one of them.
 
-use opsrun_core::{Error, Result};
+use opsrun_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::client::{Client, PatchKind, Query};
@@ -13,6 +13,16 @@ pub(crate) fn check_kind(at: &Address) -> Result<()> {
         _ => Err(Error::invalid(format!("{} has no rollout", at.short()))
             .hint("Deployments, StatefulSets and DaemonSets have")),
     }
+}
+
+/// A paused Deployment keeps its pods until it goes on, so there is no rollout to be had.
+pub(crate) fn check_going(at: &Address, workload: &Value) -> Result<()> {
+    if workload.pointer("/spec/paused") != Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Conflict, format!("{at} is paused: its pods would stay as they are")).hint(
+        format!("let it go on first: `k8s::patch(\"{}\", #{{ spec: #{{ paused: false }} }})`", at.short()),
+    ))
 }
 
 pub(crate) fn of(workload: &Value) -> Rollout {

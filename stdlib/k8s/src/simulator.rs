@@ -32,8 +32,13 @@ const BUFFER: usize = 256 * 1024;
 pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Result<Arc<dyn Simulator>> {
     let estate: EstateSection = match section {
         None => EstateSection::default(),
-        Some(section) => serde_path_to_error::deserialize(section)
-            .map_err(|error| Error::invalid(format!("`{}`: {}", error.path(), error.inner())))?,
+        Some(section) => serde_path_to_error::deserialize(section).map_err(|error| {
+            match error.path().to_string().as_str() {
+                // What is found wrong as a whole names its field itself.
+                "." => Error::invalid(error.inner().to_string()),
+                path => Error::invalid(format!("`{path}`: {}", error.inner())),
+            }
+        })?,
     };
     let time = Arc::new(ClockTime(surroundings.clock.clone()));
     let cluster = Cluster::start(ClusterOptions { seed: surroundings.seed, now: time.now(), estate });

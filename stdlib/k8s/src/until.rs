@@ -42,8 +42,9 @@ impl Until {
             Until::Ready => crate::readiness::of(object) == crate::readiness::Readiness::Ready,
             Until::Exists => true,
             Until::Deleted => false,
-            Until::Condition { kind, status } => condition(object, kind)
-                .is_some_and(|found| found.text("/status").eq_ignore_ascii_case(status)),
+            Until::Condition { kind, status } => condition(object, kind).is_some_and(|found| {
+                found.text("/status").eq_ignore_ascii_case(status) && !is_outdated(object, found)
+            }),
             Until::Field { path, value, .. } => match (follow(object, path), value) {
                 (None | Some(Value::Null), _) => false,
                 (Some(_), None) => true,
@@ -57,6 +58,9 @@ impl Until {
         match self {
             Until::Condition { kind, .. } => match condition(object, kind) {
                 None => format!("it has no condition `{kind}` yet"),
+                Some(found) if is_outdated(object, found) => {
+                    format!("`{kind}` does not speak of its latest change yet")
+                }
                 Some(found) => {
                     let message = found.text("/message");
                     let separator = if message.is_empty() { "" } else { ": " };
@@ -75,6 +79,13 @@ impl Until {
 
 fn condition<'o>(object: &'o Value, kind: &str) -> Option<&'o Value> {
     object.conditions().find(|condition| condition.text("/type").eq_ignore_ascii_case(kind))
+}
+
+/// Whether a condition was set before the object's latest change, as far as its controller tells.
+fn is_outdated(object: &Value, condition: &Value) -> bool {
+    let observed = condition["observedGeneration"].as_i64();
+    let observed = observed.or_else(|| object.pointer("/status/observedGeneration").and_then(Value::as_i64));
+    observed.is_some_and(|observed| observed < object.number("/metadata/generation"))
 }
 
 fn follow<'o>(object: &'o Value, path: &[Step]) -> Option<&'o Value> {
@@ -232,6 +243,11 @@ mod tests {
             let until: Until = text.parse().expect(text);
             assert_eq!(until.holds(&object), holds, "{text}");
         }
+        let until: Until = "condition=Available".parse().expect("a condition");
+        let changed = |observed: Value| json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": 2, "conditions": [observed] } });
+        let said = |generation: Value| json!({ "type": "Available", "status": "True", "observedGeneration": generation });
+        assert!(until.holds(&changed(said(json!(2)))) && until.holds(&changed(said(Value::Null))));
+        assert!(!until.holds(&changed(said(json!(1)))), "it speaks of what was before");
         for text in ["", "Available", "status.phase=Bound", ".a..b", "[x]"] {
             assert!(text.parse::<Until>().is_err(), "{text}");
         }

@@ -21,4 +21,8 @@ impl System for Notify {
     fn modules(&self) -> &'static [Module] {
         MODULES
     }
+
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
 }

@@ -1,5 +1,6 @@
 //! Texts from templates, in Handlebars. It computes only: files come through the gate.
 
+mod mistake;
 mod primitives;
 
 use opsrun_core::{Declaration, Module, System};
@@ -20,5 +21,9 @@ impl System for Template {
 
     fn modules(&self) -> &'static [Module] {
         MODULES
+    }
+
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opsrun_core::{Finding, Result, Value};
-use opsrun_runtime::Unwatched;
+use opsrun_runtime::{Launch, Project, Unwatched};
+use serde_json::json;
 
-use crate::output::print;
+use crate::output::{Form, print};
 use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
@@ -13,82 +14,134 @@ pub(crate) struct Doctor {
     /// The target to look at; all of the project, if none is named.
     #[arg(long)]
     target: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    output: Form,
+}
+
+/// What was found of a target; of opsrun itself, if it has no name.
+struct Section {
+    target: String,
+    findings: Vec<Finding>,
 }
 
 impl Doctor {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
-        let mut findings = vec![(String::new(), own(program))];
-        let project = &program.launch()?.project;
-        let names: Vec<String> = match &self.target {
+        let launch = match program.launch() {
+            Ok(launch) => launch,
+            Err(error) => return self.tell(&[own(Err(error.report()), Vec::new())], str::to_owned),
+        };
+        let project = project(&launch);
+        let usable = project.is_ok();
+        let mut sections = vec![own(project, vec![journals(&launch)])];
+        // A project that cannot be used has no targets.
+        let targets = if usable { self.targets(&launch.project) } else { Vec::new() };
+        for name in targets {
+            sections.push(Section { findings: examine(program, &launch, &name)?, target: name });
+        }
+        self.tell(&sections, |text| launch.redactor.apply(text).into_owned())
+    }
+
+    fn targets(&self, project: &Project) -> Vec<String> {
+        match &self.target {
             Some(name) => vec![name.clone()],
             None if project.table.targets.is_empty() => vec![String::new()],
             None => project.table.targets.keys().cloned().collect(),
+        }
+    }
+
+    fn tell(&self, sections: &[Section], redacted: impl Fn(&str) -> String) -> Result<u8> {
+        let wrong =
+            sections.iter().flat_map(|section| &section.findings).filter(|f| f.found.is_err()).count();
+        let code = u8::from(wrong > 0);
+        let told = match self.output {
+            Form::Text => text(sections, wrong),
+            Form::Json => lines(sections, wrong, code),
         };
-        for name in names {
-            findings.push((name.clone(), examine(program, &name)?));
-        }
-        let mut text = String::new();
-        let mut wrong = 0;
-        for (target, findings) in findings {
-            if !target.is_empty() {
-                text.push_str(&format!("target `{target}`\n"));
-            }
-            for finding in findings {
-                match finding.found {
-                    Ok(found) => text.push_str(&format!("  ✓ {}: {found}\n", finding.what)),
-                    Err(why) => {
-                        wrong += 1;
-                        text.push_str(&format!("  ✗ {}: {}\n", finding.what, why.replace('\n', "\n    ")));
-                    }
-                }
-            }
-        }
-        text.push_str(&match wrong {
-            0 => "everything is there\n".to_owned(),
-            1 => "one thing is missing\n".to_owned(),
-            n => format!("{n} things are missing\n"),
-        });
-        print(&text)?;
-        Ok(u8::from(wrong > 0))
+        print(&redacted(&told))?;
+        Ok(code)
     }
 }
 
-/// What opsrun itself needs.
-fn own(program: &Program) -> Vec<Finding> {
-    let project = match program.launch() {
-        Err(error) => Err(error.report()),
-        Ok(launch) => match &launch.project.file {
-            Some(file) => Ok(file.display().to_string()),
-            None => Ok("none: no `opsrun.toml` here or above; nothing is granted, and there are no targets"
-                .to_owned()),
-        },
-    };
-    let journal = program
-        .launch()
-        .and_then(|launch| launch.journal_folder())
-        .and_then(|folder| opsrun_gate::create_folder(&folder).map(|()| folder.display().to_string()))
-        .map_err(|error| error.report());
-    vec![
-        Finding { what: "project".into(), found: project },
-        Finding { what: "journals".into(), found: journal },
-    ]
+fn text(sections: &[Section], wrong: usize) -> String {
+    let mut text = String::new();
+    for section in sections {
+        if !section.target.is_empty() {
+            text.push_str(&format!("target `{}`\n", section.target));
+        }
+        for Finding { what, found } in &section.findings {
+            match found {
+                Ok(found) => text.push_str(&format!("  ✓ {what}: {found}\n")),
+                Err(why) => text.push_str(&format!("  ✗ {what}: {}\n", why.replace('\n', "\n    "))),
+            }
+        }
+    }
+    text.push_str(&match wrong {
+        0 => "everything is there\n".to_owned(),
+        1 => "one thing is missing\n".to_owned(),
+        n => format!("{n} things are missing\n"),
+    });
+    text
 }
 
-fn examine(program: &Program, target: &str) -> Result<Vec<Finding>> {
-    let mut launch = program.launch()?;
+fn lines(sections: &[Section], wrong: usize, code: u8) -> String {
+    let mut lines = String::new();
+    for section in sections {
+        for Finding { what, found } in &section.findings {
+            let mut line =
+                json!({ "event": "finding", "target": section.target, "what": what, "ok": found.is_ok() });
+            match found {
+                Ok(found) => line["found"] = found.as_str().into(),
+                Err(why) => line["wrong"] = why.as_str().into(),
+            }
+            lines.push_str(&format!("{line}\n"));
+        }
+    }
+    let ended = json!({ "event": "ended", "wrong": wrong, "exit_code": code });
+    lines.push_str(&format!("{ended}\n"));
+    lines
+}
+
+/// What opsrun itself needs.
+fn own(project: Result<String, String>, others: Vec<Finding>) -> Section {
+    let project = Finding { what: "project".into(), found: project };
+    Section { target: String::new(), findings: std::iter::once(project).chain(others).collect() }
+}
+
+fn project(launch: &Launch) -> Result<String, String> {
+    let project = &launch.project;
+    let checked = project.targets(launch.registry).and_then(|_| project.grants(launch.registry));
+    checked.map_err(|error| error.report())?;
+    Ok(match &project.file {
+        Some(file) => file.display().to_string(),
+        None => {
+            "none: no `opsrun.toml` here or above; nothing is granted, and there are no targets".to_owned()
+        }
+    })
+}
+
+fn journals(launch: &Launch) -> Finding {
+    let folder = launch
+        .journal_folder()
+        .and_then(|folder| opsrun_gate::create_folder(&folder).map(|()| folder.display().to_string()));
+    Finding { what: "journals".into(), found: folder.map_err(|error| error.report()) }
+}
+
+fn examine(program: &Program, launch: &Launch, target: &str) -> Result<Vec<Finding>> {
+    let mut launch = launch.clone();
     launch.target = (!target.is_empty()).then(|| target.to_owned());
     // It asks for what a playbook may not even be granted to ask, and writes nothing.
-    launch.allow.extend(
-        launch.registry.systems().iter().filter_map(|system| format!("{} read", system.name()).parse().ok()),
-    );
+    launch.allow.extend(launch.registry.patterns("read"));
     let run = launch.looking(Arc::new(Unwatched))?;
     let findings = Mutex::new(Vec::new());
-    run.execute("doctor".into(), |branch| {
+    let outcome = run.execute("doctor".into(), |branch| {
         for system in run.registry().systems() {
             let found = branch.block_on(system.examine(branch.reading("doctor")))?;
             findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
         Ok(Value::Null)
     })?;
+    if let Some(error) = outcome.error() {
+        return Err(error.clone());
+    }
     Ok(findings.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -34,9 +34,7 @@ impl Repl {
         let mut launch = program.launch()?;
         launch.target.clone_from(&self.target);
         // Looking is what an incident begins with: it needs no grant.
-        for system in launch.registry.systems() {
-            launch.allow.extend(format!("{} read", system.name()).parse());
-        }
+        launch.allow.extend(launch.registry.patterns("read"));
         let folder = launch.project.root.display().to_string();
         let history = launch.journal_folder()?.with_file_name("history");
         let redactor = launch.redactor.clone();

@@ -38,6 +38,8 @@ impl Watcher for TextLines {
         let step = event.steps.last().map_or("", String::as_str);
         let (depth, text) = match &event.what {
             Happening::StepBegun => (depth.saturating_sub(1), format!("> {step}")),
+            Happening::StepKept => (depth.saturating_sub(1), format!("= {step}: done before")),
+            Happening::CallKept { path } => (depth, format!("= {path}: done before")),
             Happening::StepEnded { took, error: None } => {
                 (depth.saturating_sub(1), format!("✓ {step} ({took})"))
             }

@@ -10,7 +10,7 @@ use opsrun_tests::{Outcome, Program, ServedEstate};
 use regex::Regex;
 use tempfile::TempDir;
 
-use crate::server::Server;
+use crate::server::{Server, TlsServer};
 
 /// A session file, and where it is played.
 pub(crate) struct Session {
@@ -21,7 +21,7 @@ pub(crate) struct Session {
     names: Vec<(&'static str, String)>,
     program: Program,
     estate: Option<ServedEstate>,
-    server: Option<Server>,
+    _tls: Option<TlsServer>,
 }
 
 impl Session {
@@ -31,22 +31,20 @@ impl Session {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path());
         let real = folder.path().canonicalize().expect("the folder exists").display().to_string();
-        let names = vec![("{folder}", real), ("{home}", program.home().display().to_string())];
+        let mut names = vec![("{folder}", real), ("{home}", program.home().display().to_string())];
+        names.extend(Server::all_in(&text));
+        let tls = text.contains("{tls}").then(|| TlsServer::start(folder.path()));
+        names.extend(tls.iter().map(|server| ("{tls}", server.address().to_owned())));
         let mut session =
-            Session { path: path.to_owned(), text, folder, names, program, estate: None, server: None };
-        if session.text.contains("{closed}") {
-            session.names.push(("{closed}", crate::server::closed_address()));
-        }
-        if session.text.contains("{expired}") {
-            let server = Server::that_accepts_no_credentials();
-            session.names.push(("{expired}", server.address().to_owned()));
-            session.server = Some(server);
-        }
+            Session { path: path.to_owned(), text, folder, names, program, estate: None, _tls: tls };
         session.write_files();
         if session.text.contains("{estate}") {
             let file = session.folder.path().join("estate.yaml");
             let estate = ServedEstate::served_by(session.program.clone(), &file, 1);
             session.names.push(("{estate}", estate.kubeconfig().display().to_string()));
+            let kubeconfig = std::fs::read_to_string(estate.kubeconfig()).expect("it is a file");
+            let address = kubeconfig.split("http://").nth(1).and_then(|rest| rest.split('"').next());
+            session.names.push(("{served}", address.expect("it names the server").to_owned()));
             session.estate = Some(estate);
         }
         session

@@ -67,6 +67,8 @@ pub(crate) enum Timer {
     Reconcile(Loop, ObjectKey),
     Bookmark(u64),
     WatchEnd(u64),
+    /// The fault of the estate at this place.
+    Fault(usize),
 }
 
 impl Cluster {
@@ -91,6 +93,7 @@ impl Cluster {
             sessions_made: 0,
         };
         crate::bootstrap::populate(&mut cluster);
+        crate::fault::arm(&mut cluster);
         cluster.deliver();
         // As on any server that has run for a while, the first versions are history.
         let revision = cluster.store.revision();
@@ -136,6 +139,7 @@ impl Cluster {
                 Timer::Reconcile(who, key) => self.reconcile(at, who, key),
                 Timer::Bookmark(watch) => self.bookmark(watch),
                 Timer::WatchEnd(watch) => self.end_watch(watch),
+                Timer::Fault(index) => crate::fault::strike(self, index),
             }
         }
         self.now = self.now.max(now);

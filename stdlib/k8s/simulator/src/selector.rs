@@ -9,8 +9,22 @@ use crate::status::{Result, Status};
 /// Both selectors of a list or watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selector {
-    labels: Vec<Requirement>,
+    labels: Labels,
     fields: Vec<(String, bool, String)>,
+}
+
+/// A selector of labels: `app=web,tier in (a,b),!old`; an empty one selects all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels(Vec<Requirement>);
+
+impl Labels {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        parse_labels(text).map(Self)
+    }
+
+    pub(crate) fn matches(&self, labels: &Value) -> bool {
+        self.0.iter().all(|requirement| requirement.matches(labels))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +47,7 @@ enum Operator {
 impl Selector {
     /// Reads `labelSelector` and `fieldSelector`; fields are checked against what the kind supports.
     pub(crate) fn of(served: &Served, labels: Option<&str>, fields: Option<&str>) -> Result<Self> {
-        let labels = parse_labels(labels.unwrap_or_default())?;
+        let labels = Labels::parse(labels.unwrap_or_default())?;
         let fields = parse_fields(fields.unwrap_or_default())?;
         for (label, _, _) in &fields {
             let known = label == "metadata.name"
@@ -47,12 +61,12 @@ impl Selector {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.fields.is_empty()
+        self.labels.0.is_empty() && self.fields.is_empty()
     }
 
     pub(crate) fn matches(&self, served: &Served, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
-        self.labels.iter().all(|requirement| requirement.matches(labels))
+        self.labels.matches(labels)
             && self.fields.iter().all(|(label, equal, wanted)| {
                 let found = match label.as_str() {
                     "metadata.name" => object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),

@@ -463,7 +463,13 @@ fn set_collection_finalizers(object: &mut Value, options: &DeleteOptions, orphan
     true
 }
 
-fn check_preconditions(served: &Served, name: &str, stored: &Value, options: &DeleteOptions) -> Result<()> {
+/// Whether a deletion is meant for the object that is there.
+pub(crate) fn check_preconditions(
+    served: &Served,
+    name: &str,
+    stored: &Value,
+    options: &DeleteOptions,
+) -> Result<()> {
     let resource = &served.resource;
     let refuse = |why: &str| Err(Status::conflict(&resource.group, &resource.kind, name, why));
     let uid = text(&stored["metadata"]["uid"]);

@@ -62,8 +62,9 @@ fn object_diff(applied: &Applied) -> Result<ObjectDiff> {
     if applied.change == Change::Unchanged {
         return Ok(ObjectDiff { object, diff: String::new() });
     }
-    let before = applied.before.as_ref().map(|before| shown(before, &applied.after)).transpose()?;
-    let after = shown(&applied.after, applied.before.as_ref().unwrap_or(&Value::Null))?;
+    let before =
+        applied.before.as_ref().map(|before| shown(before, &applied.after, "(hidden)")).transpose()?;
+    let after = shown(&applied.after, applied.before.as_ref().unwrap_or(&Value::Null), "(hidden, differs)")?;
     let diff = TextDiff::from_lines(before.as_deref().unwrap_or_default(), &after)
         .unified_diff()
         .context_radius(3)
@@ -72,25 +73,20 @@ fn object_diff(applied: &Applied) -> Result<ObjectDiff> {
     Ok(ObjectDiff { object, diff })
 }
 
-/// The object as YAML, without what the server decides.
-fn shown(object: &Value, other: &Value) -> Result<String> {
+/// The object as YAML, without what the server decides. A Secret's values that `other` has not are shown as `hidden`.
+fn shown(object: &Value, other: &Value, hidden: &str) -> Result<String> {
     let mut shown = without_state(object);
     if let Some(metadata) = shown.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
-    if object["kind"] == "Secret"
-        && let Some(data) = shown.get_mut("data").and_then(Value::as_object_mut)
-    {
-        for (key, value) in data.iter_mut() {
-            let same = other["data"].get(key) == Some(&*value);
-            *value = if same {
-                "(unchanged)"
-            } else if other.is_null() {
-                "(set)"
-            } else {
-                "(differs)"
-            }
-            .into();
+    if object["kind"] == "Secret" {
+        // kubectl keeps a copy of all there.
+        if let Some(annotations) = shown.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        }
+        for (key, value) in shown.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten() {
+            *value =
+                if other["data"].get(key) == Some(&*value) { "(hidden, the same)" } else { hidden }.into();
         }
     }
     opsrun_core::yaml::to_string(&shown)

@@ -75,6 +75,7 @@ impl Primitive for Exec {
         let default = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
         let first = pod.items("/spec/containers").first().map(|container| container.text("/name"));
         let container = self.container.as_deref().or(default).or(first).unwrap_or_default();
+        pods::check_container(&pod, container)?;
         let within = self.within.unwrap_or(WITHIN);
         let stdin = self.stdin.map(String::into_bytes);
         let session = session::exec(&client, &pod, container, &command, stdin);
@@ -82,7 +83,7 @@ impl Primitive for Exec {
         let shown = command.join(" ");
         let done = done.ok_or_else(|| {
             let message = format!("`{shown}` in pod/{} has not ended within {within}", pod.name());
-            Error::new(opsrun_core::ErrorKind::Timeout, message)
+            Error::new(opsrun_core::ErrorKind::Timeout, message).detail("it may still be running there")
         })?;
         if self.check && done.code != 0 {
             let what = format!("`{shown}` in pod/{} ended with code {}", pod.name(), done.code);

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Value};
+use opsrun_core::{Cx, Effect, Primitive, Result, Span, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -72,12 +72,7 @@ impl Logs {
     fn containers<'p>(&self, pod: &'p Value) -> Result<Vec<&'p str>> {
         let names = |pointer| pod.items(pointer).iter().map(|container| container.text("/name"));
         let Some(wanted) = &self.container else { return Ok(names("/spec/containers").collect()) };
-        let all: Vec<&str> = names("/spec/initContainers").chain(names("/spec/containers")).collect();
-        match all.iter().find(|name| *name == wanted) {
-            Some(found) => Ok(vec![found]),
-            None => Err(Error::not_found(format!("pod/{} has no container `{wanted}`", pod.name()))
-                .hint(format!("its containers are `{}`", all.join("`, `")))),
-        }
+        Ok(vec![pods::check_container(pod, wanted)?])
     }
 
     async fn read(&self, client: &Client, pod: &Value, container: &str, alone: bool) -> Result<String> {

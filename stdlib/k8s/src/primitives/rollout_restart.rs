@@ -43,6 +43,7 @@ impl Primitive for RolloutRestart {
         let at = client.address(&self.workload, self.namespace.as_deref()).await?;
         rollout::check_kind(&at)?;
         let before = client.get(&at).await?;
+        rollout::check_going(&at, &before)?;
         let now = cx.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let annotations = json!({ "kubectl.kubernetes.io/restartedAt": now });
         let patch = json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } });

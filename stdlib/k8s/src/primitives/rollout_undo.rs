@@ -44,6 +44,7 @@ impl Primitive for RolloutUndo {
         let at = client.address(&self.workload, self.namespace.as_deref()).await?;
         rollout::check_kind(&at)?;
         let before = client.get(&at).await?;
+        rollout::check_going(&at, &before)?;
         let (kind, patch) = rollout::way_back(&client, &at, &before, self.to).await?;
         let mut memory = Memory::of(&client, vec![(at.clone(), Some(before))]).await?;
         let parameters = Parameters::default().with("fieldManager", MANAGER);

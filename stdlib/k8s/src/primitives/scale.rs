@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Undo};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,7 +48,11 @@ impl Primitive for Scale {
             return Err(Error::invalid(format!("a {} has no replicas to scale", at.resource.singular)));
         }
         let before = client.get(&at).await?;
-        let from = before.number("/spec/replicas");
+        let from = match before.pointer("/spec/replicas").and_then(Value::as_i64) {
+            Some(replicas) => replicas,
+            // A custom kind may keep them elsewhere.
+            None => client.scale(&at).await?.number("/spec/replicas"),
+        };
         let mut memory = Memory::of(&client, vec![(at.clone(), Some(before))]).await?;
         let parameters = Parameters::default().with("fieldManager", MANAGER);
         let patch = json!({ "spec": { "replicas": self.replicas } });

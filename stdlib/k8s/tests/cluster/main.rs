@@ -1,7 +1,11 @@
 //! What the primitives do, on the simulated cluster and, where one can be started, on a real API server.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests
 
+mod credentials;
+mod refusals;
+mod server;
 mod stage;
+mod troubles;
 
 use opsrun_core::{ErrorKind, Value};
 use serde_json::json;

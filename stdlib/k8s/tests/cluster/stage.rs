@@ -20,6 +20,7 @@ pub(crate) struct Stage {
     world: World,
     estate: Option<Estate>,
     section: Value,
+    grants: Vec<String>,
 }
 
 /// How a run on a stage ended.
@@ -37,14 +38,13 @@ pub(crate) fn on_each(test: impl Fn(&Stage)) {
     let estate = Estate::start(&EstateFile::default(), REGISTRY, &world, 1).unwrap();
     let section = Kubernetes.name();
     let section = estate.adopt(Target::default()).section(section).clone();
-    let simulated = Stage { name: "simulated", world, estate: Some(estate), section };
-    test(&simulated);
+    test(&Stage { name: "simulated", estate: Some(estate), ..Stage::of_world(world, section) });
     match RealCluster::shared(Mode::Api) {
         Err(missing) => skip(missing),
         Ok(cluster) => {
             let namespace = cluster.namespace("k8s");
             let section = json!({ "kubeconfig": cluster.kubeconfig(), "namespace": namespace.name() });
-            test(&Stage { name: "real", world: World::live(), estate: None, section });
+            test(&Stage::live(section));
         }
     }
 }
@@ -56,16 +56,32 @@ pub(crate) fn on_a_node(test: impl Fn(&Stage)) {
         Ok(cluster) => {
             let namespace = cluster.namespace("k8s");
             let section = json!({ "kubeconfig": cluster.kubeconfig(), "namespace": namespace.name() });
-            test(&Stage { name: "real", world: World::live(), estate: None, section });
+            test(&Stage::live(section));
         }
     }
 }
 
 impl Stage {
+    /// Whatever the `k8s` section of a target leads to.
+    pub(crate) fn live(section: Value) -> Self {
+        Stage::of_world(World::live(), section)
+    }
+
+    fn of_world(world: World, section: Value) -> Self {
+        let grants = vec!["k8s".to_owned(), "file".to_owned()];
+        Stage { name: "real", world, estate: None, section, grants }
+    }
+
+    /// With a further grant.
+    pub(crate) fn granted(mut self, grant: impl Into<String>) -> Self {
+        self.grants.push(grant.into());
+        self
+    }
+
     /// A run that calls what `script` calls.
     pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
         let route = self.estate.as_ref().map_or_else(Route::live, Estate::route);
-        let grants = ["k8s", "file"].iter().map(|grant| grant.parse().unwrap()).collect();
+        let grants = self.grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let told = Arc::new(Told::default());
         let target = Target {
             name: self.name.to_owned(),

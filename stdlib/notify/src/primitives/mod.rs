@@ -25,6 +25,10 @@ async fn deliver(
     json: Value,
     headers: std::collections::BTreeMap<String, String>,
 ) -> Result<Delivered> {
+    let (host, path) = parts(url);
+    if path.len() >= SHORTEST_SECRET {
+        cx.hide("webhook", path);
+    }
     let request = Request {
         method: "POST".into(),
         url: url.to_owned(),
@@ -37,9 +41,21 @@ async fn deliver(
         200..=299 => Ok(Delivered { status }),
         _ => {
             // The path of a webhook is its password: only the host is named.
-            let host = url.split('/').nth(2).unwrap_or_default();
-            Err(Error::failed(format!("{host} did not take the message: status {status}"))
-                .detail(body.lines().next().unwrap_or_default()))
+            let error = Error::failed(format!("{host} did not take the message: status {status}"));
+            Err(match body.lines().next() {
+                Some(line) => error.detail(line.chars().take(LONGEST_EXCERPT).collect::<String>()),
+                None => error,
+            })
         }
     }
+}
+
+/// What is shorter is no password, and to hide it would hide other words.
+const SHORTEST_SECRET: usize = 20;
+const LONGEST_EXCERPT: usize = 300;
+
+/// Host, and path without its first slash; of whatever was given as an address.
+fn parts(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').unwrap_or((rest, ""))
 }

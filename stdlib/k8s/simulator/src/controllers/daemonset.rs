@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::events::Recorder;
 use super::object::{
-    DAEMON_SETS, NODES, Rounding, annotation, controller_key, int, is_going, key_of, label, name, pod,
-    scaled, text_at, without_empty,
+    DAEMON_SETS, NODES, Rounding, annotation, controller_key, created, int, is_going, key_of, label, name,
+    namespace, pod, scaled, text_at, without_empty,
 };
 use super::owned::{claim, create_pod, delete_pod, from_template};
 use super::replicaset::come_back_when_available;
-use super::scheduler::admits_daemon;
+use super::scheduler::DaemonPlace;
 use super::{Controller, revision};
 use crate::cluster::Cluster;
 use crate::context::Cx;
@@ -53,32 +53,15 @@ impl Controller for DaemonSets {
         }
         let (current, old) = revision::current(cx, &set, REVISION)?;
         let hash = label(&current, REVISION).unwrap_or_default().to_owned();
-        let nodes = cx.list(&NODES, None);
-        let (fit, unfit): (Vec<_>, Vec<_>) =
-            nodes.iter().partition(|node| admits_daemon(&template_pod(&set, node, &hash), node));
-        for node in &fit {
-            let here: Vec<&Arc<Value>> = pods.iter().filter(|pod| node_of(pod) == name(node)).collect();
-            match here.as_slice() {
-                [] => drop(create_pod(cx, RECORDER, &set, template_pod(&set, node, &hash))?),
-                [first, rest @ ..] => {
-                    for pod in rest
-                        .iter()
-                        .chain(pod::is_finished(first).then_some(first))
-                        .filter(|pod| !is_going(pod))
-                    {
-                        delete_pod(cx, RECORDER, &set, pod)?;
-                    }
-                }
-            }
+        let sites = Site::all(cx, &set, &hash, pods);
+        for site in &sites {
+            site.settle(cx, &set, &hash)?;
         }
-        for pod in
-            pods.iter().filter(|pod| !is_going(pod) && unfit.iter().any(|node| name(node) == node_of(pod)))
-        {
-            delete_pod(cx, RECORDER, &set, pod)?;
-        }
-        roll(cx, &set, &pods, &fit, &hash)?;
         let pods = claim(cx, &set, &set["spec"]["selector"])?;
-        write_status(cx, key, &set, &pods, &fit, &hash)?;
+        roll(cx, &set, &Site::all(cx, &set, &hash, pods), &hash)?;
+        let pods = claim(cx, &set, &set["spec"]["selector"])?;
+        let sites = Site::all(cx, &set, &hash, pods.clone());
+        write_status(cx, key, &set, &sites, &hash)?;
         come_back_when_available(cx, key, &set, &pods);
         let used: Vec<String> = pods
             .iter()
@@ -86,6 +69,85 @@ impl Controller for DaemonSets {
             .map(|hash| format!("{}-{hash}", name(&set)))
             .collect();
         revision::clean_up(cx, &set, &old, &used)
+    }
+}
+
+/// A node, and the set's pods on it, the oldest first.
+struct Site {
+    node: Arc<Value>,
+    place: DaemonPlace,
+    pods: Vec<Arc<Value>>,
+}
+
+impl Site {
+    fn all(cx: &Cx<'_>, set: &Value, hash: &str, mut pods: Vec<Arc<Value>>) -> Vec<Self> {
+        pods.sort_by_key(|pod| (created(pod), name(pod).to_owned()));
+        let nodes = cx.list(&NODES, None).into_iter();
+        nodes
+            .map(|node| Self {
+                place: DaemonPlace::of(&template_pod(set, &node, hash), &node),
+                pods: pods.iter().filter(|pod| node_of(pod) == name(&node)).cloned().collect(),
+                node,
+            })
+            .collect()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.place == DaemonPlace::Wanted
+    }
+
+    /// The pods that are not going, of the present template or not.
+    fn staying(&self, hash: &str, present: bool) -> impl Iterator<Item = &Arc<Value>> {
+        let of_template = move |pod: &&Arc<Value>| (label(pod, REVISION) == Some(hash)) == present;
+        self.pods.iter().filter(|pod| !is_going(pod)).filter(of_template)
+    }
+
+    /// Makes the pod that is missing, and deletes those that are too many, have ended or are not wanted here.
+    fn settle(&self, cx: &mut Cx<'_>, set: &Value, hash: &str) -> Result<()> {
+        if self.pods.is_empty() {
+            return if self.is_wanted() { self.create(cx, set, hash) } else { Ok(()) };
+        }
+        let mut staying: Vec<&Arc<Value>> = self.pods.iter().filter(|pod| !is_going(pod)).collect();
+        if self.place == DaemonPlace::Refused {
+            return staying.into_iter().try_for_each(|pod| delete_pod(cx, RECORDER, set, pod));
+        }
+        for pod in staying.iter().filter(|pod| pod::is_finished(pod)) {
+            let what = format!("{}/{} on node {}", namespace(pod), name(pod), name(&self.node));
+            match pod::phase(pod) {
+                "Failed" => {
+                    let message = format!("Found failed daemon pod {what}, will try to kill it");
+                    RECORDER.warning(cx, set, "FailedDaemonPod", &message);
+                }
+                _ => {
+                    let message = format!("Found succeeded daemon pod {what}, will try to delete it");
+                    RECORDER.normal(cx, set, "SucceededDaemonPod", &message);
+                }
+            }
+            delete_pod(cx, RECORDER, set, pod)?;
+        }
+        staying.retain(|pod| !pod::is_finished(pod));
+        if surge(set, 1) == 0 {
+            return staying.into_iter().skip(1).try_for_each(|pod| delete_pod(cx, RECORDER, set, pod));
+        }
+        if staying.is_empty() && self.is_wanted() {
+            return self.create(cx, set, hash);
+        }
+        // One of the old template may stay until the new one is available.
+        let (new, old): (Vec<_>, Vec<_>) =
+            staying.into_iter().partition(|pod| label(pod, REVISION) == Some(hash));
+        let min_ready = int(set, "/spec/minReadySeconds");
+        let replaced = match (new.first(), old.first()) {
+            (Some(new), Some(old)) => !pod::is_ready(old) || pod::is_available(new, min_ready, cx.now()),
+            _ => false,
+        };
+        for pod in new.iter().skip(1).chain(old.iter().skip(usize::from(!replaced))) {
+            delete_pod(cx, RECORDER, set, pod)?;
+        }
+        Ok(())
+    }
+
+    fn create(&self, cx: &mut Cx<'_>, set: &Value, hash: &str) -> Result<()> {
+        create_pod(cx, RECORDER, set, template_pod(set, &self.node, hash)).map(drop)
     }
 }
 
@@ -126,55 +188,84 @@ fn template_pod(set: &Value, node: &Value, hash: &str) -> Value {
     pod
 }
 
-/// Deletes old pods, as many as may be unavailable at once; the broken ones first and always.
-fn roll(cx: &mut Cx<'_>, set: &Value, pods: &[Arc<Value>], fit: &[&Arc<Value>], hash: &str) -> Result<()> {
+/// How many nodes may have a second pod during an update.
+fn surge(set: &Value, wanted: i64) -> i64 {
+    scaled(&set["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"], wanted, Rounding::Up)
+}
+
+/// Replaces pods of old templates: as many at once as may be unavailable, or may be too many.
+fn roll(cx: &mut Cx<'_>, set: &Value, sites: &[Site], hash: &str) -> Result<()> {
     if set["spec"]["updateStrategy"]["type"] == "OnDelete" {
         return Ok(());
     }
-    let nodes = i64::try_from(fit.len()).unwrap_or(i64::MAX);
-    let most =
-        scaled(&set["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"], nodes, Rounding::Up).max(1);
-    let min_ready = int(set, "/spec/minReadySeconds");
-    let available = |pod: &Value| !is_going(pod) && pod::is_available(pod, min_ready, cx.now());
-    let up = i64::try_from(pods.iter().filter(|pod| available(pod)).count()).unwrap_or(i64::MAX);
-    let mut room = most - (nodes - up);
-    let mut go: Vec<&Arc<Value>> = Vec::new();
-    for pod in pods.iter().filter(|pod| !is_going(pod) && label(pod, REVISION) != Some(hash)) {
-        if !available(pod) {
-            go.push(pod);
-        } else if room > 0 {
-            room -= 1;
-            go.push(pod);
+    let wanted = i64::try_from(sites.iter().filter(|site| site.is_wanted()).count()).unwrap_or(i64::MAX);
+    let surge = surge(set, wanted);
+    let (now, min_ready) = (cx.now(), int(set, "/spec/minReadySeconds"));
+    let available = |pod: &&Arc<Value>| pod::is_available(pod, min_ready, now);
+    if surge > 0 {
+        return roll_ahead(cx, set, sites, hash, surge);
+    }
+    let unavailable = &set["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"];
+    let mut room = scaled(unavailable, wanted, Rounding::Up).max(1);
+    let (mut at_once, mut in_turn) = (Vec::new(), Vec::new());
+    for site in sites.iter().filter(|site| !site.pods.is_empty()) {
+        let (new, old) = (site.staying(hash, true).next(), site.staying(hash, false).next());
+        match (new, old) {
+            (None, Some(old)) if available(&old) => in_turn.push(old),
+            (None, Some(old)) => {
+                at_once.push(old);
+                room -= 1;
+            }
+            (Some(new), None) if available(&new) => {}
+            _ => room -= 1,
         }
     }
-    for pod in go {
-        delete_pod(cx, RECORDER, set, pod)?;
-    }
-    Ok(())
+    let turn = usize::try_from(room).unwrap_or(0);
+    at_once
+        .into_iter()
+        .chain(in_turn.into_iter().take(turn))
+        .try_for_each(|pod| delete_pod(cx, RECORDER, set, pod))
 }
 
-fn write_status(
-    cx: &mut Cx<'_>,
-    key: &ObjectKey,
-    set: &Value,
-    pods: &[Arc<Value>],
-    fit: &[&Arc<Value>],
-    hash: &str,
-) -> Result<()> {
+/// New pods come beside the old ones, which go when the new ones are available.
+fn roll_ahead(cx: &mut Cx<'_>, set: &Value, sites: &[Site], hash: &str, surge: i64) -> Result<()> {
+    let (now, min_ready) = (cx.now(), int(set, "/spec/minReadySeconds"));
+    let mut room = surge;
+    let mut in_turn = Vec::new();
+    for site in sites {
+        match (site.staying(hash, true).next(), site.staying(hash, false).next()) {
+            (Some(new), Some(old)) if pod::is_available(new, min_ready, now) => {
+                delete_pod(cx, RECORDER, set, old)?;
+            }
+            (Some(_), Some(_)) => room -= 1,
+            (None, Some(old)) if !pod::is_available(old, min_ready, now) => match site.is_wanted() {
+                true => site.create(cx, set, hash)?,
+                false => delete_pod(cx, RECORDER, set, old)?,
+            },
+            (None, Some(_)) if site.is_wanted() => in_turn.push(site),
+            _ => {}
+        }
+    }
+    let turn = usize::try_from(room).unwrap_or(0);
+    in_turn.into_iter().take(turn).try_for_each(|site| site.create(cx, set, hash))
+}
+
+fn write_status(cx: &mut Cx<'_>, key: &ObjectKey, set: &Value, sites: &[Site], hash: &str) -> Result<()> {
     let min_ready = int(set, "/spec/minReadySeconds");
-    let wanted = |of: &Value| fit.iter().any(|node| name(node) == node_of(of));
-    let count = |test: &dyn Fn(&Value) -> bool| pods.iter().filter(|pod| !is_going(pod) && test(pod)).count();
-    let available = count(&|pod| wanted(pod) && pod::is_available(pod, min_ready, cx.now()));
+    let (wanted, unwanted): (Vec<&Site>, Vec<&Site>) = sites.iter().partition(|site| site.is_wanted());
+    let first: Vec<&Arc<Value>> = wanted.iter().filter_map(|site| site.pods.first()).collect();
+    let count = |test: &dyn Fn(&Value) -> bool| first.iter().filter(|pod| test(pod)).count();
+    let available = count(&|pod| pod::is_available(pod, min_ready, cx.now()));
     let mut status = without_empty(json!({
         "numberAvailable": available,
-        "numberUnavailable": fit.len().saturating_sub(available),
+        "numberUnavailable": wanted.len().saturating_sub(available),
         "observedGeneration": set["metadata"]["generation"],
-        "updatedNumberScheduled": count(&|pod| wanted(pod) && label(pod, REVISION) == Some(hash)),
+        "updatedNumberScheduled": count(&|pod| label(pod, REVISION) == Some(hash)),
     }));
-    status["currentNumberScheduled"] = count(&|pod| wanted(pod)).into();
-    status["desiredNumberScheduled"] = fit.len().into();
-    status["numberMisscheduled"] = count(&|pod| !wanted(pod)).into();
-    status["numberReady"] = count(&|pod| wanted(pod) && pod::is_ready(pod)).into();
+    status["currentNumberScheduled"] = first.len().into();
+    status["desiredNumberScheduled"] = wanted.len().into();
+    status["numberMisscheduled"] = unwanted.iter().filter(|site| !site.pods.is_empty()).count().into();
+    status["numberReady"] = count(&pod::is_ready).into();
     if set["status"] == status {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Controller;
 use super::object::{is_going, list, namespace, uid};
-use super::owned::release;
+use super::owned::{drop_finalizer, release};
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};
 use crate::status::{Result, Status};
@@ -75,7 +75,7 @@ fn collect(cx: &mut Cx<'_>, key: &ObjectKey, object: &Value) -> Result<()> {
         .map(|owner| text(&owner["uid"]).to_owned())
         .collect();
     if gone.len() == owners.len() {
-        return delete(cx, key, object, Propagation::Background);
+        return delete(cx, key, object, None);
     }
     if gone.is_empty() {
         return Ok(());
@@ -96,27 +96,22 @@ fn foreground(cx: &mut Cx<'_>, key: &ObjectKey, owner: &Value) -> Result<()> {
     for (dependent, blocks) in dependents(cx.cluster, owner) {
         blocked |= blocks;
         if let Some(object) = cx.at(&dependent).filter(|object| !is_going(object)) {
-            delete(cx, &dependent, &object, Propagation::Foreground)?;
+            // One that has dependents of its own waits for them in turn.
+            let waits = !dependents(cx.cluster, &object).is_empty();
+            delete(cx, &dependent, &object, waits.then_some(Propagation::Foreground))?;
         }
     }
     if blocked { Ok(()) } else { drop_finalizer(cx, key, FOREGROUND) }
 }
 
-fn drop_finalizer(cx: &mut Cx<'_>, key: &ObjectKey, name: &str) -> Result<()> {
-    cx.modify(key, None, |object| {
-        if let Some(metadata) = object["metadata"].as_object_mut()
-            && let Some(finalizers) = metadata.get_mut("finalizers").and_then(Value::as_array_mut)
-        {
-            finalizers.retain(|finalizer| finalizer != name);
-            if finalizers.is_empty() {
-                metadata.remove("finalizers");
-            }
-        }
-    })
-    .map(drop)
-}
-
-fn delete(cx: &mut Cx<'_>, key: &ObjectKey, object: &Value, propagation: Propagation) -> Result<()> {
+/// Deletes in the background, unless it is said otherwise or the object's finalizers do.
+fn delete(cx: &mut Cx<'_>, key: &ObjectKey, object: &Value, said: Option<Propagation>) -> Result<()> {
+    let has = |name: &str| list(object, "/metadata/finalizers").iter().any(|held| held == name);
+    let propagation = said.unwrap_or(match (has(ORPHAN), has(FOREGROUND)) {
+        (true, _) => Propagation::Orphan,
+        (_, true) => Propagation::Foreground,
+        _ => Propagation::Background,
+    });
     let options = DeleteOptions {
         uid: Some(uid(object).to_owned()),
         propagation: Some(propagation),

@@ -2,6 +2,7 @@
 //! A controller sees the store and writes like any client; queues, delays and retries are the cluster's.
 
 mod autoscaler;
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod disruption;
@@ -11,6 +12,7 @@ mod garbage;
 mod hash;
 mod job;
 mod namespace;
+mod node;
 pub(crate) mod object;
 mod owned;
 pub(crate) mod quantity;
@@ -20,7 +22,7 @@ mod revision;
 mod scheduler;
 mod statefulset;
 mod termination;
-mod volume;
+pub(crate) mod volume;
 
 use crate::cluster::Cluster;
 use crate::context::Cx;
@@ -61,10 +63,14 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(termination::NamespaceTermination),
         Box::new(quota::Quotas),
         Box::new(autoscaler::Autoscalers::default()),
+        Box::new(node::NodeLifecycle::default()),
+        Box::new(node::TaintEvictions::default()),
+        Box::new(node::LostPods::default()),
         Box::new(scheduler::Scheduler),
         Box::new(garbage::GarbageCollector),
         Box::new(endpoints::EndpointsOfServices),
-        Box::new(job::Jobs),
+        Box::new(cronjob::CronJobs::default()),
+        Box::new(job::Jobs::default()),
         Box::new(statefulset::StatefulSets),
         Box::new(daemonset::DaemonSets),
         Box::new(disruption::Budgets),

@@ -8,10 +8,12 @@ use crate::context::{rfc3339, text};
 use crate::store::{GroupResource, ObjectKey};
 
 pub(crate) const AUTOSCALERS: GroupResource = GroupResource::new("autoscaling", "horizontalpodautoscalers");
+pub(crate) const LIMITS: GroupResource = GroupResource::new("", "limitranges");
 pub(crate) const QUOTAS: GroupResource = GroupResource::new("", "resourcequotas");
 pub(crate) const CONFIGMAPS: GroupResource = GroupResource::new("", "configmaps");
 pub(crate) const EVENTS: GroupResource = GroupResource::new("", "events");
 pub(crate) const ENDPOINTS: GroupResource = GroupResource::new("", "endpoints");
+pub(crate) const CRON_JOBS: GroupResource = GroupResource::new("batch", "cronjobs");
 pub(crate) const JOBS: GroupResource = GroupResource::new("batch", "jobs");
 pub(crate) const SLICES: GroupResource = GroupResource::new("discovery.k8s.io", "endpointslices");
 pub(crate) const BUDGETS: GroupResource = GroupResource::new("policy", "poddisruptionbudgets");
@@ -116,6 +118,16 @@ pub(crate) fn controlled_by(owner: &Value) -> Value {
 
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     list(object, "/status/conditions").iter().find(|condition| condition["type"] == kind)
+}
+
+/// Puts a condition into a status, in the place of the one of its type.
+pub(crate) fn put_condition(status: &mut Value, condition: Value) {
+    let mut conditions: Vec<Value> = list(status, "/conditions").to_vec();
+    match conditions.iter_mut().find(|known| known["type"] == condition["type"]) {
+        Some(known) => *known = condition,
+        None => conditions.push(condition),
+    }
+    status["conditions"] = conditions.into();
 }
 
 pub(crate) fn condition_is(object: &Value, kind: &str, status: &str) -> bool {

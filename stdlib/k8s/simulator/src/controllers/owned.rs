@@ -12,7 +12,8 @@ use super::object::{
     name, namespace, pod, selects, time, uid,
 };
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::status::{Result, Status};
+use crate::store::ObjectKey;
 use crate::write::DeleteOptions;
 
 /// The pods of `owner` in its namespace, by name. Pods without an owner that `selector` covers are adopted; owned ones
@@ -50,6 +51,22 @@ pub(crate) fn release(object: &mut Value, owner: &str) {
         if owners.is_empty() {
             metadata.remove("ownerReferences");
         }
+    }
+}
+
+/// Takes a finalizer off an object, which may be gone already.
+pub(crate) fn drop_finalizer(cx: &mut Cx<'_>, key: &ObjectKey, name: &str) -> Result<()> {
+    let result = cx.modify(key, None, |object| {
+        let Some(metadata) = object["metadata"].as_object_mut() else { return };
+        let Some(finalizers) = metadata.get_mut("finalizers").and_then(Value::as_array_mut) else { return };
+        finalizers.retain(|finalizer| finalizer != name);
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
+    });
+    match result {
+        Ok(_) | Err(Status { code: 404, .. }) => Ok(()),
+        Err(status) => Err(status),
     }
 }
 
@@ -103,7 +120,7 @@ pub(crate) fn delete_pod(cx: &mut Cx<'_>, recorder: Recorder<'_>, owner: &Value,
     }
 }
 
-fn is_namespace_going(status: &crate::status::Status) -> bool {
+pub(crate) fn is_namespace_going(status: &Status) -> bool {
     let causes = status.details.as_ref().map_or(&[][..], |details| list(details, "/causes"));
     causes.iter().any(|cause| cause["reason"] == "NamespaceTerminating")
 }

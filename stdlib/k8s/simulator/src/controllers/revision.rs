@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::hash::template_hash;
+use super::hash::{revision_hash, template_hash};
 use super::object::{REVISIONS, controlled_by, created, int, is_controlled_by, key_of, name, namespace};
 use crate::context::Cx;
 use crate::status::Result;
@@ -31,10 +31,11 @@ pub(crate) fn current(cx: &mut Cx<'_>, owner: &Value, label: &str) -> Result<(Ar
         }
         return Ok((found, all));
     }
-    let hash = template_hash(
-        &owner["spec"]["template"],
-        owner["status"]["collisionCount"].as_i64().filter(|n| *n > 0),
-    );
+    let collisions = int(owner, "/status/collisionCount");
+    let hash = match owner["kind"] == "StatefulSet" {
+        true => revision_hash(&data, collisions),
+        false => template_hash(&owner["spec"]["template"], Some(collisions).filter(|n| *n > 0)),
+    };
     let mut labels = owner["spec"]["template"]["metadata"]["labels"].clone();
     if !labels.is_object() {
         labels = json!({});

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::events::Recorder;
 use super::object::{
-    CLAIMS, PODS, STATEFUL_SETS, controller_key, int, int_or, is_going, key_of, label, list, name, namespace,
-    pod, text_at, without_empty,
+    CLAIMS, PODS, STATEFUL_SETS, controlled_by, controller_key, int, int_or, is_going, key_of, label, list,
+    name, namespace, pod, text_at, uid, without_empty,
 };
 use super::owned::{claim, from_template};
 use super::replicaset::come_back_when_available;
@@ -55,6 +55,7 @@ impl Controller for StatefulSets {
             current => current.to_owned(),
         };
         let view = View { set: &set, current: &current, update: &update };
+        view.hand_claims_over(cx, &pods)?;
         let moved = view.move_on(cx, &pods);
         let pods = claim(cx, &set, &set["spec"]["selector"])?;
         view.write_status(cx, key, &pods)?;
@@ -88,6 +89,33 @@ impl View<'_> {
 
     fn is_ours(&self, ordinal: i64) -> bool {
         (self.start()..self.start() + self.replicas()).contains(&ordinal)
+    }
+
+    /// Claims that are not to outlive their pod or the set belong to it. A pod's belong to it only when it is surplus.
+    fn hand_claims_over(&self, cx: &mut Cx<'_>, pods: &[Arc<Value>]) -> Result<()> {
+        let policy = &self.set["spec"]["persistentVolumeClaimRetentionPolicy"];
+        for pod in pods {
+            let surplus = ordinal(pod).is_some_and(|number| !self.is_ours(number));
+            let owner = match surplus && policy["whenScaled"] == "Delete" {
+                true => Some(controlled_by(pod)),
+                false => (policy["whenDeleted"] == "Delete").then(|| controlled_by(self.set)),
+            };
+            for template in list(self.set, "/spec/volumeClaimTemplates") {
+                let key = ObjectKey::new(
+                    &CLAIMS,
+                    namespace(self.set),
+                    &format!("{}-{}", name(template), name(pod)),
+                );
+                let Some(claim) = cx.at(&key) else { continue };
+                let mut wanted: Vec<Value> = list(&claim, "/metadata/ownerReferences").to_vec();
+                wanted.retain(|other| ![uid(self.set), uid(pod)].contains(&text(&other["uid"])));
+                wanted.extend(owner.clone());
+                if wanted != list(&claim, "/metadata/ownerReferences") {
+                    cx.modify(&key, None, |claim| claim["metadata"]["ownerReferences"] = wanted.into())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One change, or as many as may be at once.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Cx, rfc3339, text};
 use crate::kinds::{Column, Kind, Resource};
-use crate::status::{Invalid, Result};
+use crate::status::{Invalid, Reason, Result};
 
 pub(crate) struct Definition;
 
@@ -140,12 +140,13 @@ fn versions_wrong(object: &Value) -> Vec<Invalid> {
             "must have exactly one version marked as storage version",
         ));
     } else if storage.len() != 1 {
-        let shown: Vec<Value> = versions.iter().map(as_in_go).collect();
-        wrong.push(Invalid::value(
-            "spec.versions",
-            shown,
-            "must have exactly one version marked as storage version",
-        ));
+        let shown: Vec<String> = versions.iter().map(as_in_go).collect();
+        wrong.push(Invalid {
+            reason: Reason::Invalid,
+            field: "spec.versions".to_owned(),
+            value: None,
+            detail: format!("[{}]: must have exactly one version marked as storage version", shown.join(",")),
+        });
     }
     if let Some(last) = storage.last()
         && let Some(stored) =
@@ -172,14 +173,23 @@ fn versions_wrong(object: &Value) -> Vec<Invalid> {
     wrong
 }
 
-/// The internal type as Go's JSON shows it.
-fn as_in_go(version: &Value) -> Value {
-    json!({
-        "Name": version["name"], "Served": version["served"] == true, "Storage": version["storage"] == true,
-        "Deprecated": version["deprecated"] == true, "DeprecationWarning": version["deprecationWarning"],
-        "Schema": null, "Subresources": version["subresources"], "AdditionalPrinterColumns": version["additionalPrinterColumns"],
-        "SelectableFields": version["selectableFields"],
-    })
+/// The internal type as Go's JSON shows it: its fields in their order.
+fn as_in_go(version: &Value) -> String {
+    let given = |field: &str| version[field].clone();
+    let flag = |field: &str| Value::from(version[field] == true);
+    let fields = [
+        ("Name", given("name")),
+        ("Served", flag("served")),
+        ("Storage", flag("storage")),
+        ("Deprecated", flag("deprecated")),
+        ("DeprecationWarning", given("deprecationWarning")),
+        ("Schema", Value::Null),
+        ("Subresources", given("subresources")),
+        ("AdditionalPrinterColumns", given("additionalPrinterColumns")),
+        ("SelectableFields", given("selectableFields")),
+    ];
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// A structural schema says the type of everything.

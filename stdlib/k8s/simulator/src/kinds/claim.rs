@@ -1,11 +1,13 @@
 //! Volumes and claims to them.
 
+use opsrun_k8s_schema::Quantity;
 use serde_json::{Value, json};
 
 use super::pod_spec::fill;
 use super::{Column, Kind, Resource, age};
 use crate::context::{Cx, text};
-use crate::status::Result;
+use crate::controllers::volume::{CLASSES, default_class};
+use crate::status::{Invalid, Result, Status};
 
 pub(super) struct Claim;
 
@@ -39,6 +41,51 @@ impl Kind for Claim {
             None => *finalizers = json!([protection]),
         }
         Ok(())
+    }
+
+    /// `DefaultStorageClass`: a claim that names no class, not even an empty one, gets the default one. `LimitRanger`.
+    fn admit_create(&self, cx: &mut Cx<'_>, object: &mut Value) -> Result<()> {
+        if object["spec"].is_object()
+            && object["spec"].get("storageClassName").is_none()
+            && let Some(class) = default_class(cx)
+        {
+            object["spec"]["storageClassName"] = class.into();
+        }
+        super::limits::check_claim(cx, object)
+    }
+
+    /// `PersistentVolumeClaimResize`: a bound claim grows only if its class lets it.
+    fn admit_update(&self, cx: &mut Cx<'_>, old: &Value, new: &mut Value) -> Result<()> {
+        let size = |claim: &Value| {
+            text(&claim["spec"]["resources"]["requests"]["storage"]).parse().unwrap_or(Quantity::ZERO)
+        };
+        if size(new) <= size(old) {
+            return Ok(());
+        }
+        let name = text(&new["metadata"]["name"]);
+        if old["status"]["phase"] != "Bound" {
+            let why = "only bound persistent volume claims can be expanded";
+            return Err(Status::forbidden("", "persistentvolumeclaims", name, why));
+        }
+        let class = cx.get(&CLASSES, "", text(&old["spec"]["storageClassName"]));
+        if class.is_some_and(|class| class["allowVolumeExpansion"] == true) {
+            return Ok(());
+        }
+        let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must \
+            support resize";
+        Err(Status::forbidden("", "persistentvolumeclaims", name, why))
+    }
+
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::claim_warnings(&new["spec"], "spec")
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_claim(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_claim_update(old, new)
     }
 
     fn deletion_answers_object(&self) -> bool {

@@ -17,8 +17,11 @@ impl Kind for DaemonSet {
         Resource::namespaced("apps", "v1", "daemonsets", "DaemonSet").short("ds").category("all").status()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        match old {
+            Some(old) if old["spec"]["template"] == new["spec"]["template"] => Vec::new(),
+            _ => super::rules::pod_warnings(&new["spec"]["template"], "spec.template"),
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -27,6 +30,20 @@ impl Kind for DaemonSet {
 
     fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
         super::rules::validate_daemon_set_update(old, new)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "currentNumberScheduled",
+            "numberMisscheduled",
+            "desiredNumberScheduled",
+            "numberReady",
+            "observedGeneration",
+            "updatedNumberScheduled",
+            "numberAvailable",
+            "numberUnavailable",
+        ];
+        super::rules::validate_counters(&new["status"], counters, &[])
     }
 
     fn default(&self, object: &mut Value) {

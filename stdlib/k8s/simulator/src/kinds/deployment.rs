@@ -19,8 +19,8 @@ impl Kind for Deployment {
             .scale()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -29,6 +29,22 @@ impl Kind for Deployment {
 
     fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
         super::rules::validate_deployment_update(old, new)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "observedGeneration",
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["updatedReplicas", "readyReplicas", "availableReplicas"],
+        )
     }
 
     fn default(&self, object: &mut Value) {

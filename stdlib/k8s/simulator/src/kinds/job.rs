@@ -18,8 +18,8 @@ impl Kind for Job {
         Resource::namespaced("batch", "v1", "jobs", "Job").category("all").status()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -176,15 +176,16 @@ impl Kind for CronJob {
         Resource::namespaced("batch", "v1", "cronjobs", "CronJob").short("cj").category("all").status()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(
-            &new["spec"]["jobTemplate"]["spec"]["template"]["spec"],
-            "spec.jobTemplate.spec.template.spec",
-        )
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.jobTemplate.spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_cron_job(object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_cron_job_update(old, new)
     }
 
     fn default(&self, object: &mut Value) {

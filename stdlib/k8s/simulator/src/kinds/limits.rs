@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::pod_spec::{fill, items};
 use super::{Column, Kind, Resource};
 use crate::context::{Cx, text};
+use crate::controllers::object::LIMITS;
 use crate::status::{Invalid, Result, Status};
-use crate::store::GroupResource;
 
 pub(super) struct LimitRange;
 
@@ -45,7 +45,7 @@ impl Kind for LimitRange {
 
 /// Gives a pod's containers the defaults of their namespace, and refuses what is beyond its bounds.
 pub(super) fn apply(cx: &mut Cx<'_>, namespace: &str, pod: &mut Value) -> Result<()> {
-    for range in cx.list(&GroupResource::new("", "limitranges"), Some(namespace)) {
+    for range in cx.list(&LIMITS, Some(namespace)) {
         let limits = || range["spec"]["limits"].as_array().into_iter().flatten();
         for limit in limits().filter(|limit| limit["type"] == "Container") {
             give_defaults(limit, pod);
@@ -59,6 +59,34 @@ pub(super) fn apply(cx: &mut Cx<'_>, namespace: &str, pod: &mut Value) -> Result
         return Err(Status::forbidden("", "pods", text(&pod["metadata"]["name"]), &why));
     }
     Ok(())
+}
+
+/// Refuses a claim to more or less storage than its namespace allows.
+pub(super) fn check_claim(cx: &Cx<'_>, claim: &Value) -> Result<()> {
+    let (namespace, name) = (text(&claim["metadata"]["namespace"]), text(&claim["metadata"]["name"]));
+    let asked = quantity(&claim["spec"]["resources"]["requests"]["storage"]);
+    let mut wrong = Vec::new();
+    for range in cx.list(&LIMITS, Some(namespace)) {
+        let limits = range["spec"]["limits"].as_array().into_iter().flatten();
+        for limit in limits.filter(|limit| limit["type"] == "PersistentVolumeClaim") {
+            for (bound, word) in [("min", "minimum"), ("max", "maximum")] {
+                let Some(amount) = limit[bound].get("storage") else { continue };
+                let beyond = if bound == "min" { asked < quantity(amount) } else { asked > quantity(amount) };
+                if beyond {
+                    wrong.push(format!(
+                        "{word} storage usage per PersistentVolumeClaim is {}, but request is {asked}",
+                        text(amount)
+                    ));
+                }
+            }
+        }
+    }
+    let why = match wrong.as_slice() {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
+    };
+    Err(Status::forbidden("", "persistentvolumeclaims", name, &why))
 }
 
 /// What was set is told in an annotation.

@@ -62,6 +62,20 @@ impl Kind for Namespace {
         Ok(())
     }
 
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        crate::pod_security::validate_labels(object)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let phase = text(&new["status"]["phase"]);
+        let why = match (crate::meta::is_deleting(new), phase) {
+            (false, "Active") | (true, "Terminating") => return Vec::new(),
+            (false, _) => "may only be 'Active' if `deletionTimestamp` is empty",
+            (true, _) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+        };
+        vec![Invalid::value("status.Phase", phase, why)]
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule::Label
     }

@@ -15,6 +15,17 @@ impl Kind for Ingress {
         Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress").short("ing").status()
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_load_balancer(new)
+    }
+
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        let annotated = new["metadata"]["annotations"].get("kubernetes.io/ingress.class").is_some();
+        let unset = new["spec"]["ingressClassName"].is_null();
+        let why = "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead";
+        (old.is_none() && annotated && unset).then(|| why.to_owned()).into_iter().collect()
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_ingress(object)
     }

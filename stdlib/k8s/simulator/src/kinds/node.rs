@@ -4,12 +4,21 @@ use serde_json::Value;
 
 use super::{Column, Kind, Resource, Subresource, age};
 use crate::context::text;
+use crate::status::Invalid;
 
 pub(super) struct Node;
 
 impl Kind for Node {
     fn resource(&self) -> Resource {
         Resource::cluster("", "v1", "nodes", "Node").short("no").status().with(Subresource::Proxy)
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_node(None, object)
+    }
+
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_node(Some(old), new)
     }
 
     fn field(&self, object: &Value, label: &str) -> Option<String> {

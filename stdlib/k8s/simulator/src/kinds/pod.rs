@@ -33,8 +33,14 @@ impl Kind for Pod {
         if old["spec"] == new["spec"] { Vec::new() } else { self.validate_create(new) }
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"], "spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        match old {
+            Some(_) => Vec::new(),
+            None => {
+                let name = super::rules::name_warning(new, "the Pod's hostname");
+                name.into_iter().chain(super::rules::pod_warnings(new, "")).collect()
+            }
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -132,7 +138,7 @@ impl Kind for Pod {
     fn field(&self, object: &Value, label: &str) -> Option<String> {
         let (spec, status) = (&object["spec"], &object["status"]);
         let value = match label {
-            "spec.nodeName" => &spec["nodeName"],
+            "spec.nodeName" | "spec.host" => &spec["nodeName"],
             "spec.restartPolicy" => &spec["restartPolicy"],
             "spec.schedulerName" => &spec["schedulerName"],
             "spec.serviceAccountName" => &spec["serviceAccountName"],

@@ -24,6 +24,10 @@ impl Kind for ResourceQuota {
         super::rules::validate_quota(object)
     }
 
+    fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_quota_update(old, new)
+    }
+
     fn columns(&self) -> Vec<Column> {
         let request = "Request represents a minimum amount of cpu/memory that a container may consume.";
         let limit = "Limits control the maximum amount of cpu/memory that a container may use independent of contention \

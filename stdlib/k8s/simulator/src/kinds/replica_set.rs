@@ -18,8 +18,8 @@ impl Kind for ReplicaSet {
             .scale()
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -28,6 +28,16 @@ impl Kind for ReplicaSet {
 
     fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
         super::rules::validate_replica_set_update(old, new)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters =
+            &["observedGeneration", "replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
+        )
     }
 
     fn default(&self, object: &mut Value) {
@@ -61,6 +71,22 @@ impl Kind for ReplicationController {
             .category("all")
             .status()
             .scale()
+    }
+
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::workload_warnings(old, new, "spec.template")
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<Invalid> {
+        super::rules::validate_replication_controller(object)
+    }
+
+    fn field(&self, object: &Value, label: &str) -> Option<String> {
+        (label == "status.replicas").then(|| object["status"]["replicas"].as_i64().unwrap_or(0).to_string())
+    }
+
+    fn unsupported_field(&self, label: &str) -> String {
+        format!("field label not supported: {label}")
     }
 
     fn default(&self, object: &mut Value) {
@@ -149,7 +175,7 @@ impl Kind for PodTemplate {
     }
 
     fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["template"]["spec"], "template.spec")
+        super::rules::pod_warnings(&new["template"], "template")
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {

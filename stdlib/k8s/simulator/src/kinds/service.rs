@@ -24,6 +24,14 @@ impl Kind for Service {
             .with(Subresource::Proxy)
     }
 
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        super::rules::validate_load_balancer(new)
+    }
+
+    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
+        super::rules::service_warnings(new)
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
         super::rules::validate_service(object)
     }
@@ -53,6 +61,11 @@ impl Kind for Service {
                 port["targetPort"] = number;
             }
         }
+        if let Some(balancer) = object.pointer_mut("/status/loadBalancer") {
+            let addressed = items(balancer, "ingress").filter(|ingress| !text(&ingress["ip"]).is_empty());
+            addressed.for_each(|ingress| fill(ingress, "ipMode", "VIP"));
+        }
+        let spec = &mut object["spec"];
         let kind = text(&spec["type"]).to_owned();
         if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
             fill(spec, "externalTrafficPolicy", "Cluster");

@@ -22,8 +22,23 @@ impl Kind for StatefulSet {
         NameRule::Label
     }
 
-    fn warnings(&self, _old: Option<&Value>, new: &Value) -> Vec<String> {
-        super::rules::pod_spec_warnings(&new["spec"]["template"]["spec"], "spec.template.spec")
+    fn warnings(&self, old: Option<&Value>, new: &Value) -> Vec<String> {
+        if old.is_some_and(|old| old["spec"] == new["spec"]) {
+            return Vec::new();
+        }
+        let mut out = super::rules::pod_warnings(&new["spec"]["template"], "spec.template");
+        for (index, claim) in new["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten().enumerate()
+        {
+            let path = format!("spec.volumeClaimTemplates[{index}]");
+            out.extend(super::rules::claim_warnings(&claim["spec"], &path));
+        }
+        if new["spec"]["revisionHistoryLimit"].as_i64().is_some_and(|limit| limit < 0) {
+            out.push(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+                    .to_owned(),
+            );
+        }
+        out
     }
 
     fn validate_create(&self, object: &Value) -> Vec<Invalid> {
@@ -32,6 +47,22 @@ impl Kind for StatefulSet {
 
     fn validate_update(&self, old: &Value, new: &Value) -> Vec<Invalid> {
         super::rules::validate_stateful_set_update(old, new)
+    }
+
+    fn validate_status(&self, _old: &Value, new: &Value) -> Vec<Invalid> {
+        let counters = &[
+            "observedGeneration",
+            "replicas",
+            "readyReplicas",
+            "currentReplicas",
+            "updatedReplicas",
+            "availableReplicas",
+        ];
+        super::rules::validate_counters(
+            &new["status"],
+            counters,
+            &["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"],
+        )
     }
 
     fn default(&self, object: &mut Value) {

@@ -18,7 +18,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use self::images::Images;
-pub(crate) use self::node::{outages, register};
+pub(crate) use self::node::register;
 use self::pod::PodRun;
 use self::session::Session;
 use crate::cluster::Cluster;
@@ -26,6 +26,7 @@ use crate::context::Cx;
 use crate::controllers::Controller;
 use crate::controllers::events::Recorder;
 use crate::controllers::object::{NODES, PODS, is_going, list, pod as pods, text_at, uid};
+use crate::fault::outages;
 use crate::kinds::Subresource;
 use crate::session::{Input, SessionId, SessionRequest};
 use crate::status::{Result, Status};
@@ -109,14 +110,21 @@ impl Controller for Kubelet {
     }
 
     fn watches(&self) -> &'static [GroupResource] {
-        const { &[PODS] }
+        const { &[NODES, PODS] }
     }
 
-    fn keys(&self, _cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+    fn keys(&self, cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+        if change.key.resource == NODES {
+            let struck = !outages(cluster, change.object()).is_empty();
+            return struck.then(|| change.key.clone()).into_iter().collect();
+        }
         if pods::node(change.object()).is_empty() { Vec::new() } else { vec![change.key.clone()] }
     }
 
     fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<()> {
+        if key.resource == NODES {
+            return node::report(cx, key);
+        }
         let Some(pod) = cx.at(key).filter(|pod| !pods::node(pod).is_empty()) else {
             self.forget(cx, key);
             return Ok(());
@@ -144,7 +152,7 @@ impl Controller for Kubelet {
         // Inserted above if it was not there.
         let run = self.pods.get_mut(key).expect("the pod's run");
         if away.iter().any(|outage| outage.ended_within(run.seen, cx.now())) {
-            run.reboot(cx);
+            run.reboot(cx, &pod, recorder);
         }
         run.step(cx, &pod, &mut self.images, recorder);
         let over = run.is_finished(&pod);

@@ -1,52 +1,20 @@
-//! Nodes as such: how they come into the cluster, and when the estate cuts them off.
+//! Nodes as such: how they come into the cluster, and what they say when they are back after an outage.
 //! It knows no pod.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Cluster;
-use crate::context::Cx;
-use crate::controllers::object::{NODES, label, name, stamp};
-use crate::estate::{NodeSpec, ZONE_LABEL};
+use crate::context::{Cx, text};
+use crate::controllers::events::Recorder;
+use crate::controllers::object::{NODES, condition_is, name, stamp};
+use crate::estate::NodeSpec;
+use crate::fault::{down_since, outages};
 use crate::kinds::Subresource;
+use crate::status::Result;
 use crate::store::ObjectKey;
 
-/// A time during which a node is cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outage {
-    pub(crate) since: Timestamp,
-    /// `None`: for ever.
-    pub(crate) until: Option<Timestamp>,
-}
-
-impl Outage {
-    pub(crate) fn holds(&self, now: Timestamp) -> bool {
-        self.since <= now && self.until.is_none_or(|until| now < until)
-    }
-
-    pub(crate) fn ended_within(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.since >= from && self.until.is_some_and(|until| until <= to)
-            || self.until.is_some_and(|u| from < u && u <= to)
-    }
-}
-
-/// The outages that the estate file has in store for a node.
-pub(crate) fn outages(cluster: &Cluster, node: &Value) -> Vec<Outage> {
-    let zone = label(node, ZONE_LABEL);
-    let faults = cluster.estate().faults.iter();
-    let struck = faults.filter(|fault| {
-        fault.node.as_deref() == Some(name(node)) || (fault.zone.is_some() && fault.zone.as_deref() == zone)
-    });
-    struck
-        .map(|fault| {
-            let since = fault.at.after(cluster.started);
-            Outage { since, until: fault.down.map(|down| down.after(since)) }
-        })
-        .collect()
-}
-
 /// Brings the estate's nodes into the cluster, ready.
-pub(crate) fn register(cx: &mut Cx<'_>) -> crate::status::Result<()> {
+pub(crate) fn register(cx: &mut Cx<'_>) -> Result<()> {
     for (index, spec) in cx.cluster.estate().nodes().into_iter().enumerate() {
         cx.create(&NODES, node(&spec, index))?;
         let status = status(&spec, index, cx.now(), &cx.cluster.estate().version.clone());
@@ -54,6 +22,46 @@ pub(crate) fn register(cx: &mut Cx<'_>) -> crate::status::Result<()> {
         cx.modify(&key, Some(Subresource::Status), |node| node["status"] = status)?;
     }
     Ok(())
+}
+
+/// Says that a node is well if it was thought lost; comes back when its next outage ends.
+pub(super) fn report(cx: &mut Cx<'_>, key: &ObjectKey) -> Result<()> {
+    let Some(node) = cx.at(key) else { return Ok(()) };
+    let now = cx.now();
+    let ends = outages(cx.cluster, &node).into_iter().filter_map(|outage| outage.until);
+    if let Some(end) = ends.filter(|end| *end > now).min() {
+        cx.requeue(key, end.duration_since(now));
+    }
+    if down_since(cx.cluster, &node).is_some() || !condition_is(&node, "Ready", "Unknown") {
+        return Ok(());
+    }
+    cx.modify(key, Some(Subresource::Status), |node| {
+        let conditions = node["status"].get_mut("conditions").and_then(Value::as_array_mut);
+        for condition in conditions.into_iter().flatten() {
+            let well = WELL.iter().find(|well| well.0 == text(&condition["type"]));
+            if let Some(well) = well.filter(|_| condition["status"] == "Unknown") {
+                *condition = well_condition(*well, now);
+            }
+        }
+    })?;
+    let message = format!("Node {} status is now: NodeReady", name(&node));
+    Recorder { component: "kubelet", host: &key.name }.normal(cx, &node, "NodeReady", &message);
+    Ok(())
+}
+
+/// The conditions of a node that is well: type, status, reason, message.
+const WELL: [(&str, &str, &str, &str); 4] = [
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+];
+
+fn well_condition((kind, word, reason, message): (&str, &str, &str, &str), now: Timestamp) -> Value {
+    json!({
+        "type": kind, "status": word, "reason": reason, "message": message,
+        "lastHeartbeatTime": stamp(now), "lastTransitionTime": stamp(now),
+    })
 }
 
 fn node(spec: &NodeSpec, index: usize) -> Value {
@@ -83,20 +91,9 @@ fn status(spec: &NodeSpec, index: usize, now: Timestamp, version: &str) -> Value
         "cpu": spec.cpu, "memory": spec.memory, "pods": spec.pods.to_string(), "ephemeral-storage": "100Gi",
         "hugepages-1Gi": "0", "hugepages-2Mi": "0",
     });
-    let condition = |kind: &str, word: &str, reason: &str, message: &str| {
-        json!({
-            "type": kind, "status": word, "reason": reason, "message": message,
-            "lastHeartbeatTime": stamp(now), "lastTransitionTime": stamp(now),
-        })
-    };
     json!({
         "capacity": resources, "allocatable": resources,
-        "conditions": [
-            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        ],
+        "conditions": WELL.map(|well| well_condition(well, now)),
         "addresses": [
             {"type": "InternalIP", "address": format!("10.0.0.{}", index + 10)},
             {"type": "Hostname", "address": spec.name},

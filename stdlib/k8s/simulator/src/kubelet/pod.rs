@@ -110,15 +110,27 @@ impl PodRun {
         Some(self.started + SignedDuration::from_secs(seconds))
     }
 
-    /// The node was away: what ran on it is gone.
-    pub(super) fn reboot(&mut self, cx: &mut Cx<'_>) {
+    /// The node was started anew: what ran on it has ended, and the pod begins again, init containers first.
+    pub(super) fn reboot(&mut self, cx: &mut Cx<'_>, pod: &Value, node: Recorder<'_>) {
         let now = cx.now();
+        self.sandbox = match self.sandbox {
+            Sandbox::Ready if self.is_running() => Sandbox::Wanted,
+            Sandbox::Ready => return,
+            _ => Sandbox::Wanted,
+        };
         for container in &mut self.containers {
             if container.running().is_some() {
                 cx.end_log(&self.uid, &container.name, container.restarts);
                 container.end(now, 255, "Unknown");
-                container.next = Some(now);
+            } else if let Some(ended) = container.ended().filter(|_| container.role == Role::Init).cloned() {
+                container.last = Some(ended);
+                container.state = State::Waiting { reason: "PodInitializing", message: String::new() };
             }
+            container.pull = Pull::Wanted;
+        }
+        if !is_going(pod) {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            node.normal(cx, pod, "SandboxChanged", message);
         }
     }
 

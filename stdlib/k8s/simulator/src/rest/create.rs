@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::options::WriteOptions;
 use super::{Call, read};
+use crate::admission::pod_security_warning;
 use crate::cluster::Cluster;
 use crate::context::{Author, text};
 use crate::media::Media;
@@ -25,6 +26,7 @@ pub(super) fn create(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
     call.served.kind.default(&mut object);
     let mut warnings = decoded.warnings;
     warnings.extend(call.served.kind.warnings(None, &object));
+    warnings.extend(pod_security_warning(cluster, &call.served, call.place(), None, &object));
     let author = manager(call.author, &options);
     let stored = store_new(cluster, call, object, &author, options.dry_run, &version)?;
     let object = call.served.view(&stored);

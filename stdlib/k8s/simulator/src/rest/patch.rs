@@ -9,6 +9,7 @@ use super::create::{check_name, check_namespace, manager};
 use super::options::WriteOptions;
 use super::update::scaled;
 use super::{Call, read, scale};
+use crate::admission::pod_security_warning;
 use crate::body::content_type;
 use crate::cluster::Cluster;
 use crate::context::{Author, text};
@@ -51,6 +52,7 @@ pub(super) fn patch(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
         call.served.kind.fold(&mut new);
         call.served.kind.default(&mut new);
         warnings.extend(call.served.kind.warnings(Some(old), &new));
+        warnings.extend(pod_security_warning(cluster, &call.served, call.place(), Some(old), &new));
         shape::prepare_owned(&call.served, call.sub, old, &mut new);
         let owner = Owner { manager: &author.manager, sub: call.sub, now: cluster.now };
         shape::own(&cluster.registry, &call.served, Some(old), &mut new, owner);
@@ -92,6 +94,7 @@ fn apply_patch(
         )?;
         call.served.kind.default(&mut new);
         warnings.extend(call.served.kind.warnings(Some(old), &new));
+        warnings.extend(pod_security_warning(cluster, &call.served, call.place(), Some(old), &new));
         check_name(call, &new)?;
         check_namespace(call, &new)?;
         Ok(new)
@@ -128,7 +131,8 @@ fn apply_new(
     check_namespace(call, &object)?;
     call.served.kind.fold(&mut object);
     call.served.kind.default(&mut object);
-    let warnings = [warnings, &call.served.kind.warnings(None, &object)].concat();
+    let mut warnings = [warnings, &call.served.kind.warnings(None, &object)].concat();
+    warnings.extend(pod_security_warning(cluster, &call.served, call.place(), None, &object));
     let stored = cluster.insert(&call.served, call.place(), object, author, options.dry_run)?;
     let updated = Updated { object: call.served.view(&stored), created: true };
     respond(cluster, call, media, updated, &warnings)

@@ -13,6 +13,8 @@ use super::options::{WriteOptions, integer};
 use crate::channel::Protocol;
 use crate::cluster::Cluster;
 use crate::context::{rfc3339, text};
+use crate::controllers::object::put_condition;
+use crate::fault::is_cut_off;
 use crate::kinds::Subresource;
 use crate::logs::LogOptions;
 use crate::media::Media;
@@ -21,7 +23,7 @@ use crate::session::{SessionRequest, What};
 use crate::shape;
 use crate::status::{Result, Status};
 use crate::store::GroupResource;
-use crate::write::{DeleteOptions, Place};
+use crate::write::{DeleteOptions, Place, check_preconditions};
 
 /// Exec, attach, port-forward: checks, and hands the session to the kubelet.
 pub(super) fn connect(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
@@ -41,6 +43,9 @@ pub(super) fn connect(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
             text(&pod["status"]["phase"])
         );
         return Err(Status::bad_request(why));
+    }
+    if let Some(why) = unreachable(cluster, &pod) {
+        return Err(Status::new(500, "", format!("error dialing backend: {why}")));
     }
     let upgrade = call.request.header("upgrade").unwrap_or_default();
     if !upgrade.eq_ignore_ascii_case("websocket") {
@@ -105,6 +110,11 @@ pub(super) fn log(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
         run
     };
     let options = log_options(call, cluster.now)?;
+    if let Some(why) = unreachable(cluster, &pod) {
+        let (host, namespace) = (text(&pod["status"]["hostIP"]), call.place());
+        let url = format!("https://{host}:10250/containerLogs/{namespace}/{name}/{container}");
+        return Err(Status::new(500, "", format!("Get \"{url}\": {why}")));
+    }
     let uid = text(&pod["metadata"]["uid"]);
     if query.flag("follow") {
         let body = cluster.logs.follow(uid, &container, run, &options);
@@ -113,6 +123,12 @@ pub(super) fn log(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
         return Ok(Reply::Stream { head, body });
     }
     Ok(Reply::Response(reply::text(200, "text/plain", cluster.logs.read(uid, &container, run, &options))))
+}
+
+/// Why the kubelet of a pod cannot be asked, if its node is down.
+fn unreachable(cluster: &Cluster, pod: &Value) -> Option<String> {
+    let host = text(&pod["status"]["hostIP"]);
+    is_cut_off(cluster, pod).then(|| format!("dial tcp {host}:10250: connect: no route to host"))
 }
 
 fn log_options(call: &Call<'_>, now: Timestamp) -> Result<LogOptions> {
@@ -149,12 +165,30 @@ pub(super) fn evict(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<B
         grace_period: wanted["gracePeriodSeconds"].as_i64(),
         dry_run,
         uid: wanted["preconditions"]["uid"].as_str().map(str::to_owned),
+        resource_version: wanted["preconditions"]["resourceVersion"].as_str().map(str::to_owned),
         ..DeleteOptions::default()
     };
+    check_preconditions(&call.served, call.name(), &pod, &deletion)?;
+    if !dry_run {
+        announce_eviction(cluster, call, &pod)?;
+    }
+    let deletion = DeleteOptions { uid: None, resource_version: None, ..deletion };
     cluster.delete_object(&call.served, call.place(), call.name(), &deletion, call.author)?;
     let body =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(reply::object(Media::of(call.request)?, 201, &body))
+}
+
+/// Says on the pod why it goes.
+fn announce_eviction(cluster: &mut Cluster, call: &Call<'_>, pod: &Value) -> Result<()> {
+    let condition = json!({
+        "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting", "lastProbeTime": null, "lastTransitionTime": rfc3339(cluster.now),
+        "observedGeneration": pod["metadata"]["generation"],
+    });
+    let key = call.served.key(call.place(), call.name());
+    let mut cx = crate::context::Cx::new(cluster, call.author.clone());
+    cx.modify(&key, Some(Subresource::Status), |pod| put_condition(&mut pod["status"], condition)).map(drop)
 }
 
 /// Takes one disruption from the budget that covers the pod, or refuses.
@@ -183,8 +217,15 @@ fn spend_budget(cluster: &mut Cluster, pod: &Value, dry_run: bool) -> Result<()>
     let ready = pod["status"]["conditions"].as_array().into_iter().flatten();
     let ready = ready.clone().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     let status = &budget["status"];
-    if !ready && status["currentHealthy"].as_i64() >= status["desiredHealthy"].as_i64() {
+    let number = |field: &str| status[field].as_i64().unwrap_or(0);
+    let enough = number("desiredHealthy") > 0 && number("currentHealthy") >= number("desiredHealthy");
+    if !ready && (enough || budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow") {
         return Ok(());
+    }
+    if number("observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
+        let name = text(&budget["metadata"]["name"]);
+        let why = format!("The disruption budget {name} is still being processed by the server.");
+        return Err(refused_by_budget(&why, Some(10)));
     }
     if status["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0 {
         return Err(over_budget(budget));
@@ -213,9 +254,16 @@ fn over_budget(budget: &Value) -> Status {
         number("desiredHealthy"),
         number("currentHealthy")
     );
+    refused_by_budget(&why, None)
+}
+
+fn refused_by_budget(why: &str, retry_after: Option<i64>) -> Status {
     let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-    Status::new(429, "TooManyRequests", message)
-        .with_details(json!({"causes": [{"reason": "DisruptionBudget", "message": why}]}))
+    let mut details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
+    if let Some(seconds) = retry_after {
+        details["retryAfterSeconds"] = seconds.into();
+    }
+    Status::new(429, "TooManyRequests", message).with_details(details)
 }
 
 /// Binds a pod to a node, as a scheduler does.
@@ -233,9 +281,9 @@ pub(super) fn bind(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<By
         }
         let mut new = old.clone();
         new["spec"]["nodeName"] = node.clone().into();
-        set_condition(
-            &mut new,
-            &json!({
+        put_condition(
+            &mut new["status"],
+            json!({
                 "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
             }),
         );
@@ -244,17 +292,6 @@ pub(super) fn bind(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<By
     let body =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(reply::object(Media::of(call.request)?, 201, &body))
-}
-
-fn set_condition(object: &mut Value, condition: &Value) {
-    if !object["status"]["conditions"].is_array() {
-        object["status"]["conditions"] = json!([]);
-    }
-    let conditions = object["status"]["conditions"].as_array_mut().expect("just made");
-    match conditions.iter_mut().find(|known| known["type"] == condition["type"]) {
-        Some(known) => *known = condition.clone(),
-        None => conditions.push(condition.clone()),
-    }
 }
 
 fn pod(cluster: &Cluster, call: &Call<'_>) -> Result<Arc<Value>> {

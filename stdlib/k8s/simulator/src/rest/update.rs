@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::create::{check_name, check_namespace, manager};
 use super::options::WriteOptions;
 use super::{Call, read, scale};
+use crate::admission::pod_security_warning;
 use crate::cluster::Cluster;
 use crate::context::text;
 use crate::kinds::Subresource;
@@ -44,6 +45,7 @@ pub(super) fn update(cluster: &mut Cluster, call: &Call<'_>) -> Result<Response<
         let mut new = given.take().expect("an update is made once");
         check_identity(call, old, &new)?;
         warnings.extend(call.served.kind.warnings(Some(old), &new));
+        warnings.extend(pod_security_warning(cluster, &call.served, call.place(), Some(old), &new));
         shape::prepare_owned(&call.served, call.sub, old, &mut new);
         let owner = Owner { manager: &author.manager, sub: call.sub, now: cluster.now };
         shape::own(&cluster.registry, &call.served, Some(old), &mut new, owner);

@@ -42,8 +42,8 @@ pub(crate) fn differs(scenario: &Value, answers: &Value) -> Option<String> {
 }
 
 const NAMESPACE: &str = "wire-abcdefgh";
-/// What a request takes, so that the clock moves.
-const REQUEST: SignedDuration = SignedDuration::from_millis(2);
+/// What a request takes: as over HTTP, longer than the loops need to notice a change.
+const REQUEST: SignedDuration = SignedDuration::from_millis(4);
 
 /// The images that the scenarios run, as the cluster had them that was recorded.
 fn images() -> Vec<ImageBehaviour> {

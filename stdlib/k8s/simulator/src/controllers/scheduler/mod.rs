@@ -10,12 +10,15 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+pub(crate) use self::fit::tolerates_taint;
 use self::fit::{Refusal, filter, score};
 use super::Controller;
 use super::events::Recorder;
 use super::object::{
-    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod, text_at,
+    CLAIMS, NODES, PODS, VOLUMES, condition, is_going, key_of, list, name, namespace, pod, put_condition,
+    text_at,
 };
+use super::volume::{CLASSES, NO_PROVISIONER};
 use crate::cluster::Cluster;
 use crate::context::{Cx, text};
 use crate::kinds::Subresource;
@@ -65,10 +68,27 @@ impl Controller for Scheduler {
     }
 }
 
-/// Whether a DaemonSet's pod is to be on a node at all: taints and selectors decide, room does not.
-pub(crate) fn admits_daemon(pod: &Value, node: &Value) -> bool {
-    let taint = fit::untolerated(pod, node, &["NoSchedule", "NoExecute"]);
-    taint.is_none() && affinity::matches_node_affinity(pod, node)
+/// Whether a DaemonSet's pod is to be on a node: taints and selectors decide, room does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DaemonPlace {
+    Wanted,
+    /// One that is there already may stay: the node only takes no new pods.
+    Suffered,
+    Refused,
+}
+
+impl DaemonPlace {
+    pub(crate) fn of(pod: &Value, node: &Value) -> Self {
+        if !affinity::matches_node_affinity(pod, node)
+            || fit::untolerated(pod, node, &["NoExecute"]).is_some()
+        {
+            Self::Refused
+        } else if fit::untolerated(pod, node, &["NoSchedule"]).is_some() {
+            Self::Suffered
+        } else {
+            Self::Wanted
+        }
+    }
 }
 
 fn waits(pod: &Value) -> bool {
@@ -140,6 +160,8 @@ fn unbound_claims(cx: &Cx<'_>, pod: &Value) -> Option<String> {
         let Some(claim) = volume["persistentVolumeClaim"]["claimName"].as_str() else { continue };
         match cx.get(&CLAIMS, namespace(pod), claim) {
             None => return Some(format!("persistentvolumeclaim \"{claim}\" not found")),
+            // A class may wait for the pod; then the node is found first.
+            Some(found) if waits_for_consumer(cx, &found) => {}
             Some(found) if found["status"]["phase"] != "Bound" => {
                 return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
             }
@@ -153,12 +175,10 @@ fn unbound_claims(cx: &Cx<'_>, pod: &Value) -> Option<String> {
 fn bind(cx: &mut Cx<'_>, key: &ObjectKey, pod: &Value, node: &str) -> Result<()> {
     let mut bound = pod.clone();
     bound["spec"]["nodeName"] = node.into();
-    let mut conditions: Vec<Value> = list(pod, "/status/conditions").to_vec();
-    conditions.retain(|condition| condition["type"] != "PodScheduled");
-    conditions.push(json!({
+    let scheduled = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": cx.timestamp(),
-    }));
-    bound["status"]["conditions"] = conditions.into();
+    });
+    put_condition(&mut bound["status"], scheduled);
     let change = cx.cluster.store.put(key, bound);
     cx.cluster.wrote(change);
     let message = format!("Successfully assigned {}/{} to {node}", namespace(pod), name(pod));
@@ -182,13 +202,16 @@ fn report(cx: &mut Cx<'_>, key: &ObjectKey, pod: &Value, why: &str) -> Result<()
         "lastProbeTime": null, "lastTransitionTime": since.unwrap_or_else(|| cx.timestamp()),
         "observedGeneration": pod["metadata"]["generation"],
     });
-    cx.modify(key, Some(Subresource::Status), |pod| {
-        let mut conditions: Vec<Value> = list(pod, "/status/conditions").to_vec();
-        conditions.retain(|condition| condition["type"] != "PodScheduled");
-        conditions.push(condition);
-        pod["status"]["conditions"] = conditions.into();
-    })?;
+    cx.modify(key, Some(Subresource::Status), |pod| put_condition(&mut pod["status"], condition))?;
     // What is unschedulable is tried again every five minutes even if nothing changes.
     cx.requeue(key, SignedDuration::from_mins(5));
     Ok(())
+}
+
+/// Whether the claim gets its volume, by a provisioner, only when a pod wants it.
+fn waits_for_consumer(cx: &Cx<'_>, claim: &Value) -> bool {
+    let class = cx.get(&CLASSES, "", text_at(claim, "/spec/storageClassName"));
+    class.is_some_and(|class| {
+        class["volumeBindingMode"] == "WaitForFirstConsumer" && class["provisioner"] != NO_PROVISIONER
+    })
 }

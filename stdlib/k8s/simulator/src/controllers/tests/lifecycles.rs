@@ -5,8 +5,6 @@ use super::world::{SPACE, deployment};
 use crate::controllers::object::{
     AUTOSCALERS, CONFIGMAPS, DEPLOYMENTS, NAMESPACES, QUOTAS, condition, int, text_at,
 };
-use crate::store::ObjectKey;
-use crate::write::DeleteOptions;
 
 fn autoscaler(min: i64, max: i64) -> Value {
     json!({
@@ -84,8 +82,7 @@ fn a_namespace_ends_when_its_contents_have_ended() {
     world.create(&DEPLOYMENTS, deployment(2, "app:1"));
     world.create(&CONFIGMAPS, json!({"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}));
     world.pass(30);
-    let key = ObjectKey::new(&NAMESPACES, "", SPACE);
-    world.cx(|cx| cx.delete(&key, &DeleteOptions::default())).expect("a deletion that begins");
+    world.delete(&NAMESPACES, SPACE);
     world.pass(60);
     let namespace = world.get(&NAMESPACES, SPACE);
     assert_eq!(text_at(&namespace, "/status/phase"), "Terminating");

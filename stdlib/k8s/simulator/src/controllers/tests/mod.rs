@@ -2,7 +2,12 @@
 
 mod world;
 
+mod claims;
+mod cronjobs;
+mod jobs;
 mod lifecycles;
+mod nodes;
 mod rollouts;
+mod security;
 
 use self::world::World;

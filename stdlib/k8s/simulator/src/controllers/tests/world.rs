@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -9,8 +10,10 @@ use crate::cluster::{Cluster, ClusterOptions};
 use crate::context::{Author, Cx};
 use crate::controllers::object::{EVENTS, PODS, text_at};
 use crate::estate::EstateSection;
+use crate::reply::Reply;
 use crate::status::Result;
 use crate::store::{GroupResource, ObjectKey};
+use crate::write::DeleteOptions;
 
 pub(super) struct World {
     pub(super) cluster: Cluster,
@@ -52,8 +55,22 @@ impl World {
     }
 
     pub(super) fn change(&mut self, resource: &GroupResource, name: &str, change: impl FnOnce(&mut Value)) {
-        let key = ObjectKey::new(resource, SPACE, name);
-        self.cx(|cx| cx.modify(&key, None, change)).expect("changed");
+        self.try_change(resource, name, change).expect("changed");
+    }
+
+    pub(super) fn try_change(
+        &mut self,
+        resource: &GroupResource,
+        name: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Arc<Value>> {
+        let key = key(resource, name);
+        self.cx(|cx| cx.modify(&key, None, change))
+    }
+
+    pub(super) fn delete(&mut self, resource: &GroupResource, name: &str) {
+        let key = key(resource, name);
+        self.cx(|cx| cx.delete(&key, &DeleteOptions::default())).expect("a deletion that begins");
     }
 
     pub(super) fn pass(&mut self, seconds: i64) {
@@ -62,12 +79,30 @@ impl World {
     }
 
     pub(super) fn get(&self, resource: &GroupResource, name: &str) -> Value {
-        let space = if matches!(&*resource.resource, "nodes" | "namespaces") { "" } else { SPACE };
-        self.cluster.store.get(resource, space, name).map_or(Value::Null, |object| (**object).clone())
+        let key = key(resource, name);
+        let found = self.cluster.store.get(resource, &key.namespace, name);
+        found.map_or(Value::Null, |object| (**object).clone())
     }
 
     pub(super) fn list(&self, resource: &GroupResource) -> Vec<Value> {
         self.cluster.store.list(resource, Some(SPACE)).map(|object| (**object).clone()).collect()
+    }
+
+    /// What the server answers: code and body.
+    pub(super) fn request(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.to_string()))
+            .expect("a request");
+        match self.cluster.handle(request) {
+            Reply::Response(response) => {
+                let code = response.status().as_u16();
+                (code, serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+            }
+            _ => panic!("an answer at once"),
+        }
     }
 
     /// One field of all pods that are not going, in order of names.
@@ -87,6 +122,26 @@ impl World {
             .map(|event| format!("{} {}", text_at(event, "/reason"), text_at(event, "/message")))
             .collect()
     }
+}
+
+fn key(resource: &GroupResource, name: &str) -> ObjectKey {
+    let cluster_wide = matches!(&*resource.resource, "nodes" | "namespaces" | "storageclasses");
+    let space = if cluster_wide { "" } else { SPACE };
+    ObjectKey::new(resource, space, name)
+}
+
+pub(super) fn name_of(object: &Value) -> String {
+    text_at(object, "/metadata/name").to_owned()
+}
+
+/// A CronJob `tick` that runs the image `task`.
+pub(super) fn cron_job(schedule: &str) -> Value {
+    let mut template = template("task", &json!({}));
+    template["spec"]["restartPolicy"] = "Never".into();
+    json!({
+        "metadata": {"name": "tick"},
+        "spec": {"schedule": schedule, "jobTemplate": {"spec": {"template": template}}},
+    })
 }
 
 /// A pod template with one container `c`; `more` is laid over the container.

@@ -1,6 +1,8 @@
 //! What the server refuses in specs, in the words of its validation: shared checks, and one file per family of kinds.
 //! Functions of values; they find everything that is wrong and change nothing.
 
+mod claim;
+mod job;
 mod network;
 mod pod;
 mod pod_change;
@@ -12,19 +14,25 @@ mod workload;
 use opsrun_k8s_schema::Quantity;
 use serde_json::Value;
 
+pub(super) use self::claim::{validate_claim, validate_claim_update};
+pub(super) use self::job::{validate_cron_job, validate_cron_job_update, validate_job, validate_job_update};
 pub(super) use self::network::{
-    validate_endpoints, validate_ingress, validate_network_policy, validate_service, validate_service_update,
+    validate_endpoints, validate_ingress, validate_load_balancer, validate_network_policy, validate_service,
+    validate_service_update,
 };
 pub(super) use self::pod::{validate_pod_spec, validate_pod_template};
 pub(super) use self::pod_change::validate_pod_update;
 pub(super) use self::resources::{
-    validate_disruption_budget, validate_limit_range, validate_quota, validate_role_binding_update,
+    validate_disruption_budget, validate_limit_range, validate_node, validate_quota, validate_quota_update,
+    validate_role_binding_update,
 };
-pub(super) use self::warnings::pod_spec_warnings;
+pub(super) use self::warnings::{
+    claim_warnings, name_warning, pod_warnings, service_warnings, workload_warnings,
+};
 pub(super) use self::workload::{
-    validate_cron_job, validate_daemon_set, validate_daemon_set_update, validate_deployment,
-    validate_deployment_update, validate_job, validate_job_update, validate_replica_set,
-    validate_replica_set_update, validate_stateful_set, validate_stateful_set_update,
+    validate_counters, validate_daemon_set, validate_daemon_set_update, validate_deployment,
+    validate_deployment_update, validate_replica_set, validate_replica_set_update,
+    validate_replication_controller, validate_stateful_set, validate_stateful_set_update,
 };
 use crate::context::text;
 use crate::names;

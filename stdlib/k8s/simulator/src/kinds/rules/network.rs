@@ -320,3 +320,33 @@ pub(crate) fn validate_endpoints(object: &Value) -> Vec<Invalid> {
     }
     wrong
 }
+
+/// The addresses of a load balancer, as the status of a Service or an Ingress has them.
+pub(crate) fn validate_load_balancer(object: &Value) -> Vec<Invalid> {
+    let (balancer, path) = (&object["status"]["loadBalancer"], "status.loadBalancer");
+    let (mut wrong, ingresses) = (Vec::new(), items(balancer, "ingress", path));
+    let is_service = object["kind"] == "Service";
+    if is_service && object["spec"]["type"] != "LoadBalancer" && !ingresses.is_empty() {
+        let why = "may only be used when `spec.type` is 'LoadBalancer'";
+        return vec![Invalid::forbidden(at(path, "ingress"), why)];
+    }
+    for (path, ingress) in ingresses {
+        let (ip, host) = (text(&ingress["ip"]), text(&ingress["hostname"]));
+        if !ip.is_empty() && !is_address(ip) {
+            wrong.push(Invalid::value(at(&path, "ip"), ip, ADDRESS));
+        }
+        if is_service && has(ingress, "ipMode") && ip.is_empty() {
+            wrong.push(Invalid::forbidden(at(&path, "ipMode"), "may not be specified when `ip` is not set"));
+        }
+        one_of(ingress, "ipMode", &["Proxy", "VIP"], &path, &mut wrong);
+        if !host.is_empty() {
+            let faults = names::subdomain(host).into_iter();
+            wrong.extend(faults.map(|why| Invalid::value(at(&path, "hostname"), host, why)));
+        }
+        if is_address(host) {
+            let why = "must be a DNS name, not an IP address";
+            wrong.push(Invalid::value(at(&path, "hostname"), host, why));
+        }
+    }
+    wrong
+}

@@ -38,6 +38,58 @@ const SCOPES: &[&str] = &[
     "VolumeAttributesClass",
 ];
 
+pub(crate) fn validate_quota_update(old: &Value, new: &Value) -> Vec<Invalid> {
+    let mut wrong = validate_quota(new);
+    let scopes = |quota: &Value| {
+        let mut scopes: Vec<String> =
+            quota["spec"]["scopes"].as_array().into_iter().flatten().map(|s| text(s).to_owned()).collect();
+        scopes.sort();
+        scopes
+    };
+    if scopes(old) != scopes(new) {
+        wrong.push(Invalid::value("spec.scopes", new["spec"]["scopes"].clone(), super::IMMUTABLE));
+    }
+    wrong
+}
+
+pub(crate) fn validate_node(old: Option<&Value>, node: &Value) -> Vec<Invalid> {
+    let mut wrong = Vec::new();
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    // The real one says `metadata`, though taints are the spec's.
+    for (index, taint) in node["spec"]["taints"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("metadata.taints[{index}]");
+        let (key, value, effect) = (text(&taint["key"]), text(&taint["value"]), text(&taint["effect"]));
+        wrong.extend(names::qualified(key).into_iter().map(|why| Invalid::value(at(&path, "key"), key, why)));
+        let faults = names::label_value(value);
+        if !faults.is_empty() {
+            wrong.push(Invalid::value(at(&path, "value"), value, faults.join(";")));
+        }
+        let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+        match effect {
+            "" => wrong.push(Invalid::required(at(&path, "effect"), "")),
+            _ if !effects.contains(&effect) => {
+                wrong.push(Invalid::not_supported(at(&path, "effect"), effect, &effects));
+            }
+            _ => {}
+        }
+        if seen.contains(&(key, effect)) {
+            let mut twice = Invalid::duplicate(path, taint.clone());
+            twice.detail = "taints must be unique by key and effect pair".to_owned();
+            wrong.push(twice);
+            continue;
+        }
+        seen.push((key, effect));
+    }
+    for (field, shown) in [("podCIDRs", "podCIDR"), ("providerID", "providerID")] {
+        let before = old.and_then(|old| old["spec"].get(field));
+        if before.is_some_and(|before| node["spec"].get(field) != Some(before)) {
+            let why = format!("node updates may not change {shown} except from \"\" to valid");
+            wrong.push(Invalid::forbidden(format!("spec.{field}"), why));
+        }
+    }
+    wrong
+}
+
 pub(crate) fn validate_quota(object: &Value) -> Vec<Invalid> {
     let (spec, mut wrong) = (&object["spec"], Vec::new());
     for (name, amount) in spec["hard"].as_object().into_iter().flatten() {
