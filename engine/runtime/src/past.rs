@@ -53,7 +53,7 @@ pub(crate) enum Earlier {
     Done(Option<Value>),
     /// It failed so, and changed nothing that is not known: it can be made again.
     Failed(Value),
-    /// It broke off, or the answer to a write was lost: the writes whose outcome is not known.
+    /// It broke off, or the answer to a write was lost: the writes that may have been carried out.
     Unknown { call: u64, writes: Vec<Access> },
 }
 
@@ -296,18 +296,24 @@ impl Past {
 
 impl Begun {
     fn earlier(&self, call: u64) -> Earlier {
-        let unknown = self.writes.values().filter_map(|(access, outcome)| match outcome {
-            None | Some(WriteOutcome::Lost(_)) => Some(access.clone()),
-            Some(WriteOutcome::Status(_) | WriteOutcome::NotSent(_)) => None,
-        });
+        let writes = |may_have: fn(Option<&WriteOutcome>) -> bool| -> Vec<Access> {
+            let writes = self.writes.values().filter(|(_, outcome)| may_have(outcome.as_ref()));
+            writes.map(|(access, _)| access.clone()).collect()
+        };
         match &self.ended {
             Some(Ended::Well(Value::Null)) => Earlier::Done(None),
             Some(Ended::Well(value)) => Earlier::Done(Some(value.clone())),
-            Some(Ended::InError(error)) => match unknown.collect::<Vec<_>>() {
-                writes if writes.is_empty() => Earlier::Failed(error.clone()),
-                writes => Earlier::Unknown { call, writes },
-            },
-            None => Earlier::Unknown { call, writes: unknown.collect() },
+            Some(Ended::InError(error)) => {
+                match writes(|outcome| matches!(outcome, None | Some(WriteOutcome::Lost(_)))) {
+                    unknown if unknown.is_empty() => Earlier::Failed(error.clone()),
+                    writes => Earlier::Unknown { call, writes },
+                }
+            }
+            // It had not ended: an answer that came was not the last thing it wanted to do.
+            None => {
+                let writes = writes(|outcome| !outcome.is_some_and(WriteOutcome::changed_nothing));
+                Earlier::Unknown { call, writes }
+            }
         }
     }
 }

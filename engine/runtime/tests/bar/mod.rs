@@ -11,7 +11,7 @@ use opsrun_core::{
 };
 use opsrun_derive::Args;
 use opsrun_gate::Gate;
-use opsrun_runtime::{Branch, EstateFile, Event, Happening, Journal, Registry, Run, Setup, Watcher, World};
+use opsrun_runtime::{Branch, EstateFile, Event, Happening, Journal, Registry, Setup, Watcher, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -127,9 +127,9 @@ async fn ask(cx: &Cx, method: &str, table: &str, glasses: u64) -> Result<u64> {
     }
 }
 
-pub struct Bar;
+pub(crate) struct Bar;
 
-pub static PRIMITIVES: &[Declaration] = &[
+pub(crate) static PRIMITIVES: &[Declaration] = &[
     Declaration::of::<Pour>(),
     Declaration::of::<Count>(),
     Declaration::of::<Spill>(),
@@ -137,7 +137,7 @@ pub static PRIMITIVES: &[Declaration] = &[
     Declaration::of::<Ring>(),
 ];
 static MODULES: &[Module] = &[Module { path: "bar", doc: "A bar.", primitives: PRIMITIVES }];
-pub static REGISTRY: Registry = Registry::new(&[&Bar]);
+pub(crate) static REGISTRY: Registry = Registry::new(&[&Bar]);
 
 impl System for Bar {
     fn name(&self) -> &'static str {
@@ -212,7 +212,7 @@ impl Simulator for SimulatedBar {
 
 /// What happened, one line each, with the seconds since the start.
 #[derive(Default)]
-pub struct Told(pub Mutex<Vec<String>>);
+pub(crate) struct Told(pub(crate) Mutex<Vec<String>>);
 
 impl Watcher for Told {
     fn event(&self, event: &Event) {
@@ -240,18 +240,18 @@ impl Watcher for Told {
     }
 }
 
-pub fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>) -> Setup {
+pub(crate) fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>) -> Setup {
     Setup { journal, watcher, seed: 1, ..Setup::new(REGISTRY, world, gate) }
 }
 
-pub fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {
+pub(crate) fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {
     branch.call(&PRIMITIVES[0], json!({ "table": table, "glasses": glasses }))
 }
 
-pub fn rest(branch: &Arc<Branch>, span: &str) -> Result<Value> {
+pub(crate) fn rest(branch: &Arc<Branch>, span: &str) -> Result<Value> {
     branch.call(&PRIMITIVES[3], json!({ "span": span }))
 }
 
-pub fn ring(branch: &Arc<Branch>) -> Result<Value> {
+pub(crate) fn ring(branch: &Arc<Branch>) -> Result<Value> {
     branch.call(&PRIMITIVES[4], json!({}))
 }
