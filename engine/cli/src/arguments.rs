@@ -14,6 +14,7 @@ use crate::commands::estate::Estate;
 use crate::commands::helm::Helm;
 use crate::commands::rehearse::Rehearse;
 use crate::commands::repl::Repl;
+use crate::commands::resume::{Resume, Undo};
 use crate::commands::run::Run;
 use crate::commands::runs::Runs;
 
@@ -35,7 +36,11 @@ pub(crate) enum Commands {
     Rehearse(Rehearse),
     /// Finds mistakes in playbooks without running them.
     Check(Check),
-    /// Lists and shows past runs.
+    /// Goes on with a run that broke off: what is done is not done again.
+    Resume(Resume),
+    /// Takes back what a run did, latest first.
+    Undo(Undo),
+    /// Lists and shows past runs, and says what became of what nobody knows.
     #[command(subcommand)]
     Runs(Runs),
     /// Shows what playbooks can call.

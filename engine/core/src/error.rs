@@ -159,6 +159,30 @@ impl Error {
         out
     }
 
+    /// The error that [`Error::to_value`] made this of; of anything else, as much of one as it has.
+    pub fn from_value(value: &Value) -> Self {
+        let Value::Object(fields) = value else {
+            return Error::failed(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        };
+        let text = |key: &str| fields.get(key).and_then(Value::as_str);
+        let kind = fields.get("kind").and_then(|kind| serde_json::from_value(kind.clone()).ok());
+        let message = text("message").map_or_else(|| value.to_string(), str::to_owned);
+        let mut error = Error::new(kind.unwrap_or(ErrorKind::Failed), message);
+        for detail in fields.get("details").and_then(Value::as_array).into_iter().flatten() {
+            error = error.detail(detail.as_str().map_or_else(|| detail.to_string(), str::to_owned));
+        }
+        if let Some(hint) = text("hint") {
+            error = error.hint(hint);
+        }
+        if let Some(data) = fields.get("data").filter(|data| !data.is_null()) {
+            error = error.data(data.clone());
+        }
+        match fields.get("cause").filter(|cause| !cause.is_null()) {
+            Some(cause) => error.because(Error::from_value(cause)),
+            None => error,
+        }
+    }
+
     /// The whole as JSON: `kind`, `message`, and where present `details`, `hint`, `data`, `cause`.
     pub fn to_value(&self) -> Value {
         let mut map = serde_json::Map::new();

@@ -25,6 +25,11 @@ impl Redactor {
         }
     }
 
+    /// Whether something in `text` was hidden.
+    pub fn has_marker(text: &str) -> bool {
+        text.split_once('‹').is_some_and(|(_, rest)| rest.contains('›'))
+    }
+
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut text = Cow::Borrowed(text);

@@ -1,7 +1,7 @@
 //! Files of opsrun's own: the journal, the project's configuration. Not for what a playbook names: that is [`crate::Files`].
 #![allow(clippy::disallowed_methods)] // this is the gate
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use opsrun_core::{Error, Result};
 
 use crate::file::explain;
 
-/// A file that only grows.
+/// A file that only grows, and that nobody else writes to while this lives.
 #[derive(Debug)]
 pub struct AppendFile(File);
 
@@ -23,6 +23,15 @@ impl AppendFile {
         self.0.write_all(bytes)?;
         self.0.sync_data()
     }
+
+    /// Cuts off what comes after the first `length` bytes.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)?;
+        self.0.sync_all()
+    }
 }
 
 /// Makes a new file, together with its folder, and has its name on the disk.
@@ -33,10 +42,24 @@ pub fn append_file(path: &Path) -> Result<AppendFile> {
     let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
     // What takes writes back may hold secrets: nobody else reads it.
     let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    file.lock().map_err(failed)?;
     if let Some(folder) = path.parent() {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
     Ok(AppendFile(file))
+}
+
+/// Goes on with a file; `None` while another process writes to it. The lock goes with the process, however that ends.
+///
+/// # Errors
+/// `NotFound`; `Failed` if it cannot be written.
+pub fn reopen_file(path: &Path) -> Result<Option<AppendFile>> {
+    let file = OpenOptions::new().append(true).open(path).map_err(|error| explain(error, path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(AppendFile(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(explain(error, path)),
+    }
 }
 
 /// Makes a folder and those around it.
@@ -65,6 +88,14 @@ pub fn list_folder(path: &Path) -> Result<Vec<PathBuf>> {
             Ok(paths)
         }
     }
+}
+
+/// A file of opsrun's own, whatever is in it.
+///
+/// # Errors
+/// `NotFound`, `Failed`.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| explain(error, path))
 }
 
 /// A text file.

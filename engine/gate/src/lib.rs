@@ -13,7 +13,9 @@ mod program;
 mod route;
 mod wall;
 
-pub use disk::{AppendFile, TemporaryFolder, append_file, create_folder, list_folder, read_text};
+pub use disk::{
+    AppendFile, TemporaryFolder, append_file, create_folder, list_folder, read_bytes, read_text, reopen_file,
+};
 pub use fault::{FaultError, FaultRule};
 pub use file::Files;
 pub use gate::{Gate, Outcome, Recorder, Ticket};

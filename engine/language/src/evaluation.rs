@@ -29,8 +29,11 @@ pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<R
     // Undoing calls closures of the playbook: the host outlives the body.
     let host = OnceLock::new();
     let failed = Mutex::new(None);
-    let subject =
-        Subject { playbook: playbook.path().to_owned(), sha256: playbook.sha256(), params: json!(arguments) };
+    let subject = Subject {
+        playbook: playbook.path().to_owned(),
+        files: playbook.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
+        params: json!(arguments),
+    };
     let outcome = run.execute(subject, |branch| {
         let arguments = given(playbook, arguments);
         let host = host.get_or_init(|| {

@@ -188,34 +188,7 @@ fn thrown_as(thrown: &Dynamic) -> Failure {
         .get("at")
         .and_then(|at| serde_json::from_value::<Vec<Frame>>(at.clone()).ok())
         .unwrap_or_default();
-    Failure { error: error_of(&value), trace }
-}
-
-/// The inverse of `Error::to_value`, for whatever a script throws.
-fn error_of(value: &Value) -> Error {
-    let Value::Object(fields) = value else {
-        return Error::failed(match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
-    };
-    let text = |key: &str| fields.get(key).and_then(Value::as_str);
-    let kind = fields.get("kind").and_then(|kind| serde_json::from_value(kind.clone()).ok());
-    let message = text("message").map_or_else(|| value.to_string(), str::to_owned);
-    let mut error = Error::new(kind.unwrap_or(ErrorKind::Failed), message);
-    for detail in fields.get("details").and_then(Value::as_array).into_iter().flatten() {
-        error = error.detail(detail.as_str().map_or_else(|| detail.to_string(), str::to_owned));
-    }
-    if let Some(hint) = text("hint") {
-        error = error.hint(hint);
-    }
-    if let Some(data) = fields.get("data").filter(|data| !data.is_null()) {
-        error = error.data(data.clone());
-    }
-    if let Some(cause) = fields.get("cause").filter(|cause| !cause.is_null()) {
-        error = error.because(error_of(cause));
-    }
-    error
+    Failure { error: Error::from_value(&value), trace }
 }
 
 /// The interpreter's own words, without the place that it appends.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use opsrun_core::{Error, Result, Value};
 use opsrun_runtime::Registry;
 use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
-use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::host::engine;
@@ -82,16 +81,6 @@ impl Playbook {
     /// Its files: itself, and the libraries it imports.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, file)| (path.as_str(), file.source.as_str()))
-    }
-
-    /// The digest of all its files, with their paths, in hexadecimal: of what runs.
-    pub fn sha256(&self) -> String {
-        let mut digest = Sha256::new();
-        for part in self.files().flat_map(|(path, text)| [path, text]) {
-            digest.update(part.as_bytes());
-            digest.update([0]);
-        }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The comment that it begins with.

@@ -220,11 +220,14 @@ impl<'o> Repl<'o> {
 
     /// What takes back are writes, too: whoever asks for it has a reason.
     fn undo(&mut self) -> io::Result<()> {
-        let outcome = self.branch.take_back(Error::failed("`:undo`"));
-        match outcome {
-            Outcome::Done(_) | Outcome::Failed(_) => self.say("there is nothing to take back"),
-            Outcome::Undone { left, .. } if left.is_empty() => self.say("taken back"),
-            Outcome::Undone { left, .. } => {
+        match self.branch.take_back() {
+            Outcome::Done(_) | Outcome::Failed(_) | Outcome::TakenBack { count: 0, .. } => {
+                self.say("there is nothing to take back")
+            }
+            Outcome::Undone { left, .. } | Outcome::TakenBack { left, .. } if left.is_empty() => {
+                self.say("taken back")
+            }
+            Outcome::Undone { left, .. } | Outcome::TakenBack { left, .. } => {
                 self.say(&format!("taken back, except:\n  {}", left.join("\n  ")))
             }
             Outcome::UndoFailed { errors, .. } => {

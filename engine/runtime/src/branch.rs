@@ -12,13 +12,15 @@ use opsrun_core::{
 use crate::event::{Happening, Level};
 use crate::journal::Entry;
 use crate::launch::unknown_target;
+use crate::past::{Course, Met};
 use crate::run::{Outcome, Run, locked};
+use crate::scope::{Part, Scope};
 use crate::world::{Body, Place};
 
 /// What a step, a retry or a target does inside.
 pub type StepBody<'b> = &'b mut dyn FnMut(&Arc<Branch>) -> Result<Value>;
 /// What takes a step back, or is deferred to its end.
-pub type StepUndo = Box<dyn FnOnce(&Arc<Branch>) -> Result<()> + Send>;
+pub type StepUndo = Box<dyn FnOnce(&Arc<Branch>) -> Result<()> + Send + Sync>;
 /// One of the bodies of a `parallel`.
 pub type ParallelBody<'env> = Box<dyn FnOnce(&Arc<Branch>) -> Result<Value> + Send + 'env>;
 
@@ -42,6 +44,7 @@ pub struct Branch {
 #[derive(Clone)]
 struct State {
     steps: Vec<String>,
+    scope: Scope,
     target: Arc<Target>,
     /// What is deferred, for each scope that is open.
     deferred: Vec<Arc<Mutex<Vec<StepUndo>>>>,
@@ -53,6 +56,7 @@ impl Branch {
     pub(crate) fn first(run: Arc<Run>, place: Place) -> Arc<Self> {
         let state = State {
             steps: Vec::new(),
+            scope: Scope::default(),
             target: run.setup.target.clone(),
             deferred: Vec::new(),
             undoing: false,
@@ -100,20 +104,31 @@ impl Branch {
             return Err(Error::interrupted());
         }
         let state = locked(&self.state).clone();
+        let key = self.run.key(&state.scope, declaration.path, &arguments);
+        if declaration.effect != Effect::None && !state.undoing {
+            match self.run.setup.past.meet(declaration, &key, self.run.setup.course)? {
+                Met::Kept(value) => {
+                    self.tell(Happening::CallKept { path: declaration.path });
+                    return Ok(value);
+                }
+                Met::New => {}
+            }
+        }
         let call = Arc::new(Call {
             id: self.run.next_call(),
             path: declaration.path,
             effect: declaration.effect,
             undo: declaration.undo,
-            steps: state.steps.clone(),
-            target: state.target.clone(),
+            steps: state.steps,
+            target: state.target,
             inverses: AtomicUsize::new(0),
         });
         let id = call.id.0;
         let begun = Entry::CallBegun {
             call: id,
-            path: declaration.path.into(),
-            step: state.steps,
+            path: key.path,
+            scope: key.scope,
+            number: key.number,
             arguments: arguments.clone(),
             undoes,
         };
@@ -156,7 +171,7 @@ impl Branch {
             }),
         );
         if undoing {
-            locked(&self.run.undo).forget(call.id.0);
+            locked(&self.run.undo).forget(call.id);
         }
         result?
     }
@@ -169,37 +184,59 @@ impl Branch {
         if name.trim().is_empty() || name.contains('\n') {
             return Err(Error::invalid("a step needs a name of one line"));
         }
-        let steps = {
-            let mut state = locked(&self.state);
-            state.steps.push(name.to_owned());
-            state.steps.clone()
+        let (outer, undoing) = {
+            let state = locked(&self.state);
+            (state.scope.clone(), state.undoing)
         };
-        let occurrence = {
-            let mut occurrences = locked(&self.run.occurrences);
-            let count = occurrences.entry(steps.clone()).or_insert(0);
-            *count += 1;
-            *count
-        };
+        let number = self.run.count(&outer, &format!("step {name}"));
+        let scope = outer.with(Part::Step(name.to_owned(), number));
+        if let Some(value) = self.run.setup.past.step(&scope).filter(|_| !undoing) {
+            if let Some(undo) = undo {
+                locked(&self.run.undo).step(&scope, undo);
+            }
+            self.inside(name, &scope, |branch| branch.tell(Happening::StepKept));
+            return Ok(value.clone());
+        }
+        self.inside(name, &scope, |branch| branch.take_step(&scope, undo.filter(|_| !undoing), body))
+    }
+
+    fn take_step(
+        self: &Arc<Self>,
+        scope: &Scope,
+        undo: Option<StepUndo>,
+        body: StepBody<'_>,
+    ) -> Result<Value> {
         let begun = self.run.now();
         self.tell(Happening::StepBegun);
-        let result =
-            self.record(Entry::StepBegun { step: steps.clone(), occurrence }, false).and_then(|()| {
-                if let Some(undo) = undo
-                    && !locked(&self.state).undoing
-                {
-                    locked(&self.run.undo).step(steps.clone(), undo);
-                }
-                self.scope(|branch| body(branch))
-            });
+        let entry = Entry::StepBegun { scope: scope.clone(), undo: undo.is_some() };
+        let result = self.record(entry, false).and_then(|()| {
+            if let Some(undo) = undo {
+                locked(&self.run.undo).step(scope, undo);
+            }
+            self.scope(|branch| body(branch))
+        });
         let error = result.as_ref().err().cloned();
         let value = result.as_ref().ok().cloned().unwrap_or_default();
         let ended =
-            Entry::StepEnded { step: steps, occurrence, error: error.as_ref().map(Error::to_value), value };
+            Entry::StepEnded { scope: scope.clone(), error: error.as_ref().map(Error::to_value), value };
         let recorded = self.record(ended, false);
         let took = std::time::Duration::try_from(self.run.now().duration_since(begun)).unwrap_or_default();
         self.tell(Happening::StepEnded { took: took.into(), error });
-        locked(&self.state).steps.pop();
         result.and_then(|value| recorded.map(|()| value))
+    }
+
+    /// Does something as inside of a step.
+    fn inside<T>(self: &Arc<Self>, name: &str, scope: &Scope, body: impl FnOnce(&Arc<Self>) -> T) -> T {
+        let outer = {
+            let mut state = locked(&self.state);
+            state.steps.push(name.to_owned());
+            std::mem::replace(&mut state.scope, scope.clone())
+        };
+        let result = body(self);
+        let mut state = locked(&self.state);
+        state.steps.pop();
+        state.scope = outer;
+        result
     }
 
     /// Runs `body`, and then what was deferred meanwhile, latest first, however it ended. An error of the deferred does not
@@ -229,8 +266,8 @@ impl Branch {
     }
 
     /// Takes back everything that the run has done so far, latest first, as a run that fails does: for a REPL.
-    pub fn take_back(self: &Arc<Self>, because: Error) -> Outcome {
-        self.run.take_back(self, because)
+    pub fn take_back(self: &Arc<Self>) -> Outcome {
+        self.run.take_back_as_asked(self)
     }
 
     /// Defers `body` to the end of the step that is open, or of the run.
@@ -256,12 +293,15 @@ impl Branch {
         let queue: Mutex<VecDeque<(usize, ParallelBody<'_>)>> =
             Mutex::new(bodies.into_iter().enumerate().collect());
         let state = locked(&self.state).clone();
+        let scope = state.scope.with(Part::Parallel(self.run.count(&state.scope, "parallel")));
         let threads = (0..workers).map(|_| {
-            let (queue, results, state) = (&queue, &results, state.clone());
+            let (queue, results, state, scope) = (&queue, &results, state.clone(), &scope);
             let body: Body<'_> = Box::new(move |place| {
                 let branch = Arc::new(Branch { run: self.run.clone(), place, state: Mutex::new(state) });
                 loop {
                     let Some((number, body)) = locked(queue).pop_front() else { return };
+                    let part = Part::Branch(u32::try_from(number).unwrap_or(u32::MAX));
+                    locked(&branch.state).scope = scope.with(part);
                     let result =
                         if self.run.is_stopped() { Err(Error::interrupted()) } else { branch.scope(body) };
                     if let Some(slot) = results.get(number) {
@@ -281,8 +321,18 @@ impl Branch {
     /// # Errors
     /// The last one. What is invalid, denied or interrupted is not tried again.
     pub fn retry(self: &Arc<Self>, options: RetryOptions, body: StepBody<'_>) -> Result<Value> {
+        let outer = locked(&self.state).scope.clone();
+        let scope = outer.with(Part::Retry(self.run.count(&outer, "retry")));
+        locked(&self.state).scope = scope.clone();
+        let result = self.attempts(options, &scope, body);
+        locked(&self.state).scope = outer;
+        result
+    }
+
+    fn attempts(self: &Arc<Self>, options: RetryOptions, scope: &Scope, body: StepBody<'_>) -> Result<Value> {
         let mut pause = options.every;
         for attempt in 1.. {
+            self.run.count_anew(scope);
             let error = match self.scope(|branch| body(branch)) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
@@ -327,6 +377,7 @@ impl Branch {
             let mut state = locked(&self.state);
             let before = state.clone();
             state.steps = steps.to_vec();
+            state.scope = Scope::default().with(Part::Undo(self.run.count(&Scope::default(), "undo")));
             state.undoing = true;
             before
         };
@@ -335,10 +386,20 @@ impl Branch {
         result
     }
 
+    /// Takes a step back in its own way.
+    pub(crate) fn undo_step(self: &Arc<Self>, scope: &Scope, undo: StepUndo) -> Result<()> {
+        let steps: Vec<String> = scope.steps().map(str::to_owned).collect();
+        self.within(&steps, |branch| undo(branch))?;
+        self.record(Entry::StepUndone { scope: scope.clone() }, true)
+    }
+
     /// # Errors
     /// `Interrupted`.
     pub fn sleep(&self, span: Span) -> Result<()> {
         use opsrun_core::Host;
+        if self.run.setup.course == Course::Back && !locked(&self.state).undoing {
+            return Ok(());
+        }
         let (slept, stopped) = (self.run.sleep_until(span.after(self.run.now())), self.run.cancelled());
         let woken = self.run.setup.world.block_on(
             &self.place,

@@ -19,6 +19,12 @@ pub enum Happening {
         took: Span,
         error: Option<Error>,
     },
+    /// The step was finished before the run broke off: it is not done again.
+    StepKept,
+    /// So was the call.
+    CallKept {
+        path: &'static str,
+    },
     /// A call's progress, remark or warning.
     Note {
         path: &'static str,

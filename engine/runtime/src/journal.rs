@@ -1,14 +1,17 @@
-//! The journal: what a run did, in the order in which it became true. One JSON object a line.
-//! Intents are on the disk before the write leaves; everything else is at the latest when the run ends.
+//! The journal: what a run did, in the order in which it became true. It is where records go, and knows no file.
+//! Intents cannot be lost any more when their write leaves; everything else at the latest when the run ends.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use opsrun_core::{Access, BoxFuture, Error, Inverse, Redactor, Result, Value};
-use opsrun_gate::AppendFile;
+use opsrun_core::{Access, BoxFuture, Error, Inverse, Result, Value};
 use serde::{Deserialize, Serialize};
+
+use crate::scope::Scope;
+
+/// The version of the form of what is recorded.
+pub const FORMAT: u32 = 1;
 
 /// A line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,26 +21,37 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// What can happen in a run. Calls and writes are numbered within it; steps are named by their path and occurrence.
+/// What can happen in a run. Calls and writes are numbered within it; what `docs/journal.md` says of the form is tested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case")]
 pub enum Entry {
     RunBegun {
+        /// The version of this form.
+        format: u32,
         run: String,
         playbook: String,
-        /// Of the playbook's text.
-        sha256: String,
+        /// The texts of the playbook and of its libraries, by path.
+        #[serde(default)]
+        files: BTreeMap<String, String>,
         target: String,
         params: Value,
         version: String,
     },
+    /// The run goes on after it broke off.
+    RunResumed {
+        version: String,
+        /// The texts, where they are others than before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<BTreeMap<String, String>>,
+    },
     StepBegun {
-        step: Vec<String>,
-        occurrence: u32,
+        scope: Scope,
+        /// Whether the step says itself how it is taken back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
     },
     StepEnded {
-        step: Vec<String>,
-        occurrence: u32,
+        scope: Scope,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Value>,
         #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -46,7 +60,9 @@ pub enum Entry {
     CallBegun {
         call: u64,
         path: String,
-        step: Vec<String>,
+        scope: Scope,
+        /// Counts calls of the same primitive with the same arguments in the same place.
+        number: u32,
         arguments: Value,
         /// The inverse that this call carries out, if it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,8 +90,17 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         value: Value,
     },
+    /// Somebody looked, and says what became of a call or a step whose end is not known.
+    Settled {
+        what: Settling,
+        reason: String,
+    },
     UndoBegun {
         because: String,
+    },
+    /// A step's own undo was carried out.
+    StepUndone {
+        scope: Scope,
     },
     UndoEnded {
         errors: Vec<Value>,
@@ -85,6 +110,20 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Value>,
     },
+}
+
+/// What somebody says of something whose end is not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settling {
+    /// The call was carried out, and gave this.
+    CallDone { call: u64, value: Value },
+    /// It was not.
+    CallNotDone { call: u64 },
+    /// The step is finished, with this.
+    StepDone { scope: Scope, value: Value },
+    /// It is to be done, although the record says that it is finished.
+    StepNotDone { scope: Scope },
 }
 
 /// What became of a write.
@@ -97,143 +136,54 @@ pub enum WriteOutcome {
     Lost(String),
 }
 
+impl WriteOutcome {
+    /// It was refused, or never arrived.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        match self {
+            WriteOutcome::Status(status) => (400..500).contains(status),
+            WriteOutcome::NotSent(_) => true,
+            WriteOutcome::Lost(_) => false,
+        }
+    }
+}
+
 /// Where records go.
 pub trait Journal: Send + Sync {
     /// Appends in order. If `durable`, the future ends when the record cannot be lost any more.
     fn append(&self, record: &Record, durable: bool) -> BoxFuture<'static, Result<()>>;
 }
 
-/// A journal that dies with the process: for rehearsals.
+/// A journal that dies with the process: for rehearsals. It may also die before: then nothing of the run leaves any more,
+/// as if the process had been killed.
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Vec<Record>>);
+pub struct MemoryJournal {
+    records: Mutex<Vec<Record>>,
+    room: Option<usize>,
+}
 
 impl MemoryJournal {
+    /// Dies when it has `room` records.
+    pub fn dying_after(room: usize) -> Self {
+        MemoryJournal { records: Mutex::default(), room: Some(room) }
+    }
+
     pub fn records(&self) -> Vec<Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether somebody wanted to write after it died.
+    pub fn has_died(&self) -> bool {
+        self.room == Some(self.records.lock().unwrap_or_else(PoisonError::into_inner).len())
     }
 }
 
 impl Journal for MemoryJournal {
     fn append(&self, record: &Record, _: bool) -> BoxFuture<'static, Result<()>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.room.is_some_and(|room| records.len() >= room) {
+            return Box::pin(async { Err(Error::failed("the journal has died")) });
+        }
+        records.push(record.clone());
         Box::pin(async { Ok(()) })
     }
-}
-
-/// A journal in a file; a thread writes, and flushes once for all that wait at that moment.
-#[derive(Debug)]
-pub struct FileJournal {
-    path: PathBuf,
-    lines: Mutex<Option<Sender<Line>>>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    redactor: Arc<Redactor>,
-}
-
-#[derive(Debug)]
-struct Line {
-    text: String,
-    written: Option<tokio::sync::oneshot::Sender<Result<(), String>>>,
-}
-
-impl FileJournal {
-    /// Begins the journal of the run `run` in `folder`.
-    ///
-    /// # Errors
-    /// `Failed` if the folder or the file cannot be made.
-    pub fn create(folder: &Path, run: &str, redactor: Arc<Redactor>) -> Result<Self> {
-        opsrun_gate::create_folder(folder)?;
-        let path = folder.join(format!("{run}.jsonl"));
-        let file = opsrun_gate::append_file(&path)?;
-        let (sender, receiver) = channel();
-        let writer = std::thread::Builder::new().name("journal".into()).spawn(move || write(file, &receiver));
-        let writer =
-            writer.map_err(|error| Error::failed(format!("the machine gives no thread: {error}")))?;
-        Ok(FileJournal { path, lines: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)), redactor })
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Journal for FileJournal {
-    fn append(&self, record: &Record, durable: bool) -> BoxFuture<'static, Result<()>> {
-        let path = self.path.clone();
-        let failed = move |why: &str| {
-            Error::failed(format!("the journal `{}` cannot be written: {why}", path.display()))
-        };
-        let mut value = match serde_json::to_value(record) {
-            Ok(value) => value,
-            Err(error) => return Box::pin(async move { Err(failed(&error.to_string())) }),
-        };
-        self.redactor.apply_value(&mut value);
-        let (written, wait) = tokio::sync::oneshot::channel();
-        let line = Line { text: format!("{value}\n"), written: durable.then_some(written) };
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = lines.as_ref().is_some_and(|lines| lines.send(line).is_ok());
-        Box::pin(async move {
-            if !sent {
-                return Err(failed("its writer has stopped"));
-            }
-            match durable {
-                false => Ok(()),
-                true => match wait.await {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(why)) => Err(failed(&why)),
-                    Err(_) => Err(failed("its writer has stopped")),
-                },
-            }
-        })
-    }
-}
-
-impl Drop for FileJournal {
-    fn drop(&mut self) {
-        // Without a sender the writer ends, after what was sent.
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = writer.join();
-        }
-    }
-}
-
-fn write(mut file: AppendFile, lines: &Receiver<Line>) {
-    while let Ok(first) = lines.recv() {
-        let mut text = first.text;
-        let mut waiting: Vec<_> = first.written.into_iter().collect();
-        // One flush for everything that has come by now.
-        while let Ok(line) = lines.try_recv() {
-            text.push_str(&line.text);
-            waiting.extend(line.written);
-        }
-        let result = file.append(text.as_bytes()).map_err(|error| error.to_string());
-        for written in waiting {
-            // Who no longer waits was interrupted.
-            let _ = written.send(result.clone());
-        }
-        if result.is_err() {
-            return;
-        }
-    }
-}
-
-/// Reads a journal back. A torn last line, as a crash leaves it, is left out.
-///
-/// # Errors
-/// `NotFound`; `Failed` with the line if another one cannot be read.
-pub fn read_journal(path: &Path) -> Result<Vec<Record>> {
-    let text = opsrun_gate::read_text(path)?;
-    let whole = text.ends_with('\n');
-    let count = text.lines().count();
-    let mut records = Vec::with_capacity(count);
-    for (number, line) in text.lines().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(record) => records.push(record),
-            Err(_) if !whole && number + 1 == count => {}
-            Err(error) => {
-                return Err(Error::failed(format!("`{}` line {}: {error}", path.display(), number + 1)));
-            }
-        }
-    }
-    Ok(records)
 }

@@ -13,7 +13,9 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::estate::{Estate, EstateFile};
 use crate::event::Watcher;
-use crate::journal::{FileJournal, Journal, MemoryJournal};
+use crate::journal::{Journal, MemoryJournal};
+use crate::journal_file::FileJournal;
+use crate::past::{Course, Past};
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
 use crate::vocabulary::Vocabulary;
@@ -40,7 +42,7 @@ pub struct LiveRun {
     pub journal: PathBuf,
 }
 
-/// What a run on real targets has otherwise than one on an estate.
+/// What runs have otherwise.
 struct Stage {
     name: String,
     world: World,
@@ -49,6 +51,30 @@ struct Stage {
     watcher: Arc<dyn Watcher>,
     seed: u64,
     allow: Vec<AccessPattern>,
+    past: Past,
+    course: Course,
+}
+
+impl Stage {
+    /// On the world's real route, with a seed that nobody knows.
+    fn new(
+        name: impl Into<String>,
+        world: World,
+        journal: Arc<dyn Journal>,
+        watcher: Arc<dyn Watcher>,
+    ) -> Self {
+        Stage {
+            name: name.into(),
+            world,
+            route: Route::live(),
+            journal,
+            watcher,
+            seed: ChaCha12Rng::from_os_rng().random(),
+            allow: Vec::new(),
+            past: Past::default(),
+            course: Course::Onward,
+        }
+    }
 }
 
 impl Launch {
@@ -70,16 +96,26 @@ impl Launch {
     /// `Invalid` for a project or target that cannot be used; `Failed` if the journal cannot be begun.
     pub fn live(&self, playbook: &Path, watcher: Arc<dyn Watcher>) -> Result<LiveRun> {
         let world = World::live();
-        let mut random = ChaCha12Rng::from_os_rng();
         let stem = playbook.file_stem().unwrap_or_default().to_string_lossy();
         let time = world.clock().now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
-        let name = format!("{time}-{stem}-{:04x}", random.random::<u16>());
-        let journal = Arc::new(FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?);
+        let name = format!("{time}-{stem}-{:04x}", ChaCha12Rng::from_os_rng().random::<u16>());
+        let journal = FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?;
         let path = journal.path().to_owned();
-        let (route, seed) = (Route::live(), random.random());
-        let run = self
-            .run(Stage { name, world, route, journal, watcher, seed, allow: Vec::new() }, |target| target)?;
+        let run = self.run(Stage::new(name, world, Arc::new(journal), watcher), |target| target)?;
         Ok(LiveRun { run, journal: path })
+    }
+
+    /// The run whose journal is at `path`, from where it broke off.
+    ///
+    /// # Errors
+    /// As [`Launch::live`]; `Denied` while another process carries it out, or if it cannot go that way.
+    pub fn again(&self, path: &Path, watcher: Arc<dyn Watcher>, course: Course) -> Result<LiveRun> {
+        let (journal, reading) = FileJournal::resume(path, self.redactor.clone())?;
+        let past = Past::read(&reading.records, self.registry);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        past.may_go(course, &name, self.registry)?;
+        let stage = Stage { past, course, ..Stage::new(name, World::live(), Arc::new(journal), watcher) };
+        Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path.to_owned() })
     }
 
     /// A run on real targets that is to look only: its journal is in memory, and writes are held back.
@@ -87,16 +123,8 @@ impl Launch {
     /// # Errors
     /// As [`Launch::live`].
     pub fn looking(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        let stage = Stage {
-            name: "looking".to_owned(),
-            world: World::live(),
-            route: Route::live(),
-            journal: Arc::new(MemoryJournal::default()),
-            watcher,
-            seed: 0,
-            allow: Vec::new(),
-        };
-        let run = self.run(stage, |target| target)?;
+        let journal = Arc::new(MemoryJournal::default());
+        let run = self.run(Stage::new("looking", World::live(), journal, watcher), |target| target)?;
         run.gate().hold_writes(Some("this only looks".into()));
         Ok(run)
     }
@@ -147,7 +175,7 @@ impl Launch {
 
     /// A run on `stage`; `adopt` leads a target there.
     fn run(&self, stage: Stage, adopt: impl Fn(Target) -> Target) -> Result<Arc<Run>> {
-        let Stage { name, world, route, journal, watcher, seed, allow } = stage;
+        let Stage { name, world, route, journal, watcher, seed, allow, past, course } = stage;
         let targets: BTreeMap<String, Arc<Target>> = self
             .project
             .targets(self.registry)?
@@ -180,6 +208,8 @@ impl Launch {
             target,
             seed,
             name,
+            past,
+            course,
             variables: self.variables.clone(),
         }))
     }
@@ -233,19 +263,34 @@ impl Rehearsal {
     /// A run that is allowed what the target allows; everything, if the project has no targets.
     ///
     /// # Errors
-    /// As [`Launch::live`].
+    /// As [`Launch::live`]; `Invalid` for a fault that no system can have.
     pub fn run(&self, watcher: Arc<dyn Watcher>, faults: Vec<FaultRule>) -> Result<Arc<Run>> {
-        let registry = self.launch.registry;
-        let vocabulary = Vocabulary::of(registry);
+        let vocabulary = Vocabulary::of(self.launch.registry);
         faults.iter().try_for_each(|fault| {
             vocabulary
                 .check(fault.pattern())
                 .map_err(|error| error.context(format!("the fault `{fault}` cannot happen")))
         })?;
-        let allow = if self.launch.target_name()?.is_empty() { registry.patterns("") } else { Vec::new() };
-        let run = self.any_run("rehearsal", watcher, allow)?;
+        let run = self.again(Past::default(), Course::Onward, Arc::new(MemoryJournal::default()), watcher)?;
         run.gate().set_faults(faults);
         Ok(run)
+    }
+
+    /// The run with this past, going `course`, with a journal of choice for what is new.
+    ///
+    /// # Errors
+    /// As [`Launch::live`].
+    pub fn again(
+        &self,
+        past: Past,
+        course: Course,
+        journal: Arc<dyn Journal>,
+        watcher: Arc<dyn Watcher>,
+    ) -> Result<Arc<Run>> {
+        let everything = self.launch.target_name()?.is_empty();
+        let allow = if everything { self.launch.registry.patterns("") } else { Vec::new() };
+        let stage = Stage::new("rehearsal", self.world.clone(), journal, watcher);
+        self.on_estate(Stage { past, course, allow, ..stage })
     }
 
     /// A run that sets the estate up: it is allowed everything.
@@ -253,19 +298,12 @@ impl Rehearsal {
     /// # Errors
     /// As [`Launch::live`].
     pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
-        self.any_run("setup", watcher, self.launch.registry.patterns(""))
+        let stage = Stage::new("setup", self.world.clone(), Arc::new(MemoryJournal::default()), watcher);
+        self.on_estate(Stage { allow: self.launch.registry.patterns(""), ..stage })
     }
 
-    fn any_run(&self, name: &str, watcher: Arc<dyn Watcher>, allow: Vec<AccessPattern>) -> Result<Arc<Run>> {
-        let stage = Stage {
-            name: name.to_owned(),
-            world: self.world.clone(),
-            route: self.estate.route(),
-            journal: Arc::new(MemoryJournal::default()),
-            watcher,
-            seed: self.seed,
-            allow,
-        };
+    fn on_estate(&self, stage: Stage) -> Result<Arc<Run>> {
+        let stage = Stage { route: self.estate.route(), seed: self.seed, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
     }
 }

@@ -20,7 +20,9 @@ use tokio::sync::watch;
 
 use crate::branch::Branch;
 use crate::event::{Event, Happening, Unwatched, Watcher};
-use crate::journal::{Entry, Journal, MemoryJournal, Record, WriteOutcome};
+use crate::journal::{Entry, FORMAT, Journal, MemoryJournal, Record, WriteOutcome};
+use crate::past::{Course, Past};
+use crate::scope::{CallKey, Counts, Scope};
 use crate::undo::UndoStack;
 use crate::world::World;
 
@@ -79,6 +81,9 @@ pub struct Setup {
     pub seed: u64,
     /// By which the run is found again.
     pub name: String,
+    /// What the run did before it broke off.
+    pub past: Past,
+    pub course: Course,
     /// The environment variables that configuration may be found by.
     pub variables: BTreeMap<String, String>,
 }
@@ -99,6 +104,8 @@ impl Setup {
             target: Arc::default(),
             seed: 0,
             name: String::new(),
+            past: Past::default(),
+            course: Course::default(),
             variables: BTreeMap::new(),
         }
     }
@@ -109,7 +116,7 @@ pub struct Run {
     pub(crate) setup: Setup,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) undo: Mutex<UndoStack>,
-    pub(crate) occurrences: Mutex<BTreeMap<Vec<String>, u32>>,
+    counts: Mutex<Counts>,
     calls: AtomicU64,
     writes: AtomicU64,
     in_flight: Mutex<BTreeMap<u64, (Arc<Call>, Access)>>,
@@ -126,8 +133,8 @@ pub struct Run {
 pub struct Subject {
     /// The playbook's path; in a word what it is, if it has none (`repl`).
     pub playbook: String,
-    /// Of the texts of the playbook and its libraries; empty where there are none.
-    pub sha256: String,
+    /// The texts of the playbook and its libraries, by path.
+    pub files: BTreeMap<String, String>,
     /// The playbook's parameters, by name.
     pub params: Value,
 }
@@ -149,6 +156,11 @@ pub enum Outcome {
         error: Error,
         left: Vec<String>,
     },
+    /// It was to be taken back, and so many things were, except what `left` names.
+    TakenBack {
+        count: usize,
+        left: Vec<String>,
+    },
     /// It failed, and so did taking back: what is named here is as it should not be.
     UndoFailed {
         error: Error,
@@ -161,7 +173,7 @@ impl Outcome {
     /// 0 done, 1 failed, 2 refused, 3 failed and undone, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Outcome::Done(_) => 0,
+            Outcome::Done(_) | Outcome::TakenBack { .. } => 0,
             Outcome::UndoFailed { .. } => 1,
             Outcome::Failed(error) | Outcome::Undone { error, .. }
                 if error.kind() == ErrorKind::Interrupted =>
@@ -178,7 +190,7 @@ impl Outcome {
 
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Outcome::Done(_) => None,
+            Outcome::Done(_) | Outcome::TakenBack { .. } => None,
             Outcome::Failed(error) | Outcome::Undone { error, .. } | Outcome::UndoFailed { error, .. } => {
                 Some(error)
             }
@@ -195,20 +207,20 @@ impl Outcome {
             {
                 "interrupted"
             }
-            Outcome::Undone { .. } => "undone",
+            Outcome::Undone { .. } | Outcome::TakenBack { .. } => "undone",
             Outcome::Failed(_) => "failed",
         }
     }
 }
 
 impl Run {
-    pub fn new(setup: Setup) -> Arc<Self> {
+    pub fn new(mut setup: Setup) -> Arc<Self> {
         Arc::new(Run {
             clock: setup.world.clock(),
-            undo: Mutex::default(),
-            occurrences: Mutex::default(),
-            calls: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
+            undo: Mutex::new(std::mem::take(&mut setup.past.undo)),
+            counts: Mutex::default(),
+            calls: AtomicU64::new(setup.past.last_call),
+            writes: AtomicU64::new(setup.past.last_write),
             in_flight: Mutex::default(),
             stops: watch::channel(0).0,
             tolerated: AtomicU64::new(0),
@@ -286,20 +298,58 @@ impl Run {
         subject: Subject,
         body: impl FnOnce(&Arc<Branch>) -> Result<Value> + Send,
     ) -> Result<Outcome> {
-        let Subject { playbook, sha256, params } = subject;
-        let (run, target) = (self.setup.name.clone(), self.setup.target.name.clone());
-        let begun = Entry::RunBegun { run, playbook, sha256, target, params, version: VERSION.to_owned() };
+        let begun = self.begun(subject);
         self.setup.world.enter(|place| {
             let branch = Branch::first(self.clone(), place);
             branch.record(begun, true)?;
-            let outcome = match branch.scope(body) {
-                Ok(value) => Outcome::Done(value),
-                Err(error) => self.take_back(&branch, error),
+            let outcome = match (branch.scope(body), self.setup.course) {
+                (Ok(value), Course::Onward) => Outcome::Done(value),
+                (Err(error), Course::Onward) => self.take_back(&branch, error),
+                // How far it had got is known now, and that is all that was wanted.
+                (_, Course::Back) => self.take_back_as_asked(&branch),
             };
             let error = outcome.error().map(Error::to_value);
             branch.record(Entry::RunEnded { outcome: outcome.word().into(), error }, true)?;
             Ok(outcome)
         })?
+    }
+
+    fn begun(&self, subject: Subject) -> Entry {
+        let Subject { playbook, files, params } = subject;
+        let version = VERSION.to_owned();
+        if !self.setup.past.is_empty() {
+            let files = (self.setup.past.files != files).then_some(files);
+            return Entry::RunResumed { version, files };
+        }
+        let (run, target) = (self.setup.name.clone(), self.setup.target.name.clone());
+        Entry::RunBegun { format: FORMAT, run, playbook, files, target, params, version }
+    }
+
+    /// The key of a call that is made now.
+    pub(crate) fn key(&self, scope: &Scope, path: &str, arguments: &Value) -> CallKey {
+        let arguments = arguments.to_string();
+        let number = self.count(scope, &format!("call {path} {arguments}"));
+        CallKey { scope: scope.clone(), path: path.to_owned(), arguments, number }
+    }
+
+    /// How often `what` has come in `scope`.
+    pub(crate) fn count(&self, scope: &Scope, what: &str) -> u32 {
+        locked(&self.counts).next(scope, what)
+    }
+
+    pub(crate) fn count_anew(&self, scope: &Scope) {
+        locked(&self.counts).reset(scope);
+    }
+
+    /// The same as after a failure, because somebody wants it.
+    pub(crate) fn take_back_as_asked(self: &Arc<Self>, branch: &Arc<Branch>) -> Outcome {
+        let count = locked(&self.undo).len();
+        match self.take_back(branch, Error::failed("somebody asked for it")) {
+            Outcome::Undone { left, .. } => Outcome::TakenBack { count, left },
+            Outcome::UndoFailed { error, left, errors } => Outcome::UndoFailed { error, left, errors },
+            // There was nothing.
+            _ => Outcome::TakenBack { count: 0, left: Vec::new() },
+        }
     }
 
     /// Takes back everything, latest first. An error does not keep the rest from being taken back.
@@ -364,12 +414,7 @@ impl Recorder for Run {
         }
         let write = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         locked(&self.in_flight).insert(write, (call.clone(), access.clone()));
-        if let opsrun_core::Undo::Never(why) = call.undo
-            && call.inverses.fetch_add(1, Ordering::Relaxed) == 0
-        {
-            locked(&self.undo).inverse(call, 0, Some(Inverse::none(why)));
-        }
-        locked(&self.undo).written(call.id.0);
+        locked(&self.undo).about_to_write(call.id, call.path, &call.steps, call.undo);
         let appended =
             self.append(Entry::WriteIntent { call: call.id.0, write, access: access.clone() }, true);
         Box::pin(async move { appended.await.map(|()| Ticket(write)) })
@@ -379,14 +424,6 @@ impl Recorder for Run {
         let Some((call, access)) = locked(&self.in_flight).remove(&ticket.0) else {
             return Box::pin(async { Ok(()) });
         };
-        let changed_nothing = match &outcome {
-            RequestOutcome::Answered(status) => status.is_client_error(),
-            RequestOutcome::NotSent(_) => true,
-            RequestOutcome::Lost(_) => false,
-        };
-        if changed_nothing {
-            locked(&self.undo).not_written(call.id.0);
-        }
         let outcome = match outcome {
             RequestOutcome::Answered(status) => {
                 self.tell(&call.steps, Happening::Wrote { path: call.path, access, status: status.as_u16() });
@@ -395,6 +432,9 @@ impl Recorder for Run {
             RequestOutcome::NotSent(why) => WriteOutcome::NotSent(why),
             RequestOutcome::Lost(why) => WriteOutcome::Lost(why),
         };
+        if outcome.changed_nothing() {
+            locked(&self.undo).not_written(call.id.0);
+        }
         self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false)
     }
 }
@@ -460,7 +500,7 @@ impl Host for Run {
         slot: usize,
         inverse: Option<Inverse>,
     ) -> BoxFuture<'static, Result<()>> {
-        locked(&self.undo).inverse(&call, slot, inverse.clone());
+        locked(&self.undo).record(call.id, slot, call.path, &call.steps, inverse.clone());
         // Not flushed by itself: the intent of the write that follows is, and with it everything before.
         self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
     }

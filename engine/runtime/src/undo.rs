@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use opsrun_core::{Call, Error, Inverse, Result};
+use opsrun_core::{CallId, Error, Inverse, Result, Undo};
 
 use crate::branch::{Branch, StepUndo};
+use crate::scope::Scope;
 
 /// Inverses and steps' own undo, in the order in which they were recorded. The inverses of a call count only while it has
 /// written something: what was refused or never sent has changed nothing.
@@ -19,49 +20,79 @@ pub(crate) struct UndoStack {
 
 /// One thing to take back.
 pub(crate) enum UndoEntry {
-    Inverse { call: u64, slot: usize, path: &'static str, steps: Vec<String>, inverse: Inverse },
-    Step { steps: Vec<String>, body: StepUndo },
+    Inverse {
+        call: CallId,
+        slot: usize,
+        path: String,
+        steps: Vec<String>,
+        inverse: Inverse,
+    },
+    /// `body` is missing while a run that broke off has not come to the step again: its closure is the playbook's.
+    Step {
+        scope: Scope,
+        body: Option<StepUndo>,
+    },
 }
 
 impl UndoStack {
     /// Records, replaces or removes the inverse in a slot of a call.
-    pub(crate) fn inverse(&mut self, call: &Call, slot: usize, inverse: Option<Inverse>) {
-        let found = self.entries.iter().position(|entry| matches!(entry, UndoEntry::Inverse { call: c, slot: s, .. } if (*c, *s) == (call.id.0, slot)));
-        match (found, inverse) {
-            (Some(at), None) => {
-                self.entries.remove(at);
+    pub(crate) fn record(
+        &mut self,
+        call: CallId,
+        slot: usize,
+        path: &str,
+        steps: &[String],
+        inverse: Option<Inverse>,
+    ) {
+        let Some(inverse) = inverse else { return self.take(call, slot) };
+        match self.entries.iter_mut().rev().find(|entry| entry.is_of(call, slot)) {
+            Some(UndoEntry::Inverse { inverse: recorded, .. }) => *recorded = inverse,
+            _ => {
+                let (path, steps) = (path.to_owned(), steps.to_vec());
+                self.entries.push(UndoEntry::Inverse { call, slot, path, steps, inverse });
             }
-            (Some(at), Some(better)) => {
-                if let Some(UndoEntry::Inverse { inverse, .. }) = self.entries.get_mut(at) {
-                    *inverse = better;
-                }
-            }
-            (None, Some(inverse)) => {
-                self.entries.push(UndoEntry::Inverse {
-                    call: call.id.0,
-                    slot,
-                    path: call.path,
-                    steps: call.steps.clone(),
-                    inverse,
-                });
-            }
-            (None, None) => {}
+        }
+    }
+
+    /// The inverse in a slot of a call is not needed, or was carried out.
+    pub(crate) fn take(&mut self, call: CallId, slot: usize) {
+        self.entries.retain(|entry| !entry.is_of(call, slot));
+    }
+
+    /// A step has an undo of its own, which is not there yet. Comes before what is recorded inside the step.
+    pub(crate) fn expect_step(&mut self, scope: &Scope) {
+        if !self.entries.iter().any(|entry| entry.is_step(scope)) {
+            self.entries.push(UndoEntry::Step { scope: scope.clone(), body: None });
         }
     }
 
     /// A step's own undo. Recorded as the step is entered, so it comes after the inverses of what is inside.
-    pub(crate) fn step(&mut self, steps: Vec<String>, body: StepUndo) {
-        self.entries.push(UndoEntry::Step { steps, body });
+    pub(crate) fn step(&mut self, scope: &Scope, undo: StepUndo) {
+        self.expect_step(scope);
+        if let Some(UndoEntry::Step { body, .. }) = self.entries.iter_mut().find(|entry| entry.is_step(scope))
+        {
+            *body = Some(undo);
+        }
+    }
+
+    /// A step's own undo was carried out.
+    pub(crate) fn take_step(&mut self, scope: &Scope) {
+        self.entries.retain(|entry| !entry.is_step(scope));
     }
 
     /// Forgets what a call recorded: it was itself taking something back.
-    pub(crate) fn forget(&mut self, call: u64) {
-        self.entries.retain(|entry| !matches!(entry, UndoEntry::Inverse { call: c, .. } if *c == call));
+    pub(crate) fn forget(&mut self, call: CallId) {
+        self.entries.retain(|entry| !matches!(entry, UndoEntry::Inverse { call: of, .. } if *of == call));
     }
 
     /// A write of this call is about to leave.
-    pub(crate) fn written(&mut self, call: u64) {
-        *self.writes.entry(call).or_insert(0) += 1;
+    pub(crate) fn about_to_write(&mut self, call: CallId, path: &str, steps: &[String], undo: Undo) {
+        if let Undo::Never(why) = undo
+            && !self.writes.contains_key(&call.0)
+        {
+            self.record(call, usize::MAX, path, steps, Some(Inverse::none(why)));
+        }
+        *self.writes.entry(call.0).or_insert(0) += 1;
     }
 
     /// It was refused, or did not leave after all.
@@ -71,30 +102,48 @@ impl UndoStack {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.iter().filter(|entry| self.counts(entry)).count()
+    }
+
     /// Empties the stack of what there is to take back, latest first.
     pub(crate) fn drain(&mut self) -> Vec<UndoEntry> {
-        let UndoStack { mut entries, writes } = std::mem::take(self);
-        entries.retain(|entry| match entry {
-            UndoEntry::Inverse { call, .. } => writes.get(call).is_some_and(|writes| *writes > 0),
+        let mut stack = std::mem::take(self);
+        let entries = std::mem::take(&mut stack.entries);
+        entries.into_iter().rev().filter(|entry| stack.counts(entry)).collect()
+    }
+
+    fn counts(&self, entry: &UndoEntry) -> bool {
+        match entry {
+            UndoEntry::Inverse { call, .. } => self.writes.get(&call.0).is_some_and(|writes| *writes > 0),
             UndoEntry::Step { .. } => true,
-        });
-        entries.reverse();
-        entries
+        }
     }
 }
 
 impl UndoEntry {
+    fn is_of(&self, of: CallId, at: usize) -> bool {
+        matches!(self, UndoEntry::Inverse { call, slot, .. } if (*call, *slot) == (of, at))
+    }
+
+    fn is_step(&self, of: &Scope) -> bool {
+        matches!(self, UndoEntry::Step { scope, .. } if scope == of)
+    }
+
     /// `Ok(Some(why))` if there is no way back.
     pub(crate) fn carry_out(self, branch: &Arc<Branch>) -> Result<Option<String>> {
         match self {
-            UndoEntry::Step { body, steps } => branch.within(&steps, |branch| body(branch)).map(|()| None),
+            UndoEntry::Step { body: Some(body), scope } => branch.undo_step(&scope, body).map(|()| None),
+            UndoEntry::Step { body: None, scope } => Err(Error::failed(format!(
+                "what takes back the step `{scope}` stands in the playbook, which did not come to it again"
+            ))),
             UndoEntry::Inverse { inverse: Inverse::None { why }, .. } => Ok(Some(why)),
             UndoEntry::Inverse { call, slot, steps, inverse: Inverse::Call { path, args }, .. } => {
                 let declaration = branch.run().registry().primitive(&path);
                 let declaration = declaration
                     .ok_or_else(|| Error::failed(format!("`{path}` is not a primitive of this opsrun")))?;
                 branch
-                    .within(&steps, |branch| branch.undo_call(declaration, args, (call, slot)))
+                    .within(&steps, |branch| branch.undo_call(declaration, args, (call.0, slot)))
                     .map(|_| None)
             }
         }
@@ -104,7 +153,7 @@ impl UndoEntry {
 impl fmt::Display for UndoEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UndoEntry::Step { steps, .. } => write!(f, "step `{}`", steps.join(" / ")),
+            UndoEntry::Step { scope, .. } => write!(f, "step `{scope}`"),
             UndoEntry::Inverse { path, steps, inverse, .. } => {
                 match inverse {
                     Inverse::Call { path: by, args } => write!(f, "`{path}` by `{by}{}`", brief(args))?,

@@ -1,228 +1,19 @@
-//! Runs over a system of the test's own: a bar that keeps glasses, with its simulator.
+//! Runs over a system of the tests' own: steps, undo, branches, retries, grants, faults, stops.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod bar;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
-use http_body_util::Full;
-use opsrun_core::{
-    Access, Cx, Declaration, Effect, Endpoint, Error, ErrorKind, Inverse, Module, Primitive, Result,
-    Simulator, Span, Surroundings, System, Undo, Value, body, serve,
-};
-use opsrun_derive::Args;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bar::{PRIMITIVES, REGISTRY, Told, pour, rest, setup};
+use opsrun_core::{Error, ErrorKind, Result, Span, Value};
 use opsrun_gate::{FaultRule, Gate, Grants};
 use opsrun_runtime::{
-    Branch, Entry, Estate, EstateFile, Event, FileJournal, Happening, Journal, MemoryJournal, Outcome,
-    ParallelBody, Registry, RetryOptions, Run, Setup, Watcher, World, WriteOutcome, read_journal,
+    Branch, Entry, Estate, EstateFile, MemoryJournal, Outcome, ParallelBody, RetryOptions, Run, World,
+    WriteOutcome,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::io::DuplexStream;
-
-/// Sets a number of glasses on a table.
-#[derive(Deserialize, JsonSchema, Args)]
-struct Pour {
-    /// The table.
-    #[arg(positional)]
-    table: String,
-    /// How many.
-    #[arg(positional)]
-    glasses: u64,
-}
-
-/// Counts the glasses of a table.
-#[derive(Deserialize, JsonSchema, Args)]
-struct Count {
-    /// The table.
-    #[arg(positional)]
-    table: String,
-}
-
-/// Pours without a way back, and without saying so.
-#[derive(Deserialize, JsonSchema, Args)]
-struct Spill {}
-
-/// Waits for a while.
-#[derive(Deserialize, JsonSchema, Args)]
-struct Rest {
-    /// How long.
-    #[arg(positional)]
-    span: Span,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Glasses {
-    glasses: u64,
-}
-
-impl Primitive for Pour {
-    const PATH: &'static str = "bar::pour";
-    const EFFECT: Effect = Effect::Write;
-    const UNDO: Undo = Undo::By("bar::pour");
-    type Out = Glasses;
-
-    async fn run(self, cx: &Cx) -> Result<Glasses> {
-        let before = ask(cx, "GET", &self.table, 0).await?;
-        let _ =
-            cx.undo(Inverse::call("bar::pour", json!({ "table": self.table, "glasses": before }))).await?;
-        Ok(Glasses { glasses: ask(cx, "PUT", &self.table, self.glasses).await? })
-    }
-}
-
-impl Primitive for Count {
-    const PATH: &'static str = "bar::count";
-    const EFFECT: Effect = Effect::Read;
-    type Out = Glasses;
-
-    async fn run(self, cx: &Cx) -> Result<Glasses> {
-        Ok(Glasses { glasses: ask(cx, "GET", &self.table, 0).await? })
-    }
-}
-
-impl Primitive for Spill {
-    const PATH: &'static str = "bar::spill";
-    const EFFECT: Effect = Effect::Write;
-    type Out = Glasses;
-
-    async fn run(self, cx: &Cx) -> Result<Glasses> {
-        Ok(Glasses { glasses: ask(cx, "PUT", "floor", 1).await? })
-    }
-}
-
-impl Primitive for Rest {
-    const PATH: &'static str = "bar::rest";
-    const EFFECT: Effect = Effect::None;
-    type Out = ();
-
-    async fn run(self, cx: &Cx) -> Result<()> {
-        cx.sleep(self.span).await
-    }
-}
-
-async fn ask(cx: &Cx, method: &str, table: &str, glasses: u64) -> Result<u64> {
-    let to = Arc::new(Endpoint::from(Uri::from_static("http://bar:80")));
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("/{table}?{glasses}"))
-        .body(body(Full::new(Bytes::new())))
-        .unwrap();
-    let response = cx.send("bar", &to, request).await?;
-    let (parts, incoming) = response.into_parts();
-    let text = http_body_util::BodyExt::collect(incoming).await.unwrap().to_bytes();
-    match parts.status {
-        StatusCode::OK => Ok(String::from_utf8_lossy(&text).parse().unwrap()),
-        status => Err(Error::failed(format!("the bar says {status}"))),
-    }
-}
-
-struct Bar;
-
-static PRIMITIVES: &[Declaration] = &[
-    Declaration::of::<Pour>(),
-    Declaration::of::<Count>(),
-    Declaration::of::<Spill>(),
-    Declaration::of::<Rest>(),
-];
-static MODULES: &[Module] = &[Module { path: "bar", doc: "A bar.", primitives: PRIMITIVES }];
-static REGISTRY: Registry = Registry::new(&[&Bar]);
-
-impl System for Bar {
-    fn name(&self) -> &'static str {
-        "bar"
-    }
-
-    fn modules(&self) -> &'static [Module] {
-        MODULES
-    }
-
-    fn access(&self, request: &http::request::Parts) -> Access {
-        let write = request.method == "PUT";
-        Access {
-            system: "bar".into(),
-            verb: if write { "pour" } else { "count" }.into(),
-            resource: request.uri.path().trim_start_matches('/').into(),
-            name: None,
-            namespace: None,
-            effect: if write { Effect::Write } else { Effect::Read },
-        }
-    }
-
-    fn simulator(
-        &self,
-        section: Option<&Value>,
-        surroundings: &Surroundings,
-    ) -> Result<Option<Arc<dyn Simulator>>> {
-        if let Some(section) = section
-            && !section.is_object()
-        {
-            return Err(Error::invalid("a bar is a map of tables"));
-        }
-        Ok(Some(Arc::new(SimulatedBar { tables: Arc::default(), surroundings: surroundings.clone() })))
-    }
-}
-
-struct SimulatedBar {
-    tables: Arc<Mutex<BTreeMap<String, u64>>>,
-    surroundings: Surroundings,
-}
-
-impl Simulator for SimulatedBar {
-    fn connect(&self, system: &str, _: &str) -> Option<DuplexStream> {
-        let (tables, surroundings) = (self.tables.clone(), self.surroundings.clone());
-        let answer = move |request: Request<_>| {
-            let (tables, clock) = (tables.clone(), surroundings.clock.clone());
-            async move {
-                // Serving takes a second.
-                clock.sleep_until(Span::from_secs(1).after(clock.now())).await;
-                let table = request.uri().path().trim_start_matches('/').to_owned();
-                let mut tables = tables.lock().unwrap();
-                if request.method() == "PUT" {
-                    match request.uri().query().unwrap().parse().unwrap() {
-                        0 => tables.remove(&table),
-                        glasses => tables.insert(table.clone(), glasses),
-                    };
-                }
-                Response::new(tables.get(&table).copied().unwrap_or_default().to_string())
-            }
-        };
-        (system == "bar").then(|| serve(answer))
-    }
-
-    fn snapshot(&self) -> BTreeMap<String, Value> {
-        self.tables.lock().unwrap().iter().map(|(table, glasses)| (table.clone(), json!(glasses))).collect()
-    }
-}
-
-/// What happened, one line each, with the seconds since the start.
-#[derive(Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Watcher for Told {
-    fn event(&self, event: &Event) {
-        let seconds = event.at.duration_since(EstateFile::default().start).as_secs();
-        let steps = event.steps.join("/");
-        let what = match &event.what {
-            Happening::StepBegun => "begun".to_owned(),
-            Happening::StepEnded { took, error } => {
-                format!("ended after {took}{}", if error.is_some() { " in error" } else { "" })
-            }
-            Happening::Wrote { access, status, .. } => format!("{access}: {status}"),
-            Happening::Log { text, .. } => format!("log {text}"),
-            Happening::Retry { attempt, of, wait, .. } => {
-                format!("attempt {attempt} of {of} failed, again in {wait}")
-            }
-            Happening::UndoBegun { because, entries } => format!("undo {entries} because {because}"),
-            Happening::Undone { what } => format!("undone {what}"),
-            Happening::Left { what, why } => format!("left {what}: {why}"),
-            Happening::UndoFailed { what, error } => format!("not undone {what}: {}", error.report()),
-            Happening::Note { note, .. } => format!("{note:?}"),
-        };
-        self.0.lock().unwrap().push(format!("{seconds}s {steps}: {what}"));
-    }
-}
 
 struct Done {
     outcome: Outcome,
@@ -254,18 +45,6 @@ fn rehearse_with(
         journal: journal.records(),
         estate: estate.snapshot(),
     }
-}
-
-fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>) -> Setup {
-    Setup { journal, watcher, seed: 1, ..Setup::new(REGISTRY, world, gate) }
-}
-
-fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {
-    branch.call(&PRIMITIVES[0], json!({ "table": table, "glasses": glasses }))
-}
-
-fn rest(branch: &Arc<Branch>, span: &str) -> Result<Value> {
-    branch.call(&PRIMITIVES[3], json!({ "span": span }))
 }
 
 #[test]
@@ -479,25 +258,4 @@ fn a_stopped_run_is_undone_and_says_that_it_was_interrupted() {
     assert!(matches!(done.outcome, Outcome::Undone { .. }), "{:?}", done.outcome);
     assert_eq!(done.outcome.exit_code(), 130);
     assert!(done.estate.is_empty());
-}
-
-#[test]
-fn a_journal_on_disk_reads_back_and_a_torn_last_line_is_left_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Arc::new(FileJournal::create(folder.path(), "r1", Arc::default()).unwrap());
-    let path = journal.path().to_owned();
-    let world = World::live();
-    let gate = Gate::new(REGISTRY.systems(), Grants::default(), world.clock(), opsrun_gate::Route::live());
-    let run = Run::new(setup(world, gate, journal, Arc::new(opsrun_runtime::Unwatched)));
-    let outcome =
-        run.execute("test.rhai".into(), |branch| branch.step("one", None, &mut |_| Ok(json!(1)))).unwrap();
-    assert_eq!(outcome.exit_code(), 0);
-    let records = read_journal(&path).unwrap();
-    assert_eq!(records.len(), 4);
-    assert!(matches!(&records[3].entry, Entry::RunEnded { outcome, .. } if outcome == "done"));
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, &text[..text.len() - 5]).unwrap();
-    assert_eq!(read_journal(&path).unwrap().len(), 3);
-    std::fs::write(&path, text.replacen('{', "x", 1)).unwrap();
-    assert!(read_journal(&path).unwrap_err().message().contains("line 1"));
 }

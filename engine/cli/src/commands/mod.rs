@@ -7,6 +7,7 @@ pub(crate) mod estate;
 pub(crate) mod helm;
 pub(crate) mod rehearse;
 pub(crate) mod repl;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 
@@ -43,6 +44,8 @@ pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
         Commands::Run(run) => run.carry_out(program, playbook, &given),
         Commands::Rehearse(rehearse) => rehearse.carry_out(program, playbook, &given),
         Commands::Check(check) => check.carry_out(program),
+        Commands::Resume(resume) => resume.carry_out(program),
+        Commands::Undo(undo) => undo.carry_out(program),
         Commands::Runs(runs) => runs.carry_out(program),
         Commands::Doc(doc) => doc.carry_out(program),
         Commands::Estate(estate) => estate.carry_out(program),

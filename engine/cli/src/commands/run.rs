@@ -48,7 +48,7 @@ impl Run {
         let mut launch = program.launch_from(&self.playbook)?;
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
-        self.ask(&launch)?;
+        consent(&launch, self.yes, &format!("run {}", self.playbook.display()))?;
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
         let live = launch.live(&self.playbook, watcher(&show))?;
@@ -66,32 +66,29 @@ impl Run {
     }
 }
 
-impl Run {
-    /// On a protected target, somebody has to mean it.
-    fn ask(&self, launch: &Launch) -> Result<()> {
-        let name = launch.target_name()?;
-        let protected = launch.project.table.targets.get(&name).is_some_and(|target| target.protected);
-        if !protected || self.yes {
-            return Ok(());
-        }
-        let refused = |why: &str| {
-            Err(Error::new(ErrorKind::Denied, format!("the target `{name}` is protected, and {why}")))
-        };
-        if !std::io::stdin().is_terminal() {
-            return refused("nobody is there to be asked").map_err(|error| {
-                error.hint("`--yes` runs without asking; `opsrun rehearse` touches nothing")
-            });
-        }
-        complain_with(&format!(
-            "The target `{name}` is protected. Type its name to run {} on it: ",
-            self.playbook.display()
-        ));
-        let mut answer = String::new();
-        std::io::stdin()
-            .read_line(&mut answer)
-            .map_err(|error| Error::failed(format!("the answer cannot be read: {error}")))?;
-        if answer.trim() == name { Ok(()) } else { refused("its name was not typed") }
+/// On a protected target, somebody has to mean it.
+///
+/// # Errors
+/// `Denied` if nobody does.
+pub(crate) fn consent(launch: &Launch, yes: bool, what: &str) -> Result<()> {
+    let name = launch.target_name()?;
+    let protected = launch.project.table.targets.get(&name).is_some_and(|target| target.protected);
+    if !protected || yes {
+        return Ok(());
     }
+    let refused = |why: &str| {
+        Err(Error::new(ErrorKind::Denied, format!("the target `{name}` is protected, and {why}")))
+    };
+    if !std::io::stdin().is_terminal() {
+        return refused("nobody is there to be asked")
+            .map_err(|error| error.hint("`--yes` runs without asking; `opsrun rehearse` touches nothing"));
+    }
+    complain_with(&format!("The target `{name}` is protected. Type its name to {what}: "));
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::failed(format!("the answer cannot be read: {error}")))?;
+    if answer.trim() == name { Ok(()) } else { refused("its name was not typed") }
 }
 
 /// The playbook that was found on the command line.

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use opsrun_core::{Error, Inverse, Result, Value};
-use opsrun_runtime::{Entry, Record, WriteOutcome, read_journal};
+use opsrun_core::{Error, ErrorKind, Inverse, Result, Value};
+use opsrun_runtime::{
+    Entry, FileJournal, Past, Reading, Record, Scope, Settling, World, WriteOutcome, read_journal,
+};
 
-use crate::output::{Form, print};
+use crate::output::{Form, complain_with, print};
 use crate::program::Program;
 
 #[derive(Debug, clap::Subcommand)]
@@ -14,6 +16,44 @@ pub(crate) enum Runs {
     List {
         #[arg(long, value_enum, default_value = "text")]
         output: Form,
+    },
+    /// Says what became of a call that nobody knows of, so that the run can go on.
+    Settle {
+        /// The run's name, or the beginning of it.
+        run: String,
+        /// The call's number, as `opsrun resume` tells it.
+        call: u64,
+        #[arg(value_enum)]
+        became: Became,
+        /// What the playbook gets of it, as JSON.
+        #[arg(long)]
+        value: Option<String>,
+        /// Why you know.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Says that a step of a run that broke off is done, or is to be done again.
+    Mark {
+        /// The run's name, or the beginning of it.
+        run: String,
+        /// The step, with those around it: `deploy / migrate`.
+        step: String,
+        #[arg(value_enum)]
+        became: Became,
+        /// What the playbook gets of it, as JSON.
+        #[arg(long)]
+        value: Option<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Ends a run that broke off, and leaves what it did.
+    Abandon {
+        /// The run's name, or the beginning of it.
+        run: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
     /// Shows what one run did, in order.
     Show {
@@ -24,62 +64,172 @@ pub(crate) enum Runs {
     },
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Became {
+    Done,
+    NotDone,
+}
+
 impl Runs {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
-        let folder = program.launch()?.journal_folder()?;
-        let journals = opsrun_gate::list_folder(&folder)?;
-        let journals: Vec<PathBuf> = journals
-            .into_iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-            .collect();
         match self {
-            Runs::List { output } => list(&journals, *output),
-            Runs::Show { run, output } => show(&find(&journals, run)?, *output),
+            Runs::List { output } => list(&journals(program)?, *output),
+            Runs::Show { run, output } => show(&find(program, run)?, *output),
+            Runs::Settle { run, call, became, value, reason } => {
+                let what = match became {
+                    Became::Done => Settling::CallDone { call: *call, value: read_value(value.as_deref())? },
+                    Became::NotDone => Settling::CallNotDone { call: *call },
+                };
+                settle(program, run, what, reason)
+            }
+            Runs::Mark { run, step, became, value, reason } => {
+                let scope = step_of(program, run, step)?;
+                let what = match became {
+                    Became::Done => Settling::StepDone { scope, value: read_value(value.as_deref())? },
+                    Became::NotDone => Settling::StepNotDone { scope },
+                };
+                settle(program, run, what, reason)
+            }
+            Runs::Abandon { run, reason } => abandon(program, run, reason),
         }?;
         Ok(0)
     }
 }
 
-fn find(journals: &[PathBuf], run: &str) -> Result<PathBuf> {
-    let name = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let matching: Vec<_> = journals.iter().filter(|path| name(path).starts_with(run)).collect();
+fn journals(program: &Program) -> Result<Vec<PathBuf>> {
+    let files = opsrun_gate::list_folder(&program.launch()?.journal_folder()?)?;
+    Ok(files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect())
+}
+
+/// The run whose journal this is.
+pub(crate) fn name_of(journal: &Path) -> String {
+    journal.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The journal of the run whose name begins so.
+///
+/// # Errors
+/// `NotFound`; `Invalid` if there are several.
+pub(crate) fn find(program: &Program, run: &str) -> Result<PathBuf> {
+    let matching: Vec<_> =
+        journals(program)?.into_iter().filter(|path| name_of(path).starts_with(run)).collect();
     match matching.as_slice() {
-        [path] => Ok((*path).clone()),
+        [path] => Ok(path.clone()),
         [] => Err(Error::not_found(format!("there is no run `{run}`")).hint("`opsrun runs list` lists them")),
         several => {
-            let names: Vec<_> = several.iter().map(|path| name(path)).collect();
+            let names: Vec<_> = several.iter().map(|path| name_of(path)).collect();
             Err(Error::invalid(format!("`{run}` can be each of `{}`", names.join("`, `"))))
         }
     }
 }
 
+fn read_value(text: Option<&str>) -> Result<Value> {
+    let Some(text) = text else { return Ok(Value::Null) };
+    serde_json::from_str(text).map_err(|error| {
+        Error::invalid(format!("`{text}` is no JSON: {error}"))
+            .hint("`--value` takes what the playbook gets of it, as JSON")
+    })
+}
+
+fn step_of(program: &Program, run: &str, step: &str) -> Result<Scope> {
+    let past = Past::read(&read_journal(&find(program, run)?)?.records, program.registry());
+    let found: Vec<_> = past.steps().filter(|(scope, _)| scope.to_string() == step).collect();
+    match found.as_slice() {
+        [(scope, _)] => Ok((*scope).clone()),
+        [] => {
+            let names: Vec<_> = past.steps().map(|(scope, _)| scope.to_string()).collect();
+            Err(Error::not_found(format!("the run has not begun a step `{step}`"))
+                .hint(format!("its steps are `{}`", names.join("`, `"))))
+        }
+        _ => Err(Error::invalid(format!("several branches of the run have a step `{step}`"))),
+    }
+}
+
+/// Writes down what somebody says of a run that broke off.
+fn settle(program: &Program, run: &str, what: Settling, reason: &str) -> Result<()> {
+    let reason = reason.to_owned();
+    append(program, run, Entry::Settled { what, reason })?;
+    print(&format!("written down; `opsrun resume {run}` goes on\n"))
+}
+
+fn abandon(program: &Program, run: &str, reason: &str) -> Result<()> {
+    let error = Some(Error::failed(format!("abandoned: {reason}")).to_value());
+    append(program, run, Entry::RunEnded { outcome: "abandoned".to_owned(), error })?;
+    print("written down: what the run did stays as it is\n")
+}
+
+fn append(program: &Program, run: &str, entry: Entry) -> Result<()> {
+    let path = find(program, run)?;
+    let redactor = program.launch()?.redactor;
+    let (journal, reading) = FileJournal::resume(&path, redactor)?;
+    let past = Past::read(&reading.records, program.registry());
+    if let Some(outcome) = past.ended {
+        return Err(Error::new(
+            ErrorKind::Denied,
+            format!("the run `{}` has ended: {outcome}", name_of(&path)),
+        ));
+    }
+    if let Entry::Settled { what: Settling::CallDone { call, .. } | Settling::CallNotDone { call }, .. } =
+        &entry
+        && !past.unsettled(program.registry()).iter().any(|unsettled| unsettled.call == *call)
+    {
+        return Err(Error::invalid(format!("what became of call {call} is known, or does not matter"))
+            .hint("`opsrun resume` says which call somebody has to look at"));
+    }
+    journal.append_now(&Record { at: World::live().clock().now(), entry })
+}
+
 fn list(journals: &[PathBuf], output: Form) -> Result<()> {
     let mut text = String::new();
     for path in journals {
-        let records = read_journal(path)?;
-        let Some(Record { at, entry: Entry::RunBegun { run, playbook, target, .. } }) = records.first()
-        else {
-            continue;
+        let reading = read_journal(path)?;
+        let state = state(path, &reading)?;
+        let (at, playbook, target) = match reading.records.first() {
+            Some(Record { at, entry: Entry::RunBegun { playbook, target, .. } }) => {
+                (Some(at), playbook.as_str(), target.as_str())
+            }
+            _ => (None, "", ""),
         };
-        let outcome = records.iter().rev().find_map(|record| match &record.entry {
-            Entry::RunEnded { outcome, .. } => Some(outcome.as_str()),
-            _ => None,
-        });
-        let outcome = outcome.unwrap_or("not ended");
+        let run = name_of(path);
         match output {
-            Form::Text => text.push_str(&format!("{run}  {outcome:<12} {playbook}  {target}\n")),
+            Form::Text => text.push_str(format!("{run}  {state:<12} {playbook}  {target}").trim_end()),
             Form::Json => {
-                let line = serde_json::json!({ "run": run, "at": at, "outcome": outcome, "playbook": playbook, "target": target });
-                text.push_str(&format!("{line}\n"));
+                let line = serde_json::json!({ "run": run, "at": at, "outcome": state, "playbook": playbook, "target": target });
+                text.push_str(&line.to_string());
             }
         }
+        text.push('\n');
     }
     print(&text)
 }
 
+/// In one word, where a run stands.
+fn state(path: &Path, reading: &Reading) -> Result<String> {
+    if !reading.damaged.is_empty() {
+        return Ok("damaged".to_owned());
+    }
+    let ended = reading.records.iter().rev().find_map(|record| match &record.entry {
+        Entry::RunEnded { outcome, .. } => Some(Some(outcome.clone())),
+        Entry::RunResumed { .. } => Some(None),
+        _ => None,
+    });
+    Ok(match ended.flatten() {
+        Some(outcome) => outcome,
+        None if opsrun_gate::reopen_file(path)?.is_none() => "running".to_owned(),
+        None => "broken off".to_owned(),
+    })
+}
+
 fn show(path: &Path, output: Form) -> Result<()> {
     let mut text = String::new();
-    for record in read_journal(path)? {
+    let reading = read_journal(path)?;
+    for (line, why) in &reading.damaged {
+        complain_with(&format!("line {line} of `{}` is damaged: {why}\n", path.display()));
+    }
+    for record in reading.records {
         match output {
             Form::Text => text.push_str(&line(&record)),
             Form::Json => {
@@ -102,8 +252,14 @@ fn line(record: &Record) -> String {
         Entry::RunBegun { run, playbook, target, params, .. } => {
             format!("run {run} of {playbook} on `{target}` with {params}")
         }
-        Entry::StepBegun { step, .. } => format!("> {}", step.join(" / ")),
-        Entry::StepEnded { step, error, .. } => format!("< {}{}", step.join(" / "), failed(error)),
+        Entry::RunResumed { version, files } => {
+            let changed = if files.is_some() { ", with another playbook" } else { "" };
+            format!("goes on with opsrun {version}{changed}")
+        }
+        Entry::StepBegun { scope, .. } => format!("> {scope}"),
+        Entry::StepEnded { scope, error, .. } => format!("< {scope}{}", failed(error)),
+        Entry::Settled { what, reason } => format!("{}: {reason}", settled(what)),
+        Entry::StepUndone { scope } => format!("took back step {scope}"),
         Entry::CallBegun { call, path, arguments, undoes, .. } => {
             let undoing = undoes.map(|(call, _)| format!(" takes back call {call}")).unwrap_or_default();
             format!("  call {call} {path} {arguments}{undoing}")
@@ -127,4 +283,13 @@ fn line(record: &Record) -> String {
         Entry::RunEnded { outcome, error } => format!("{outcome}{}", failed(error)),
     };
     format!("{}  {what}\n", record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+}
+
+fn settled(what: &Settling) -> String {
+    match what {
+        Settling::CallDone { call, .. } => format!("call {call} was carried out, somebody says"),
+        Settling::CallNotDone { call } => format!("call {call} was not carried out, somebody says"),
+        Settling::StepDone { scope, .. } => format!("step {scope} is done, somebody says"),
+        Settling::StepNotDone { scope } => format!("step {scope} is to be done again, somebody says"),
+    }
 }

@@ -28,6 +28,8 @@ impl Watcher for JsonLines {
     fn event(&self, event: &Event) {
         let (name, mut fields) = match &event.what {
             Happening::StepBegun => ("step-begun", json!({})),
+            Happening::StepKept => ("step-kept", json!({})),
+            Happening::CallKept { path } => ("call-kept", json!({ "primitive": path })),
             Happening::StepEnded { took, error } => {
                 ("step-ended", json!({ "took": took, "error": error.as_ref().map(Error::to_value) }))
             }
@@ -72,7 +74,7 @@ impl Show for JsonLines {
             _ => Value::Null,
         };
         let (left, errors) = match outcome {
-            Outcome::Undone { left, .. } => (left.clone(), Vec::new()),
+            Outcome::Undone { left, .. } | Outcome::TakenBack { left, .. } => (left.clone(), Vec::new()),
             Outcome::UndoFailed { left, errors, .. } => {
                 let errors =
                     errors.iter().map(|(what, error)| json!({ "what": what, "error": error.to_value() }));

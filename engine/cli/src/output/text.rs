@@ -38,6 +38,8 @@ impl Watcher for TextLines {
         let step = event.steps.last().map_or("", String::as_str);
         let (depth, text) = match &event.what {
             Happening::StepBegun => (depth.saturating_sub(1), format!("> {step}")),
+            Happening::StepKept => (depth.saturating_sub(1), format!("= {step}: done before")),
+            Happening::CallKept { path } => (depth, format!("= {path}: done before")),
             Happening::StepEnded { took, error: None } => {
                 (depth.saturating_sub(1), format!("✓ {step} ({took})"))
             }
@@ -87,6 +89,13 @@ impl Show for TextLines {
             Outcome::Undone { left, .. } => {
                 self.stream
                     .line(&format!("failed after {took}; what was done has been taken back\n{report}"));
+                for left in left {
+                    self.stream.line(&format!("stays: {left}"));
+                }
+            }
+            Outcome::TakenBack { count: 0, .. } => self.stream.line("there was nothing to take back"),
+            Outcome::TakenBack { count, left } => {
+                self.stream.line(&format!("took back {count} thing{} in {took}", plural(*count)));
                 for left in left {
                     self.stream.line(&format!("stays: {left}"));
                 }

@@ -270,6 +270,8 @@ impl Watcher for Told {
         let seconds = event.at.duration_since(EstateFile::default().start).as_secs();
         let what = match &event.what {
             Happening::StepBegun => "begun".to_owned(),
+            Happening::StepKept => "was done before".to_owned(),
+            Happening::CallKept { path } => format!("{path} was done before"),
             Happening::StepEnded { took, error } => {
                 format!("ended after {took}{}", if error.is_some() { ", failed" } else { "" })
             }

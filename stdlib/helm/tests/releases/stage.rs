@@ -92,6 +92,7 @@ impl Done {
             Outcome::Done(value) => value.to_string(),
             Outcome::Failed(error) => error.report(),
             Outcome::Undone { error, left } => format!("{}\nleft: {left:?}", error.report()),
+            Outcome::TakenBack { count, left } => format!("took back {count}; left: {left:?}"),
             Outcome::UndoFailed { error, errors, .. } => {
                 let errors: Vec<_> =
                     errors.iter().map(|(what, error)| format!("{what}: {}", error.report())).collect();

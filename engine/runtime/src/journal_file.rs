@@ -1,0 +1,203 @@
+//! A journal in a file: one JSON object a line, each with a checksum. `docs/journal.md` describes the form.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opsrun_core::{BoxFuture, Error, ErrorKind, Redactor, Result, Value};
+use opsrun_gate::AppendFile;
+use tokio::sync::oneshot;
+
+use crate::journal::{Entry, FORMAT, Journal, Record};
+
+/// A journal in a file; a thread writes, and flushes once for all that wait at that moment.
+#[derive(Debug)]
+pub struct FileJournal {
+    path: PathBuf,
+    lines: Mutex<Option<Sender<Line>>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    redactor: Arc<Redactor>,
+}
+
+#[derive(Debug)]
+struct Line {
+    text: String,
+    written: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl FileJournal {
+    /// Begins the journal of the run `run` in `folder`.
+    ///
+    /// # Errors
+    /// `Failed` if the folder or the file cannot be made.
+    pub fn create(folder: &Path, run: &str, redactor: Arc<Redactor>) -> Result<Self> {
+        opsrun_gate::create_folder(folder)?;
+        let path = folder.join(format!("{run}.jsonl"));
+        Self::on(opsrun_gate::append_file(&path)?, path, redactor)
+    }
+
+    /// Goes on with the journal at `path`, and says what is in it so far. A torn last line, as a crash leaves it, is cut off.
+    ///
+    /// # Errors
+    /// `NotFound`; `Denied` while another process carries the run out; `Failed`.
+    pub fn resume(path: &Path, redactor: Arc<Redactor>) -> Result<(Self, Reading)> {
+        let Some(mut file) = opsrun_gate::reopen_file(path)? else {
+            let run = path.file_stem().unwrap_or_default().to_string_lossy();
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!("another process is carrying out the run `{run}`"),
+            )
+            .hint("wait until it has ended, or end it: Ctrl-C lets it take back what it did"));
+        };
+        let reading = read_journal(path)?;
+        file.cut(reading.length)
+            .map_err(|error| Error::failed(format!("`{}` cannot be written: {error}", path.display())))?;
+        Ok((Self::on(file, path.to_owned(), redactor)?, reading))
+    }
+
+    fn on(file: AppendFile, path: PathBuf, redactor: Arc<Redactor>) -> Result<Self> {
+        let (sender, receiver) = channel();
+        let writer = std::thread::Builder::new().name("journal".into()).spawn(move || write(file, &receiver));
+        let writer =
+            writer.map_err(|error| Error::failed(format!("the machine gives no thread: {error}")))?;
+        Ok(FileJournal { path, lines: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)), redactor })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends from outside of any run, and returns when the record cannot be lost any more.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be written.
+    pub fn append_now(&self, record: &Record) -> Result<()> {
+        match self.hand_over(record, true)?.blocking_recv() {
+            Ok(written) => written.map_err(|why| self.failed(&why)),
+            Err(_) => Err(self.failed("its writer has stopped")),
+        }
+    }
+
+    /// Gives a record to the writer, which says when it has it.
+    fn hand_over(&self, record: &Record, durable: bool) -> Result<oneshot::Receiver<Result<(), String>>> {
+        let mut value = serde_json::to_value(record).map_err(|error| self.failed(&error.to_string()))?;
+        self.redactor.apply_value(&mut value);
+        let (written, wait) = oneshot::channel();
+        let line = Line { text: sealed(&value), written: durable.then_some(written) };
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.as_ref().is_some_and(|lines| lines.send(line).is_ok()) {
+            true => Ok(wait),
+            false => Err(self.failed("its writer has stopped")),
+        }
+    }
+
+    fn failed(&self, why: &str) -> Error {
+        Error::failed(format!("the journal `{}` cannot be written: {why}", self.path.display()))
+    }
+}
+
+impl Journal for FileJournal {
+    fn append(&self, record: &Record, durable: bool) -> BoxFuture<'static, Result<()>> {
+        let (handed, stopped) = (self.hand_over(record, durable), self.failed("its writer has stopped"));
+        let path = self.path.clone();
+        Box::pin(async move {
+            let wait = handed?;
+            if !durable {
+                return Ok(());
+            }
+            match wait.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(why)) => {
+                    Err(Error::failed(format!("the journal `{}` cannot be written: {why}", path.display())))
+                }
+                Err(_) => Err(stopped),
+            }
+        })
+    }
+}
+
+impl Drop for FileJournal {
+    fn drop(&mut self) {
+        // Without a sender the writer ends, after what was sent.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn write(mut file: AppendFile, lines: &Receiver<Line>) {
+    while let Ok(first) = lines.recv() {
+        let mut text = first.text;
+        let mut waiting: Vec<_> = first.written.into_iter().collect();
+        // One flush for everything that has come by now.
+        while let Ok(line) = lines.try_recv() {
+            text.push_str(&line.text);
+            waiting.extend(line.written);
+        }
+        let result = file.append(text.as_bytes()).map_err(|error| error.to_string());
+        for written in waiting {
+            // Who no longer waits was interrupted.
+            let _ = written.send(result.clone());
+        }
+        if result.is_err() {
+            return;
+        }
+    }
+}
+
+/// What is in a journal.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub records: Vec<Record>,
+    /// The lines that cannot be read, from 1, and why.
+    pub damaged: Vec<(usize, String)>,
+    /// The bytes that its whole lines take.
+    length: u64,
+}
+
+/// Reads a journal back. A torn last line, as a crash leaves it, is left out; any other line that is not what was written is
+/// told as damaged, and the rest is read.
+///
+/// # Errors
+/// `NotFound`, `Failed`; `Invalid` if a later opsrun wrote it.
+pub fn read_journal(path: &Path) -> Result<Reading> {
+    let bytes = opsrun_gate::read_bytes(path)?;
+    let mut reading = Reading::default();
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let Some(whole) = line.strip_suffix(b"\n") else { break };
+        reading.length += line.len() as u64;
+        match unsealed(whole) {
+            Ok(record) => reading.records.push(record),
+            Err(why) => reading.damaged.push((number + 1, why)),
+        }
+    }
+    match reading.records.first().map(|record| &record.entry) {
+        Some(Entry::RunBegun { format, .. }) if *format > FORMAT => Err(Error::invalid(format!(
+            "`{}` is in form {format} of the journal, this opsrun reads up to {FORMAT}",
+            path.display()
+        ))
+        .hint("use the opsrun that wrote it, or a later one")),
+        _ => Ok(reading),
+    }
+}
+
+/// What comes last in a line: the checksum of what stands before it.
+const SEAL: &str = ",\"crc32\":\"";
+
+/// A line of the file: the object, with the checksum of all that stands before that as its last member.
+fn sealed(value: &Value) -> String {
+    let text = value.to_string();
+    let open = text.strip_suffix('}').unwrap_or(&text);
+    format!("{open}{SEAL}{:08x}\"}}\n", crc32fast::hash(open.as_bytes()))
+}
+
+fn unsealed(line: &[u8]) -> Result<Record, String> {
+    let text = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
+    let (open, rest) = text.rsplit_once(SEAL).ok_or("it has no checksum")?;
+    let sum = rest.strip_suffix("\"}").ok_or("it has no checksum")?;
+    if sum != format!("{:08x}", crc32fast::hash(open.as_bytes())) {
+        return Err("its checksum is wrong".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
