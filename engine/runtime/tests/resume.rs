@@ -3,7 +3,7 @@
 
 mod bar;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -320,4 +320,25 @@ fn a_journal_of_a_later_opsrun_is_refused() {
     std::fs::write(&path, format!("{line},\"crc32\":\"{sum:08x}\"}}\n")).unwrap();
     let error = read_journal(&path).unwrap_err();
     assert!(error.message().contains("is in form 99 of the journal"), "{}", error.report());
+}
+
+#[test]
+fn the_page_on_the_journal_names_every_kind_of_entry() {
+    let bar = Bar::open();
+    let mut records = bar.killed_after(25, evening);
+    let back = Arc::new(MemoryJournal::default());
+    bar.run(&records, Course::Back, back.clone(), evening);
+    records.extend(back.records());
+    let settled = Entry::Settled { what: Settling::CallNotDone { call: 1 }, reason: "it was quiet".into() };
+    records.push(Record { at: records[0].at, entry: settled });
+    let kind = |record: &Record| serde_json::to_value(record).unwrap()["entry"].as_str().unwrap().to_owned();
+    let written: BTreeSet<String> = records.iter().map(kind).collect();
+
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/journal.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let rows = page.split("| entry |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let first_columns = rows.lines().filter_map(|row| row.strip_prefix("| `")?.split(" |").next());
+    let named =
+        first_columns.flat_map(|column| column.trim_end_matches('`').split("`, `").map(str::to_owned));
+    assert_eq!(named.collect::<BTreeSet<_>>(), written);
 }
