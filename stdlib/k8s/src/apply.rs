@@ -285,7 +285,7 @@ mod tests {
         work.push(Box::pin(async { last_begun.send(0).map_or(0, |()| 3 * IN_FLIGHT) }));
         let patience = async {
             for _ in 0..10_000 {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         let done = futures::future::select(Box::pin(together(work)), Box::pin(patience)).await;
