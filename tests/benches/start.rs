@@ -5,7 +5,7 @@
 mod timing;
 
 use opsrun_tests::{Opsrun, Program};
-use timing::{Samples, load, millis, timed};
+use timing::{Samples, load, shown, timed};
 
 const STARTS: usize = 50;
 const REHEARSALS: usize = 5;
@@ -29,11 +29,12 @@ fn one_log_beside_a_bare_process() {
         assert!(printed.contains("hello"), "the playbook logged nothing: {printed}");
         ours.add(took);
     }
-    println!("start, {STARTS} each, alternating");
+    println!("start, {STARTS} each in turn");
     println!("  /bin/true       {theirs}");
     println!("  opsrun, one log {ours}");
     let (median, least) = (ours.median() - theirs.median(), ours.least() - theirs.least());
-    println!("  difference      median {}, least {} (goal: 10 ms)", millis(median), millis(least));
+    println!("  difference      median {}, least {} (goal: 10 ms)", shown(median), shown(least));
+    println!("  ratio           {:.1}", ours.median() / theirs.median());
 }
 
 fn a_rehearsed_deploy() {

@@ -159,9 +159,16 @@ async fn write_all(client: &Client, objects: &[&Value], places: &[Address], how:
     together(writes).await
 }
 
-/// Does the work, some of it at a time, begun in order; the results are in order.
-pub(crate) async fn together<T: Send>(work: Vec<BoxFuture<'_, T>>) -> Vec<T> {
-    futures::stream::iter(work).buffered(IN_FLIGHT).collect().await
+/// Does the work, some of it at a time, begun in order; the results are in order. What takes long holds nothing else back.
+pub(crate) async fn together<'a, T: Send + 'a>(work: Vec<BoxFuture<'a, T>>) -> Vec<T> {
+    let mut numbered: Vec<BoxFuture<'a, (usize, T)>> = Vec::with_capacity(work.len());
+    for (number, work) in work.into_iter().enumerate() {
+        numbered.push(Box::pin(async move { (number, work.await) }));
+    }
+    let mut done: Vec<(usize, T)> =
+        futures::stream::iter(numbered).buffer_unordered(IN_FLIGHT).collect().await;
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, done)| done).collect()
 }
 
 /// The object with its namespace written in, and without what an apply must not bear.
@@ -261,4 +268,30 @@ async fn await_definitions(client: &Client, applied: &[Applied]) -> Result<()> {
     }
     client.forget_kinds().await;
     wait::ready(client, &definitions, ESTABLISHED_WITHIN).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_request_holds_no_other_back() {
+        let (last_begun, released) = tokio::sync::oneshot::channel();
+        // The first ends only when the last begins, which is far beyond those that are begun at once.
+        let mut work: Vec<BoxFuture<'_, usize>> = vec![Box::pin(async { released.await.expect("a number") })];
+        work.extend(
+            (1..3 * IN_FLIGHT).map(|number| -> BoxFuture<'_, usize> { Box::pin(async move { number }) }),
+        );
+        work.push(Box::pin(async { last_begun.send(0).map_or(0, |()| 3 * IN_FLIGHT) }));
+        let patience = async {
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let done = futures::future::select(Box::pin(together(work)), Box::pin(patience)).await;
+        let futures::future::Either::Left((done, _)) = done else {
+            panic!("the slow one held the others back")
+        };
+        assert_eq!(done, (0..=3 * IN_FLIGHT).collect::<Vec<_>>());
+    }
 }
