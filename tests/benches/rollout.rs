@@ -230,15 +230,15 @@ impl Rollouts {
     }
 }
 
-/// Sends each state of a Deployment that is complete, until nobody listens.
+/// Sends each state of a Deployment that is complete, until nobody listens or the watch ends, which who waits is told.
 async fn follow(server: &Server, path: &str, ends: &Sender<End>) {
     let client = Bare::connect(server).await;
     let answer = client.send(Method::GET, path, "application/json", Bytes::new()).await;
     assert!(answer.status().is_success(), "the watch was answered with {}", answer.status());
     let (mut body, mut pending) = (answer.into_body(), BytesMut::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.expect("the watch goes on").into_data().unwrap_or_default();
+    while let Some(Ok(frame)) = body.frame().await {
         let at = Instant::now();
+        let frame = frame.into_data().unwrap_or_default();
         pending.extend_from_slice(&frame);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let event: Value = serde_json::from_slice(&pending.split_to(end)).expect("an event is JSON");
