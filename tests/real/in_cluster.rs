@@ -24,9 +24,9 @@ fn a_playbook_in_a_pod_asks_its_own_cluster_as_the_pods_service_account() {
     let namespace = cluster.namespace("inside");
     let account = format!("--serviceaccount={}:default", namespace.name());
     namespace.kubectl(&["create", "rolebinding", "default", "--clusterrole=view", &account]).ok();
-    apply(&namespace, PROJECT);
+    apply(cluster, &namespace, PROJECT);
     namespace.kubectl(&["wait", "serviceaccount/default", "--for=create", "--timeout=30s"]).ok();
-    apply(&namespace, &pod());
+    apply(cluster, &namespace, &pod());
     namespace.kubectl(&["wait", "pod/run", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]).ok();
     let said = namespace.kubectl(&["logs", "run"]).ok();
     let name = namespace.name();
@@ -57,8 +57,6 @@ fn pod() -> String {
     )
 }
 
-fn apply(namespace: &Namespace<'_>, manifest: &str) {
-    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
-    std::fs::write(file.path(), manifest).expect("it can be written");
-    namespace.kubectl(&["apply", "-f", &file.path().display().to_string()]).ok();
+fn apply(cluster: &RealCluster, namespace: &Namespace<'_>, manifest: &str) {
+    cluster.kubectl().run_with_input(["apply", "--namespace", namespace.name(), "-f", "-"], manifest).ok();
 }

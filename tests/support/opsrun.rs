@@ -26,7 +26,8 @@ impl Opsrun {
 
 fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "opsrun", "--bin", "opsrun", "--message-format", "json"]);
+    // Of the whole workspace, so that what the tests were built with serves this, too.
+    cargo.args(["build", "--workspace", "--bin", "opsrun", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

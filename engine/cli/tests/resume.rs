@@ -76,8 +76,8 @@ impl Stage {
         let script = self.folder.path().join("look.rhai");
         std::fs::write(&script, "k8s::list(\"configmaps\").map(|map| map.metadata.name)").unwrap();
         let said = self.opsrun(&["look.rhai", "--output", "json"]).ok();
-        let ended = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let ended = ended.filter(|line| line["event"] == "ended").next_back().unwrap();
+        let mut events = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let ended = events.find(|event| event["event"] == "ended").unwrap();
         let names = ended["value"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
         names.filter(|name| name != "kube-root-ca.crt").collect()
     }

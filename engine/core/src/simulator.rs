@@ -69,7 +69,7 @@ where
 pub fn simulate<S: Send + 'static>(
     system: &'static str,
     state: S,
-    answer: fn(&mut S, Request<Bytes>) -> (StatusCode, String),
+    answer: fn(&mut S, &Request<Bytes>) -> (StatusCode, String),
     snapshot: fn(&S) -> BTreeMap<String, Value>,
 ) -> Arc<dyn Simulator> {
     Arc::new(Simulated { system, state: Arc::new(Mutex::new(state)), answer, snapshot })
@@ -78,7 +78,7 @@ pub fn simulate<S: Send + 'static>(
 struct Simulated<S> {
     system: &'static str,
     state: Arc<Mutex<S>>,
-    answer: fn(&mut S, Request<Bytes>) -> (StatusCode, String),
+    answer: fn(&mut S, &Request<Bytes>) -> (StatusCode, String),
     snapshot: fn(&S) -> BTreeMap<String, Value>,
 }
 
@@ -92,7 +92,7 @@ impl<S: Send + 'static> Simulator for Simulated<S> {
                     let (parts, body) = request.into_parts();
                     // A body that broke off is received as far as it came.
                     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                    let (status, text) = answer(&mut locked(&state), Request::from_parts(parts, body));
+                    let (status, text) = answer(&mut locked(&state), &Request::from_parts(parts, body));
                     let mut response = Response::new(text);
                     *response.status_mut() = status;
                     response

@@ -64,7 +64,7 @@ impl System for Flags {
     }
 }
 
-fn answer(flags: &mut BTreeMap<String, Value>, request: Request<Bytes>) -> (StatusCode, String) {
+fn answer(flags: &mut BTreeMap<String, Value>, request: &Request<Bytes>) -> (StatusCode, String) {
     let Some(flag) = flags.get_mut(request.uri().path().trim_start_matches('/')) else {
         return (StatusCode::NOT_FOUND, "there is no such feature".to_owned());
     };

@@ -282,7 +282,7 @@ async fn tell(client: &Client, at: &Address, pod: &Value, finding: Finding) -> R
     Ok(Trouble { what, why: finding.why, log, events })
 }
 
-/// The last lines of a container's log; none if it cannot be read, as a log may be gone with its node.
+/// The last lines of a container's log; why it cannot be read, as a log may be gone with its node.
 async fn last_lines(
     client: &Client,
     namespace: Option<&str>,
@@ -298,7 +298,7 @@ async fn last_lines(
         .with_if(run == Run::Previous, "previous", "true");
     match client.text(&path, &parameters, "reading the log").await {
         Ok(text) => text.lines().map(str::to_owned).collect(),
-        Err(_) => Vec::new(),
+        Err(error) => vec![format!("(it cannot be read: {error})")],
     }
 }
 

@@ -189,11 +189,22 @@ impl Account {
         account.create();
         let robot = format!("--serviceaccount={}:robot", account.namespace.name());
         account.namespace.kubectl(&["create", "rolebinding", "robot", "--clusterrole=view", &robot]).ok();
+        account.await_permission();
         Some(account)
     }
 
     fn create(&self) {
         self.namespace.kubectl(&["create", "serviceaccount", "robot"]).ok();
+    }
+
+    /// A server that has just started makes its roles by and by.
+    fn await_permission(&self) {
+        let robot = format!("--as=system:serviceaccount:{}:robot", self.namespace.name());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.namespace.kubectl(&["auth", "can-i", "list", "configmaps", &robot]).code != Some(0) {
+            assert!(Instant::now() < deadline, "the role `view` allows nothing after a minute");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// With it, all of its tokens are revoked.

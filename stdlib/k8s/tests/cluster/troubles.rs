@@ -61,7 +61,8 @@ fn a_container_that_ends_is_told_with_its_end_and_its_log() {
     let oom = never(pod(
         "greedy",
         "busybox dd if=/dev/zero of=/dev/null bs=200M count=1",
-        &json!({ "resources": { "limits": { "memory": "20Mi" } } }),
+        // Without it, the pod is ready for a moment before it is killed.
+        &json!({ "resources": { "limits": { "memory": "20Mi" } }, "readinessProbe": { "exec": { "command": ["busybox", "false"] } } }),
     ));
     let mut init = pod("prepared", "sleep 600", &json!({}));
     init["spec"]["initContainers"] = json!([{ "name": "prepare", "image": "opsrun.test/shell:1", "args": ["echo cannot reach the database; exit 2"] }]);
