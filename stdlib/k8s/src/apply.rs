@@ -215,10 +215,14 @@ pub async fn read_all(client: &Client, places: &[Address]) -> Result<Vec<Option<
     for at in places {
         *groups.entry((&at.resource, at.namespace.as_deref())).or_default() += 1;
     }
-    let mut listed: BTreeMap<Place<'_>, Option<BTreeMap<String, Value>>> = BTreeMap::new();
-    for (group, _) in groups.into_iter().filter(|(_, count)| *count >= LIST_FROM) {
-        listed.insert(group, list_named(client, group, places).await?);
+    let large: Vec<Place<'_>> =
+        groups.into_iter().filter(|(_, count)| *count >= LIST_FROM).map(|(group, _)| group).collect();
+    let mut lists: Vec<BoxFuture<'_, Result<Listed>>> = Vec::with_capacity(large.len());
+    for group in &large {
+        lists.push(Box::pin(list_named(client, *group, places)));
     }
+    let lists = together(lists).await.into_iter().collect::<Result<Vec<_>>>()?;
+    let listed: BTreeMap<Place<'_>, Listed> = large.into_iter().zip(lists).collect();
     let mut reads: Vec<BoxFuture<'_, Result<Option<Value>, Error>>> = Vec::with_capacity(places.len());
     for at in places {
         reads.push(match listed.get(&(&at.resource, at.namespace.as_deref())) {
@@ -229,12 +233,11 @@ pub async fn read_all(client: &Client, places: &[Address]) -> Result<Vec<Option<
     together(reads).await.into_iter().map(|result| result.map_err(Into::into)).collect()
 }
 
-/// Those of `places` that are in the group, by name; `None` if listing is not allowed.
-async fn list_named(
-    client: &Client,
-    (resource, namespace): Place<'_>,
-    places: &[Address],
-) -> Result<Option<BTreeMap<String, Value>>> {
+/// Objects by name; `None` if listing is not allowed.
+type Listed = Option<BTreeMap<String, Value>>;
+
+/// Those of `places` that are in the group.
+async fn list_named(client: &Client, (resource, namespace): Place<'_>, places: &[Address]) -> Result<Listed> {
     let mut wanted: BTreeMap<&str, Option<Value>> = places
         .iter()
         .filter(|at| at.resource == *resource && at.namespace.as_deref() == namespace)
