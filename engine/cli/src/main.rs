@@ -13,6 +13,9 @@ use opsrun_runtime::Registry;
 
 use crate::program::Program;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What playbooks can operate on. A further system is a further line here.
 const SYSTEMS: &[&dyn System] = &[
     &opsrun_http::Http,
