@@ -145,7 +145,7 @@ impl Past {
                     calls.insert(*call, begun);
                 }
                 Entry::Inverse { call, slot, inverse } => {
-                    if let Some(begun) = calls.get(call).filter(|begun| begun.undoes.is_none()) {
+                    if let Some(begun) = calls.get(call).filter(|begun| !begun.takes_back()) {
                         let inverse = inverse.clone().map(usable);
                         past.undo.record(CallId(*call), *slot, &begun.path, &begun.steps, inverse);
                     }
@@ -155,7 +155,7 @@ impl Past {
                     writers.insert(*write, *call);
                     if let Some(begun) = calls.get_mut(call) {
                         begun.writes.insert(*write, (access.clone(), None));
-                        if begun.undoes.is_none() {
+                        if !begun.takes_back() {
                             past.undo.about_to_write(CallId(*call), &begun.path, &begun.steps, begun.undo);
                         }
                     }
@@ -201,7 +201,7 @@ impl Past {
                 Entry::RunEnded { outcome, .. } => past.ended = Some(outcome.clone()),
             }
         }
-        for (number, begun) in calls.into_iter().filter(|(_, begun)| begun.undoes.is_none()) {
+        for (number, begun) in calls.into_iter().filter(|(_, begun)| !begun.takes_back()) {
             let earlier = settled.remove(&number).unwrap_or_else(|| begun.earlier(number));
             past.calls.insert(begun.key, earlier);
         }
@@ -304,6 +304,11 @@ impl Past {
 }
 
 impl Begun {
+    /// An inverse, or part of a step's own undo: it is not to be taken back in turn.
+    fn takes_back(&self) -> bool {
+        self.undoes.is_some() || self.key.scope.is_of_undo()
+    }
+
     fn earlier(&self, call: u64) -> Earlier {
         let writes = |may_have: fn(Option<&WriteOutcome>) -> bool| -> Vec<Access> {
             let writes = self.writes.values().filter(|(_, outcome)| may_have(outcome.as_ref()));

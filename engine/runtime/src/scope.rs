@@ -52,6 +52,11 @@ impl Scope {
         })
     }
 
+    /// Whether a run that takes back is here.
+    pub(crate) fn is_of_undo(&self) -> bool {
+        matches!(self.0.first(), Some(Part::Undo(_)))
+    }
+
     fn is_within(&self, outer: &Scope) -> bool {
         self.0.starts_with(&outer.0)
     }

@@ -174,7 +174,8 @@ fn taking_back_that_is_killed_anywhere_goes_on_and_does_nothing_twice() {
         }
         bar.run(&records, Course::Back, Arc::new(MemoryJournal::default()), evening);
         let mut left = bar.glasses();
-        left.remove("bar cleaned");
+        let cleaned = left.remove("bar cleaned");
+        assert_eq!(cleaned, Some(json!(1)), "the step's own undo stays, killed after {room} records");
         assert_eq!(left, BTreeMap::new(), "killed after {room} records of taking back");
     }
 }
