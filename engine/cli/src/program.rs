@@ -58,11 +58,9 @@ impl Program {
     /// # Errors
     /// The findings, rendered.
     pub(crate) fn load_checked(&self, path: &Path) -> Result<Arc<Playbook>, String> {
-        let report = opsrun_language::check(&path.display().to_string(), &Disk, self.registry);
-        if report.has_errors() {
-            return Err(report.render());
-        }
-        self.load(path).map_err(|refusal| refusal.report())
+        opsrun_language::check(&path.display().to_string(), &Disk, self.registry)
+            .into_playbook()
+            .map(Arc::new)
     }
 
     /// A folder of this process alone, gone when it is dropped.

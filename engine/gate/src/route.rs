@@ -1,6 +1,5 @@
 //! Where requests go: the real thing, or a simulated estate. Both are hyper clients; only what they connect to differs.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Request, Response};
@@ -12,7 +11,8 @@ use opsrun_core::{Body, Call, Endpoint, Error, Simulator};
 use crate::connector::{Connector, Reach};
 use crate::gate::{Lost, unreachable_error};
 
-type Pool = HashMap<(Endpoint, &'static str), Client<Connector, Body>>;
+/// A run has few endpoints, and each is large: comparing them costs less than a key would.
+type Pool = Vec<(Endpoint, &'static str, Client<Connector, Body>)>;
 
 /// The route of a whole run.
 pub struct Route {
@@ -53,8 +53,8 @@ impl Route {
 
     fn client(&self, to: &Endpoint, system: &'static str) -> Result<Client<Connector, Body>, Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (to.clone(), system);
-        if let Some(client) = clients.get(&key) {
+        let known = clients.iter().find(|(known, of, _)| *of == system && known == to);
+        if let Some((.., client)) = known {
             return Ok(client.clone());
         }
         let reach = match &self.estate {
@@ -64,7 +64,7 @@ impl Route {
         // No idle timeout: it would need a timer, and the far side closes what it no longer wants.
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(None).build(Connector::new(reach));
-        clients.insert(key, client.clone());
+        clients.push((to.clone(), system, client.clone()));
         Ok(client)
     }
 }

@@ -37,7 +37,7 @@ pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<R
     let outcome = run.execute(subject, |branch| {
         let arguments = given(playbook, arguments);
         let host = host.get_or_init(|| {
-            Host::new(run.registry(), playbook.limits(), arguments, playbook.libraries(), branch)
+            Host::new(playbook.functions(), playbook.limits(), arguments, playbook.libraries(), branch)
         });
         evaluate(host, playbook).map_err(|failure| {
             let error = failure.error.clone();

@@ -54,12 +54,13 @@ fn not_found(signature: &str, host: &Host) -> Error {
     if !name.starts_with(|first: char| first.is_alphabetic() || first == '_') {
         return Error::failed(format!("`{name}` is not defined for {given}"));
     }
-    if let Some(declaration) = host.registry.primitive(name) {
+    if let Some(declaration) = host.functions.registry.primitive(name) {
         return script(format!("`{name}` cannot be called with {} arguments", arguments.len()))
             .hint(format!("it is `{}`", crate::document::usage(declaration)));
     }
     if let Some((module, function)) = name.rsplit_once("::") {
         let names: Vec<_> = host
+            .functions
             .registry
             .primitives()
             .filter(|declaration| declaration.module() == module)

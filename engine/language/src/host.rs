@@ -25,14 +25,14 @@ use crate::value::{from_json, to_json};
 /// An interpreter with a run: lives as long as anything of the playbook may be called.
 pub(crate) struct Host {
     pub engine: Engine,
-    pub registry: Registry,
+    pub functions: Functions,
     pub meter: Arc<Meter>,
     /// What the user gave for the playbook's parameters, decoded.
     pub arguments: BTreeMap<String, Dynamic>,
     /// Where each closure was written, by its generated name.
     closures: RwLock<BTreeMap<String, Origin>>,
     /// The functions of each file that was evaluated.
-    functions: RwLock<BTreeMap<String, Shared<Module>>>,
+    scripts: RwLock<BTreeMap<String, Shared<Module>>>,
 }
 
 /// What a closure needs of the file that it was written in: its functions, and its imports by their aliases.
@@ -61,14 +61,14 @@ pub(crate) struct Here {
 
 impl Host {
     pub(crate) fn new(
-        registry: Registry,
+        functions: &Functions,
         limits: Limits,
         arguments: BTreeMap<String, Dynamic>,
         libraries: Arc<Libraries>,
         branch: &Arc<Branch>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|host: &Weak<Host>| {
-            let mut engine = engine(registry, limits);
+            let mut engine = functions.engine(limits);
             let meter = Arc::new(Meter::new(limits));
             measure(&mut engine, &meter, branch.run().clone());
             let here = Here { branch: branch.clone(), host: host.clone(), meter: meter.clone() };
@@ -77,11 +77,11 @@ impl Host {
             catch_escaped_closures(&mut engine, host.clone());
             Host {
                 engine,
-                registry,
+                functions: functions.clone(),
                 meter,
                 arguments,
                 closures: RwLock::default(),
-                functions: RwLock::default(),
+                scripts: RwLock::default(),
             }
         })
     }
@@ -89,7 +89,7 @@ impl Host {
     /// Remembers what the closures among `functions` need.
     pub(crate) fn adopt(&self, functions: &Shared<Module>, imports: Vec<(String, Shared<Module>)>) {
         let file = functions.id().unwrap_or_default().to_owned();
-        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(file, functions.clone());
+        self.scripts.write().unwrap_or_else(PoisonError::into_inner).insert(file, functions.clone());
         let mut closures = self.closures.write().unwrap_or_else(PoisonError::into_inner);
         let origin = Origin { functions: functions.clone(), imports };
         for (.., name, _, _) in
@@ -101,7 +101,7 @@ impl Host {
 
     /// The one place among all functions that `suspects` finds: where the interpreter has lost it.
     pub(crate) fn only_place(&self, suspects: impl Fn(&AST) -> Vec<Position>) -> Option<Frame> {
-        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let functions = self.scripts.read().unwrap_or_else(PoisonError::into_inner);
         let places = functions.iter().flat_map(|(file, functions)| {
             let found = suspects(&AST::new([], functions.clone()));
             found.into_iter().map(move |at| Frame::at(file, at, ""))
@@ -145,48 +145,67 @@ fn outside() -> Error {
     Error::new(opsrun_core::ErrorKind::Script, "this can be called in a run only")
 }
 
-/// An interpreter that knows every name, for parsing and, given a [`Here`], for running.
-pub(crate) fn engine(registry: Registry, limits: Limits) -> Engine {
-    let mut engine = Engine::new_raw();
-    for package in [
-        LanguageCorePackage::new().as_shared_module(),
-        ArithmeticPackage::new().as_shared_module(),
-        BasicStringPackage::new().as_shared_module(),
-        BasicIteratorPackage::new().as_shared_module(),
-        BasicFnPackage::new().as_shared_module(),
-        LogicPackage::new().as_shared_module(),
-        BasicMathPackage::new().as_shared_module(),
-        BasicArrayPackage::new().as_shared_module(),
-        BasicMapPackage::new().as_shared_module(),
-        MoreStringPackage::new().as_shared_module(),
-        library::module().into(),
-    ] {
-        engine.register_global_module(package);
+/// Everything that can be called. Making it is most of what an interpreter costs, so interpreters share it.
+#[derive(Clone)]
+pub(crate) struct Functions {
+    pub registry: Registry,
+    global: Vec<Shared<Module>>,
+    modules: Vec<(&'static str, Shared<Module>)>,
+}
+
+impl Functions {
+    pub(crate) fn of(registry: Registry) -> Self {
+        let global = vec![
+            LanguageCorePackage::new().as_shared_module(),
+            ArithmeticPackage::new().as_shared_module(),
+            BasicStringPackage::new().as_shared_module(),
+            BasicIteratorPackage::new().as_shared_module(),
+            BasicFnPackage::new().as_shared_module(),
+            LogicPackage::new().as_shared_module(),
+            BasicMathPackage::new().as_shared_module(),
+            BasicArrayPackage::new().as_shared_module(),
+            BasicMapPackage::new().as_shared_module(),
+            MoreStringPackage::new().as_shared_module(),
+            library::module().into(),
+        ];
+        let primitives = |module: &opsrun_core::Module| {
+            let mut functions = Module::new();
+            for declaration in module.primitives {
+                register(&mut functions, declaration);
+            }
+            functions.build_index();
+            functions.into()
+        };
+        let modules = registry.modules().map(|module| (module.path, primitives(module))).collect();
+        Functions { registry, global, modules }
     }
-    for module in registry.modules() {
-        let mut functions = Module::new();
-        for declaration in module.primitives {
-            register(&mut functions, declaration);
+
+    /// An interpreter that knows every name, for parsing and, given a [`Here`], for running.
+    pub(crate) fn engine(&self, limits: Limits) -> Engine {
+        let mut engine = Engine::new_raw();
+        for module in &self.global {
+            engine.register_global_module(module.clone());
         }
-        functions.build_index();
-        engine.register_static_module(module.path, functions.into());
+        for (path, module) in &self.modules {
+            engine.register_static_module(path, module.clone());
+        }
+        engine
+            // The optimiser would call native functions while it compiles.
+            .set_optimization_level(OptimizationLevel::None)
+            .set_strict_variables(true)
+            // A misspelt key is an error, not `()`.
+            .set_fail_on_invalid_map_property(true)
+            // These catch what the meter does not see: functions without variables, and what doubles in one expression.
+            .set_max_call_levels(limits.depth + 8)
+            .set_max_expr_depths(128, 64)
+            .set_max_functions(FUNCTIONS)
+            .set_max_string_size(limits.text.saturating_mul(3))
+            .set_max_array_size(limits.items.saturating_mul(3))
+            .set_max_map_size(limits.entries.saturating_mul(3))
+            .disable_symbol("eval");
+        free_words(&mut engine);
+        engine
     }
-    engine
-        // The optimiser would call native functions while it compiles.
-        .set_optimization_level(OptimizationLevel::None)
-        .set_strict_variables(true)
-        // A misspelt key is an error, not `()`.
-        .set_fail_on_invalid_map_property(true)
-        // These catch what the meter does not see: functions without variables, and what doubles in one expression.
-        .set_max_call_levels(limits.depth + 8)
-        .set_max_expr_depths(128, 64)
-        .set_max_functions(FUNCTIONS)
-        .set_max_string_size(limits.text.saturating_mul(3))
-        .set_max_array_size(limits.items.saturating_mul(3))
-        .set_max_map_size(limits.entries.saturating_mul(3))
-        .disable_symbol("eval");
-    free_words(&mut engine);
-    engine
 }
 
 /// Functions and closures of a file.

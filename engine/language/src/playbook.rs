@@ -8,7 +8,7 @@ use opsrun_runtime::Registry;
 use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::host::engine;
+use crate::host::Functions;
 use crate::imports::{Libraries, Sources, file_of_import};
 use crate::lexer::defined_names;
 use crate::limits::Limits;
@@ -21,6 +21,7 @@ pub struct Playbook {
     folder: String,
     files: BTreeMap<String, File>,
     parameters: Vec<Parameter>,
+    functions: Functions,
     limits: Limits,
 }
 
@@ -42,18 +43,10 @@ impl Playbook {
     /// # Errors
     /// What does not parse, cannot be read, or imports itself; with its place.
     pub fn load(path: &str, sources: &dyn Sources, registry: Registry) -> Result<Self, Refusal> {
-        let mut loader = Loader::new(path, sources, registry);
-        loader.load(path, None);
-        let mut parameters = Vec::new();
-        loader.parameters(&mut parameters);
+        let mut loader = Loader::new(path, sources, Functions::of(registry));
+        let parameters = loader.load_all(path);
         if loader.diagnostics.is_empty() {
-            return Ok(Playbook {
-                path: path.to_owned(),
-                folder: loader.folder,
-                files: loader.files,
-                parameters,
-                limits: Limits::default(),
-            });
+            return Ok(loader.playbook(path, parameters));
         }
         Err(Refusal { sources: loader.texts, diagnostics: loader.diagnostics })
     }
@@ -62,6 +55,10 @@ impl Playbook {
     #[must_use]
     pub fn limited(self, limits: Limits) -> Self {
         Playbook { limits, ..self }
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -151,30 +148,52 @@ pub(crate) struct Loader<'s> {
     pub files: BTreeMap<String, File>,
     pub texts: BTreeMap<String, String>,
     pub diagnostics: Vec<Diagnostic>,
-    registry: Registry,
+    functions: Functions,
     /// The imports that led to the file that is being read.
     way: Vec<String>,
 }
 
 impl<'s> Loader<'s> {
-    pub(crate) fn new(path: &str, sources: &'s dyn Sources, registry: Registry) -> Self {
+    pub(crate) fn new(path: &str, sources: &'s dyn Sources, functions: Functions) -> Self {
         Loader {
-            engine: engine(registry, Limits::default()),
+            engine: functions.engine(Limits::default()),
             folder: path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned(),
             sources,
             files: BTreeMap::new(),
             texts: BTreeMap::new(),
             diagnostics: Vec::new(),
-            registry,
+            functions,
             way: Vec::new(),
         }
     }
 
-    /// Reads `file`, which is imported at the place, or is the playbook itself.
+    /// Reads the playbook at `path` and every library that it imports; returns its parameters.
+    pub(crate) fn load_all(&mut self, path: &str) -> Vec<Parameter> {
+        self.load(path, None);
+        let mut parameters = Vec::new();
+        for (path, file) in &self.files {
+            parameter::collect(path, &file.ast, &mut parameters, &mut self.diagnostics);
+        }
+        parameters
+    }
+
+    /// What was loaded from `path` without an error.
+    pub(crate) fn playbook(self, path: &str, parameters: Vec<Parameter>) -> Playbook {
+        Playbook {
+            path: path.to_owned(),
+            folder: self.folder,
+            files: self.files,
+            parameters,
+            functions: self.functions,
+            limits: Limits::default(),
+        }
+    }
+
     pub(crate) fn folder(&self) -> &str {
         &self.folder
     }
 
+    /// Reads `file`, which is imported at the place, or is the playbook itself.
     pub(crate) fn load(&mut self, file: &str, imported: Option<&Place>) {
         if self.way.iter().any(|above| above == file) {
             let circle: Vec<_> = self.way.iter().map(String::as_str).chain([file]).collect();
@@ -221,13 +240,6 @@ impl<'s> Loader<'s> {
         }
     }
 
-    /// Collects the parameters of all files, the playbook's own first.
-    pub(crate) fn parameters(&mut self, found: &mut Vec<Parameter>) {
-        for (path, file) in &self.files {
-            parameter::collect(path, &file.ast, found, &mut self.diagnostics);
-        }
-    }
-
     /// The syntax tree, if there is one, also where names are unknown: those are told.
     fn parse(&mut self, file: &str, source: &str) -> Option<AST> {
         let mut scope = Scope::new();
@@ -250,7 +262,7 @@ impl<'s> Loader<'s> {
                         unknown,
                         source,
                         &defined_names(source),
-                        self.registry,
+                        self.functions.registry,
                     ));
                     // Taken as known, it does not hide what else is unknown.
                     scope.push(name.clone(), ());
@@ -261,23 +273,23 @@ impl<'s> Loader<'s> {
                         unknown,
                         source,
                         &defined_names(source),
-                        self.registry,
+                        self.functions.registry,
                     ));
                     self.engine.register_static_module(name, Module::new().into());
                 }
                 other => {
-                    self.diagnostics.push(explain(at, other, source, &[], self.registry));
+                    self.diagnostics.push(explain(at, other, source, &[], self.functions.registry));
                     return None;
                 }
             }
         }
-        let mut lenient = engine(self.registry, Limits::default());
+        let mut lenient = self.functions.engine(Limits::default());
         lenient.set_strict_variables(false);
         match lenient.compile(source) {
             Ok(ast) => Some(ast),
             Err(error) => {
                 let at = Place::new(file, error.1);
-                self.diagnostics.push(explain(at, &error.0, source, &[], self.registry));
+                self.diagnostics.push(explain(at, &error.0, source, &[], self.functions.registry));
                 None
             }
         }

@@ -10,7 +10,7 @@ use rhai::{AST, Dynamic, Engine, FnAccess, LexError, ParseError, ParseErrorType,
 
 use crate::diagnostic::Place;
 use crate::failure::{Failure, Frame};
-use crate::host::{Host, engine};
+use crate::host::{Functions, Host};
 use crate::imports::{Libraries, Sources, file_of_import};
 use crate::lexer::defined_names;
 use crate::limits::Limits;
@@ -40,7 +40,7 @@ pub struct Grammar(Engine);
 
 impl Grammar {
     pub fn new(registry: Registry) -> Self {
-        let mut engine = engine(registry, Limits::default());
+        let mut engine = Functions::of(registry).engine(Limits::default());
         // Which names there are is not asked here.
         engine.set_strict_variables(false);
         Grammar(engine)
@@ -73,9 +73,9 @@ impl Session {
     /// A session on `branch`. Libraries are imported from `folder` through `sources`.
     pub fn new(branch: &Arc<Branch>, folder: &str, sources: Box<dyn Sources>) -> Self {
         let libraries = Libraries::new(folder, BTreeMap::new());
-        let registry = branch.run().registry();
+        let functions = Functions::of(branch.run().registry());
         Session {
-            host: Host::new(registry, Limits::default(), BTreeMap::new(), libraries.clone(), branch),
+            host: Host::new(&functions, Limits::default(), BTreeMap::new(), libraries.clone(), branch),
             branch: branch.clone(),
             scope: Scope::new(),
             functions: AST::empty(),
@@ -146,7 +146,7 @@ impl Session {
         let mut ast = self.host.engine.compile_with_scope(&self.scope, padded).map_err(|error| {
             let names: Vec<_> = self.names().into_iter().chain(defined_names(text)).collect();
             let at = Place::new(FILE, error.1);
-            let found = syntax::explain(at, &error.0, padded, &names, self.host.registry);
+            let found = syntax::explain(at, &error.0, padded, &names, self.host.functions.registry);
             let error = Error::invalid(found.message);
             let error = match found.hint {
                 Some(hint) => error.hint(hint),
@@ -180,7 +180,8 @@ impl Session {
         if crate::playbook::imports(ast).is_empty() {
             return Ok(());
         }
-        let mut loader = Loader::new(&format!("{}/{FILE}", self.folder), &*self.sources, self.host.registry);
+        let mut loader =
+            Loader::new(&format!("{}/{FILE}", self.folder), &*self.sources, self.host.functions.clone());
         loader.imports_of(FILE, ast);
         if let Some(first) = loader.diagnostics.first() {
             let error = Error::invalid(first.message.clone());

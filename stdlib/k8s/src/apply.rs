@@ -1,5 +1,5 @@
 //! Server-side apply of many objects: in waves, many at a time, with a record of how everything was.
-//! Who owns what is the server's to say; nothing here compares objects to decide whether to write.
+//! What is surely so already, in values and in ownership, is not sent; everything else is the server's to decide.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use opsrun_core::{BoxFuture, Result, Span};
+use opsrun_k8s_schema::managed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,32 +96,40 @@ async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Resul
     for object in objects {
         places.push(client.address_of(object, how.namespace).await?);
     }
+    let placed: Vec<Value> = objects.iter().zip(&places).map(|(object, at)| placed(object, at)).collect();
     let reads = how.dry_run || how.undo == Undoing::Objects;
     let befores = if reads { read_all(client, &places).await? } else { vec![None; places.len()] };
+    let mut all: Vec<Write> = Vec::with_capacity(places.len());
+    for ((at, object), before) in places.into_iter().zip(placed).zip(befores) {
+        let is_so = !how.dry_run
+            && before.as_ref().is_some_and(|before| managed::is_applied(before, &object, how.manager));
+        all.push(Write { at, object, before, is_so });
+    }
+    let writes: Vec<&Write> = all.iter().filter(|write| !write.is_so).collect();
     let mut memory = match how.undo {
-        Undoing::Objects if !how.dry_run => {
-            Some(Memory::of(client, places.iter().cloned().zip(befores.iter().cloned()).collect()).await?)
+        Undoing::Objects if !how.dry_run && !writes.is_empty() => {
+            let formers = writes.iter().map(|write| (write.at.clone(), write.before.clone())).collect();
+            Some(Memory::of(client, formers).await?)
         }
         _ => None,
     };
-    let results = write_all(client, objects, &places, how).await;
-    let mut applied = Vec::with_capacity(results.len());
+    let results = write_all(client, &writes, how).await;
     let mut failure = None;
-    for (index, (result, before)) in results.into_iter().zip(befores).enumerate() {
-        let outcome = match result {
-            None => Outcome::Untouched,
+    let mut changes = Vec::with_capacity(results.len());
+    for (index, result) in results.into_iter().enumerate() {
+        let (outcome, change) = match result {
+            None => (Outcome::Untouched, None),
             Some(Ok((created, after))) => {
-                let outcome = Outcome::Now(after.clone());
-                let change = change(created, before.as_ref(), &after, how);
-                applied.push(Applied { at: places[index].clone(), change, before, after });
-                outcome
+                let change = change(created, writes[index].before.as_ref(), &after, how);
+                (Outcome::Now(after.clone()), Some((change, after)))
             }
             Some(Err(error)) => {
                 let outcome = Outcome::of_failure(&error);
                 failure.get_or_insert(error);
-                outcome
+                (outcome, None)
             }
         };
+        changes.push(change);
         if let Some(memory) = &mut memory {
             memory.note(index, outcome);
         }
@@ -128,35 +137,53 @@ async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Resul
     if let Some(memory) = memory {
         memory.settle().await?;
     }
-    match failure {
-        Some(error) => Err(error.into()),
-        None => Ok(applied),
+    if let Some(error) = failure {
+        return Err(error.into());
     }
+    let mut changes = changes.into_iter().flatten();
+    let applied = all.into_iter().filter_map(|write| {
+        let (change, after) = match (write.is_so, &write.before) {
+            (true, Some(before)) => (Change::Unchanged, before.clone()),
+            _ => changes.next()?,
+        };
+        Some(Applied { at: write.at, change, before: write.before, after })
+    });
+    Ok(applied.collect())
+}
+
+/// An object on its way to the server.
+struct Write {
+    at: Address,
+    /// What is sent.
+    object: Value,
+    before: Option<Value>,
+    /// Nothing would be changed by it.
+    is_so: bool,
 }
 
 type Written = Option<Result<(bool, Value), Error>>;
 
 /// `None` for those that were not begun because another one failed.
-async fn write_all(client: &Client, objects: &[&Value], places: &[Address], how: &Apply<'_>) -> Vec<Written> {
+async fn write_all(client: &Client, writes: &[&Write], how: &Apply<'_>) -> Vec<Written> {
     let failed = &AtomicBool::new(false);
     let parameters = &Parameters::default()
         .with("fieldManager", how.manager)
         .with("force", how.force.to_string())
         .with_if(how.dry_run, "dryRun", "All");
-    let mut writes: Vec<BoxFuture<'_, Written>> = Vec::with_capacity(places.len());
-    for (object, at) in objects.iter().zip(places) {
-        writes.push(Box::pin(async move {
+    let mut work: Vec<BoxFuture<'_, Written>> = Vec::with_capacity(writes.len());
+    for write in writes {
+        work.push(Box::pin(async move {
             if failed.load(Ordering::Relaxed) {
                 return None;
             }
-            let result = client.patch(at, None, PatchKind::Apply, &placed(object, at), parameters).await;
+            let result = client.patch(&write.at, None, PatchKind::Apply, &write.object, parameters).await;
             if result.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
             Some(result)
         }));
     }
-    together(writes).await
+    together(work).await
 }
 
 /// Does the work, some of it at a time, begun in order; the results are in order. What takes long holds nothing else back.

@@ -13,28 +13,26 @@ use opsrun_runtime::Registry;
 use rhai::{AST, ASTNode, Engine, Expr, Stmt};
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::host::Functions;
 use crate::imports::Sources;
 use crate::parameter::Parameter;
-use crate::playbook::{Loader, render};
+use crate::playbook::{Loader, Playbook, render};
 
 pub(crate) use flow::{calls_of_itself, endless_loops, tries};
 pub(crate) use literal::literal;
 pub(crate) use schema::{accepts_map, words as schema_words};
 
 /// What the checker found, by place.
-#[derive(Debug, Clone)]
 pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
-    pub parameters: Vec<Parameter>,
+    playbook: Playbook,
     sources: BTreeMap<String, String>,
 }
 
 /// Checks the playbook at `path` and all that it imports. Nothing of it is run.
 pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
-    let mut loader = Loader::new(path, sources, registry);
-    loader.load(path, None);
-    let mut parameters = Vec::new();
-    loader.parameters(&mut parameters);
+    let mut loader = Loader::new(path, sources, Functions::of(registry));
+    let parameters = loader.load_all(path);
     let known = calls::Known::new(&loader, registry);
     let mut found = Vec::new();
     for (file, read) in &loader.files {
@@ -55,7 +53,7 @@ pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
         flow::not_filled_in(file, &read.ast, &read.source, known.names(file), &mut found);
     }
     lints::same_names(path, &loader.files, &mut found);
-    let mut diagnostics = loader.diagnostics;
+    let mut diagnostics = std::mem::take(&mut loader.diagnostics);
     diagnostics.extend(found);
     diagnostics.sort_by(|a, b| (&a.at, &a.message).cmp(&(&b.at, &b.message)));
     // A line that cannot run is not looked at more closely.
@@ -68,13 +66,27 @@ pub fn check(path: &str, sources: &dyn Sources, registry: Registry) -> Report {
         found.severity == Severity::Error || !wrong.contains(&(found.at.file.clone(), found.at.line))
     });
     diagnostics.dedup_by(|a, b| a.message == b.message && (&a.at.file, a.at.line) == (&b.at.file, b.at.line));
-    Report { diagnostics, parameters, sources: loader.texts }
+    let sources = std::mem::take(&mut loader.texts);
+    Report { diagnostics, playbook: loader.playbook(path, parameters), sources }
 }
 
 impl Report {
     /// Whether it cannot run.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// The playbook, if it can run.
+    ///
+    /// # Errors
+    /// The findings with their lines.
+    pub fn into_playbook(self) -> Result<Playbook, String> {
+        if self.has_errors() { Err(self.render()) } else { Ok(self.playbook) }
+    }
+
+    /// Those that could be read.
+    pub fn parameters(&self) -> &[Parameter] {
+        self.playbook.parameters()
     }
 
     /// The findings with their lines; empty if there are none.
