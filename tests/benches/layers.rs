@@ -119,6 +119,7 @@ fn reading() -> Call {
         undo: Undo::Nothing,
         steps: Vec::new(),
         target: Arc::new(Target::default()),
+        undoes: false,
         inverses: AtomicUsize::new(0),
     }
 }

@@ -12,6 +12,7 @@ use crate::commands::doc::Doc;
 use crate::commands::doctor::Doctor;
 use crate::commands::estate::Estate;
 use crate::commands::helm::Helm;
+use crate::commands::plan::Planned;
 use crate::commands::rehearse::Rehearse;
 use crate::commands::repl::Repl;
 use crate::commands::resume::{Resume, Undo};
@@ -32,6 +33,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Commands {
     /// Runs a playbook on its target.
     Run(Run),
+    /// Shows what a playbook would change on its target, without changing it.
+    Plan(Planned),
     /// Runs a playbook on a simulated estate: nothing real is touched.
     Rehearse(Rehearse),
     /// Finds mistakes in playbooks without running them.
@@ -57,6 +60,9 @@ pub(crate) enum Commands {
     Repl(Repl),
 }
 
+/// The commands that take a playbook and its parameters.
+const PLAYED: [&str; 3] = ["run", "plan", "rehearse"];
+
 /// Reads the arguments; `parameters` gives those of the playbook that is named, if one is.
 ///
 /// # Errors
@@ -70,7 +76,7 @@ pub(crate) fn read(
     }
     let mut command = Arguments::command();
     if let Some(playbook) = playbook {
-        for name in ["run", "rehearse"] {
+        for name in PLAYED {
             let own = command.find_subcommand(name).into_iter().flat_map(Command::get_opts);
             let own: Vec<_> = own.filter_map(Arg::get_long).map(str::to_owned).collect();
             if let Some(taken) = playbook.parameters().iter().find(|parameter| own.contains(&parameter.name))
@@ -88,7 +94,7 @@ pub(crate) fn read(
 /// The playbook that the command line names: the first word that ends in `.rhai`.
 pub(crate) fn playbook(words: &[OsString]) -> Option<PathBuf> {
     let command = words.get(1)?;
-    let named = ["run", "rehearse"].iter().any(|name| command == name) || is_playbook(command);
+    let named = PLAYED.iter().any(|name| command == name) || is_playbook(command);
     named.then(|| words.iter().skip(1).find(|word| is_playbook(word)).map(PathBuf::from)).flatten()
 }
 

@@ -50,6 +50,8 @@ pub struct Call {
     /// The names of the steps around it, outermost first.
     pub steps: Vec<String>,
     pub target: Arc<Target>,
+    /// It takes back what another one did: what bounds the run does not bound it.
+    pub undoes: bool,
     /// How many inverses this call has recorded.
     pub inverses: AtomicUsize,
 }

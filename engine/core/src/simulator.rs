@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
-use crate::Clock;
+use crate::{Alterations, Clock, Precondition};
 
 /// What a simulator is given: its time, and the seed that decides every name and identifier.
 /// It spawns its tasks on the tokio runtime that it is called on.
@@ -26,9 +26,9 @@ pub struct Surroundings {
 
 /// A running simulated system.
 pub trait Simulator: Send + Sync {
-    /// A connection for requests of `system` to `authority` (`host:port`), served from now on; `None` if nothing of this
-    /// simulator is found under that name.
-    fn connect(&self, system: &str, authority: &str) -> Option<DuplexStream>;
+    /// A connection for requests of `system` to this address (scheme and authority), served from now on; `None` if nothing of
+    /// this simulator is found there.
+    fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream>;
 
     /// What the target's section has to say so that this system's primitives come here.
     fn section(&self) -> Value {
@@ -38,6 +38,16 @@ pub trait Simulator: Send + Sync {
     /// Everything a user would call state, by name, in order: compared before and after a rehearsal.
     fn snapshot(&self) -> BTreeMap<String, Value> {
         BTreeMap::new()
+    }
+
+    /// Of an overlay: what has become of things since this was asked last.
+    fn alterations(&self) -> Alterations {
+        Alterations::default()
+    }
+
+    /// Of an overlay: how what was read one by one, and what was changed, was before.
+    fn preconditions(&self) -> Vec<Precondition> {
+        Vec::new()
     }
 
     /// When served on `address` for other programs: the environment variables they need, some with a file's content.
@@ -83,7 +93,7 @@ struct Simulated<S> {
 }
 
 impl<S: Send + 'static> Simulator for Simulated<S> {
-    fn connect(&self, system: &str, _authority: &str) -> Option<DuplexStream> {
+    fn connect(&self, system: &str, _to: &Uri) -> Option<DuplexStream> {
         let (state, answer) = (self.state.clone(), self.answer);
         (system == self.system).then(|| {
             serve(move |request: Request<Incoming>| {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Result, Simulator, Surroundings};
+use crate::{
+    Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Original, Precondition, Result, Simulator,
+    Surroundings,
+};
 
 /// A module of primitives, as playbooks see it.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +61,36 @@ pub trait System: Send + Sync {
         _surroundings: &Surroundings,
     ) -> Result<Option<Arc<dyn Simulator>>> {
         Ok(None)
+    }
+
+    /// What is laid over the target of `original`, so that a run there changes nothing: see [`crate::Original`]. It spawns its tasks
+    /// as a simulator does, and asks the real target no sooner than it is asked itself.
+    ///
+    /// # Errors
+    /// `Invalid` if the target's section cannot be used.
+    fn overlay(
+        &self,
+        _original: Original,
+        _surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        Ok(None)
+    }
+
+    /// Which one the call's target leads to, so that it is known again under another address: a cluster's or an account's
+    /// identifier. `None` if this system does not tell targets apart.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    fn identity(&self, _cx: Cx) -> BoxFuture<'static, Result<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// How something that a plan found in this state is now.
+    ///
+    /// # Errors
+    /// Why that cannot be asked.
+    fn look(&self, _cx: Cx, then: Precondition) -> BoxFuture<'static, Result<Precondition>> {
+        Box::pin(async move { Ok(then) })
     }
 
     /// What `doctor` says about this system on the call's target.

@@ -74,7 +74,7 @@ async fn connect(reach: &Reach, uri: &Uri) -> io::Result<Box<dyn Io>> {
     match reach {
         Reach::Estate { simulators, system } => {
             let authority = uri.authority().map_or("", |authority| authority.as_str());
-            let found = simulators.iter().find_map(|simulator| simulator.connect(system, authority));
+            let found = simulators.iter().find_map(|simulator| simulator.connect(system, uri));
             let pipe =
                 found.ok_or_else(|| io::Error::other(format!("the estate has no host `{authority}`")))?;
             Ok(Box::new(pipe))

@@ -106,6 +106,15 @@ pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| explain(error, path))
 }
 
+/// Writes a file that somebody asked for, in place of what was there.
+///
+/// # Errors
+/// `Failed`.
+pub fn write_file(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text)
+        .map_err(|error| Error::failed(format!("`{}` cannot be written: {error}", path.display())))
+}
+
 /// A folder for as long as this lives, readable by this user alone.
 #[derive(Debug)]
 pub struct TemporaryFolder(PathBuf);

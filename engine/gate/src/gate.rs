@@ -1,6 +1,6 @@
 //! One request's way out: classify, permit, bound, record, fault, route. Each is one step here, in this order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use opsrun_core::{
     Access, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Result, System, Undo,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::canned;
 use crate::fault::{Action, FaultRule};
@@ -27,6 +28,21 @@ pub trait Recorder: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub u64);
 
+/// What a plan allows to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Its hash, for errors.
+    pub plan: String,
+    /// The writes, in the words of [`Access`].
+    pub writes: BTreeSet<String>,
+}
+
+impl Bound {
+    fn names(&self, access: &Access) -> bool {
+        self.writes.contains(&access.to_string())
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -42,6 +58,7 @@ pub struct Gate {
     systems: BTreeMap<&'static str, &'static dyn System>,
     grants: Grants,
     held: RwLock<Option<String>>,
+    bound: RwLock<Option<Bound>>,
     faults: Mutex<Vec<FaultRule>>,
     clock: Arc<dyn Clock>,
     route: Route,
@@ -53,6 +70,7 @@ impl Gate {
             systems: systems.iter().map(|system| (system.name(), *system)).collect(),
             grants,
             held: RwLock::new(None),
+            bound: RwLock::new(None),
             faults: Mutex::new(Vec::new()),
             clock,
             route,
@@ -73,6 +91,11 @@ impl Gate {
     /// Holds back all writes, saying how they are let through; `None` lets them through.
     pub fn hold_writes(&self, hint: Option<String>) {
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = hint;
+    }
+
+    /// From now on a write that this does not name is refused, unless it takes something back.
+    pub fn bind(&self, bound: Bound) {
+        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = Some(bound);
     }
 
     pub fn grants(&self) -> &Grants {
@@ -135,6 +158,14 @@ impl Gate {
                 return Err(
                     Error::new(ErrorKind::Denied, format!("`{access}` is a write")).hint(hint.clone())
                 );
+            }
+            let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(bound) = bound.as_ref().filter(|bound| !call.undoes && !bound.names(access)) {
+                return Err(Error::new(
+                    ErrorKind::Denied,
+                    format!("`{access}` is not in the plan {}", bound.plan),
+                )
+                .hint("the run takes another course than the plan: look why, and make a new plan"));
             }
             if !matches!(call.undo, Undo::Never(_)) && call.inverses.load(Ordering::Relaxed) == 0 {
                 return Err(Error::new(

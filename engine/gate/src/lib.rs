@@ -15,10 +15,11 @@ mod wall;
 
 pub use disk::{
     AppendFile, TemporaryFolder, append_file, create_folder, list_folder, read_bytes, read_text, reopen_file,
+    write_file,
 };
 pub use fault::{FaultError, FaultRule};
 pub use file::Files;
-pub use gate::{Gate, Outcome, Recorder, Ticket};
+pub use gate::{Bound, Gate, Outcome, Recorder, Ticket};
 pub use grant::Grants;
 pub use listen::Listener;
 pub use program::Programs;

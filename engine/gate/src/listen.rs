@@ -34,7 +34,8 @@ impl Listener {
         loop {
             let (mut outside, _) =
                 self.0.accept().await.map_err(|error| Error::failed(format!("the socket broke: {error}")))?;
-            let address = self.address()?.to_string();
+            let address = format!("http://{}", self.address()?);
+            let address = address.parse().map_err(|error| Error::failed(format!("{address}: {error}")))?;
             let Some(mut inside) = simulator.connect(system, &address) else {
                 return Err(Error::failed(format!("the simulator of `{system}` does not answer")));
             };

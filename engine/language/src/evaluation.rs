@@ -29,12 +29,7 @@ pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<R
     // Undoing calls closures of the playbook: the host outlives the body.
     let host = OnceLock::new();
     let failed = Mutex::new(None);
-    let subject = Subject {
-        playbook: playbook.path().to_owned(),
-        files: playbook.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
-        params: json!(arguments),
-    };
-    let outcome = run.execute(subject, |branch| {
+    let outcome = run.execute(subject(playbook, arguments), |branch| {
         let arguments = given(playbook, arguments);
         let host = host.get_or_init(|| {
             Host::new(playbook.functions(), playbook.limits(), arguments, playbook.libraries(), branch)
@@ -57,6 +52,15 @@ pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<R
         }
     };
     Ok(Ended { outcome, failure })
+}
+
+/// What a run of `playbook` with these arguments carries out.
+pub fn subject(playbook: &Playbook, arguments: &BTreeMap<String, Value>) -> Subject {
+    Subject {
+        playbook: playbook.path().to_owned(),
+        files: playbook.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
+        params: json!(arguments),
+    }
 }
 
 impl Ended {

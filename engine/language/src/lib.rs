@@ -24,7 +24,7 @@ mod words;
 pub use check::{Report, check};
 pub use complete::{Completion, complete};
 pub use diagnostic::{Diagnostic, Place, Severity};
-pub use evaluation::{Ended, run};
+pub use evaluation::{Ended, run, subject};
 pub use failure::{Failure, Frame};
 pub use imports::Sources;
 pub use library::{Function, functions, units};

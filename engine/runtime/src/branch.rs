@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use opsrun_core::{
-    BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Result, Span, Target, Undo, Value,
-};
+use opsrun_core::{BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Result, Span, Target, Value};
 
 use crate::event::{Happening, Level};
 use crate::journal::Entry;
@@ -121,6 +119,7 @@ impl Branch {
             undo: declaration.undo,
             steps: state.steps,
             target: state.target,
+            undoes: state.undoing || undoes.is_some(),
             inverses: AtomicUsize::new(0),
         });
         let id = call.id.0;
@@ -424,15 +423,7 @@ impl Branch {
     /// A context for asking something outside of any primitive (`doctor`): it may read only.
     pub fn reading(&self, path: &'static str) -> opsrun_core::Cx {
         let state = locked(&self.state).clone();
-        self.run.context(Arc::new(Call {
-            id: self.run.next_call(),
-            path,
-            effect: Effect::Read,
-            undo: Undo::Nothing,
-            steps: state.steps,
-            target: state.target,
-            inverses: AtomicUsize::new(0),
-        }))
+        self.run.reading(path, state.target)
     }
 
     pub fn log(&self, level: Level, text: String, fields: Value) {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use opsrun_core::{Error, Result, Simulator, Surroundings, Target, Value, yaml};
+use opsrun_core::{
+    Alterations, Error, Original, Precondition, Result, Simulator, Surroundings, Target, Value, yaml,
+};
 use serde::Deserialize;
 
 use crate::run::Registry;
@@ -69,7 +71,15 @@ impl EstateFile {
 
 /// Running simulators.
 pub struct Estate {
-    simulators: Vec<(&'static str, Arc<dyn Simulator>)>,
+    simulators: Vec<Placed>,
+}
+
+/// A simulator in its place.
+struct Placed {
+    system: &'static str,
+    /// The target that it is laid over; `None`: every target leads to it.
+    target: Option<String>,
+    simulator: Arc<dyn Simulator>,
 }
 
 impl Estate {
@@ -96,7 +106,8 @@ impl Estate {
                     let simulator = simulator.map_err(|error| {
                         error.context(format!("`{}`: section `{}`", path.display(), system.name()))
                     })?;
-                    simulators.extend(simulator.map(|simulator| (system.name(), simulator)));
+                    let placed = |simulator| Placed { system: system.name(), target: None, simulator };
+                    simulators.extend(simulator.map(placed));
                 }
                 Ok(Estate { simulators })
             };
@@ -104,21 +115,73 @@ impl Estate {
         })??
     }
 
-    pub fn simulators(&self) -> &[(&'static str, Arc<dyn Simulator>)] {
-        &self.simulators
+    /// Lays an overlay over each target, for every system that has them; the first target is the run's.
+    ///
+    /// # Errors
+    /// `Invalid` if the first target cannot be used. What is wrong with another one is found by whoever goes there.
+    pub(crate) fn lay(
+        originals: Vec<(Arc<Target>, Original)>,
+        registry: Registry,
+        world: &World,
+        seed: u64,
+    ) -> Result<Self> {
+        let surroundings = Surroundings { clock: world.clock(), seed };
+        world.enter(|place| {
+            let start = async move {
+                let mut simulators = Vec::new();
+                for (number, (target, original)) in originals.into_iter().enumerate() {
+                    // The systems that others build on come first, and last here: a cluster knows its hosts better than the web.
+                    for system in registry.systems().iter().rev() {
+                        let simulator = match system.overlay(original.clone(), &surroundings) {
+                            Err(_) if number > 0 => None,
+                            overlay => overlay?,
+                        };
+                        let target = Some(target.name.clone());
+                        let placed = |simulator| Placed { system: system.name(), target, simulator };
+                        simulators.extend(simulator.map(placed));
+                    }
+                }
+                Ok(Estate { simulators })
+            };
+            world.block_on(&place, Box::pin(start))
+        })??
+    }
+
+    /// By the names of their systems.
+    pub fn simulators(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn Simulator>)> {
+        self.simulators.iter().map(|placed| (placed.system, &placed.simulator))
+    }
+
+    /// What has become of things in overlays since this was asked last.
+    pub(crate) fn alterations(&self) -> Alterations {
+        let mut all = Alterations::default();
+        for (_, simulator) in self.simulators() {
+            let Alterations { things, consequences } = simulator.alterations();
+            all.things.extend(things);
+            all.consequences.extend(consequences);
+        }
+        all
+    }
+
+    /// What the run on this target's overlays rested on, by system.
+    pub(crate) fn preconditions(&self, target: &str) -> BTreeMap<String, Vec<Precondition>> {
+        let of_target = self.simulators.iter().filter(|placed| placed.target.as_deref() == Some(target));
+        let found = of_target.map(|placed| (placed.system.to_owned(), placed.simulator.preconditions()));
+        found.filter(|(_, found)| !found.is_empty()).collect()
     }
 
     /// For [`opsrun_gate::Route::simulated`].
     pub fn route(&self) -> opsrun_gate::Route {
-        opsrun_gate::Route::simulated(
-            self.simulators.iter().map(|(_, simulator)| simulator.clone()).collect(),
-        )
+        opsrun_gate::Route::simulated(self.simulators().map(|(_, simulator)| simulator.clone()).collect())
     }
 
     /// The target with its sections leading to this estate.
     pub fn adopt(&self, mut target: Target) -> Target {
-        for (name, simulator) in &self.simulators {
-            let section = target.sections.entry((*name).to_owned()).or_insert(Value::Null);
+        for Placed { system, target: of, simulator } in &self.simulators {
+            if of.as_ref().is_some_and(|of| *of != target.name) {
+                continue;
+            }
+            let section = target.sections.entry((*system).to_owned()).or_insert(Value::Null);
             match (&mut *section, simulator.section()) {
                 (Value::Object(section), Value::Object(simulated)) => section.extend(simulated),
                 (section, simulated) => *section = simulated,
@@ -130,7 +193,7 @@ impl Estate {
     /// Everything that a user would call state, by name.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
-        for (name, simulator) in &self.simulators {
+        for (name, simulator) in self.simulators() {
             all.extend(simulator.snapshot().into_iter().map(|(key, value)| (format!("{name} {key}"), value)));
         }
         all

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use opsrun_core::{Access, BoxFuture, Error, Inverse, Result, Value};
+use opsrun_gate::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::scope::Scope;
@@ -36,6 +37,9 @@ pub enum Entry {
         target: String,
         params: Value,
         version: String,
+        /// The plan that it is bound by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Bound>,
     },
     /// The run goes on after it broke off.
     RunResumed {

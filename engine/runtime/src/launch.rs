@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use opsrun_core::{AccessPattern, Error, Redactor, Result, Target};
-use opsrun_gate::{FaultRule, Files, Gate, Grants, Programs, Route};
+use opsrun_gate::{Bound, FaultRule, Files, Gate, Grants, Programs, Route};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -16,6 +16,7 @@ use crate::event::Watcher;
 use crate::journal::{Journal, MemoryJournal};
 use crate::journal_file::FileJournal;
 use crate::past::{Course, Past};
+use crate::plan::Plan;
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
 use crate::vocabulary::Vocabulary;
@@ -34,6 +35,8 @@ pub struct Launch {
     pub variables: BTreeMap<String, String>,
     /// Knows what must not be written out; whoever shows the run asks it.
     pub redactor: Arc<Redactor>,
+    /// A run on real targets writes nothing but what this says.
+    pub plan: Option<Arc<Plan>>,
 }
 
 /// A run on real targets, and where its journal is.
@@ -53,6 +56,7 @@ struct Stage {
     allow: Vec<AccessPattern>,
     past: Past,
     course: Course,
+    bound: Option<Bound>,
 }
 
 impl Stage {
@@ -73,6 +77,7 @@ impl Stage {
             allow: Vec::new(),
             past: Past::default(),
             course: Course::Onward,
+            bound: None,
         }
     }
 }
@@ -87,6 +92,7 @@ impl Launch {
             allow: Vec::new(),
             variables: BTreeMap::new(),
             redactor: Arc::default(),
+            plan: None,
         }
     }
 
@@ -101,8 +107,12 @@ impl Launch {
         let name = format!("{time}-{stem}-{:04x}", ChaCha12Rng::from_os_rng().random::<u16>());
         let journal = FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?;
         let path = journal.path().to_owned();
-        let run = self.run(Stage::new(name, world, Arc::new(journal), watcher), |target| target)?;
-        Ok(LiveRun { run, journal: path })
+        let mut stage = Stage::new(name, world, Arc::new(journal), watcher);
+        if let Some(plan) = &self.plan {
+            // Generated names are those of the plan.
+            stage = Stage { seed: plan.seed, bound: Some(plan.bound()), ..stage };
+        }
+        Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path })
     }
 
     /// The run whose journal is at `path`, from where it broke off.
@@ -114,7 +124,9 @@ impl Launch {
         let past = Past::read(&reading.records, self.registry);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         past.may_go(course, &name, self.registry)?;
-        let stage = Stage { past, course, ..Stage::new(name, World::live(), Arc::new(journal), watcher) };
+        let bound = past.plan.clone();
+        let stage =
+            Stage { past, course, bound, ..Stage::new(name, World::live(), Arc::new(journal), watcher) };
         Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path.to_owned() })
     }
 
@@ -127,6 +139,19 @@ impl Launch {
         let run = self.run(Stage::new("looking", World::live(), journal, watcher), |target| target)?;
         run.gate().hold_writes(Some("this only looks".into()));
         Ok(run)
+    }
+
+    /// The run on overlays that have been laid over the targets.
+    pub(crate) fn on_overlay(
+        &self,
+        estate: &Estate,
+        world: &World,
+        journal: Arc<dyn Journal>,
+        watcher: Arc<dyn Watcher>,
+        seed: u64,
+    ) -> Result<Arc<Run>> {
+        let stage = Stage::new("plan", world.clone(), journal, watcher);
+        self.run(Stage { route: estate.route(), seed, ..stage }, |target| estate.adopt(target))
     }
 
     /// Where journals are: what the project says, else `$XDG_STATE_HOME/opsrun/runs`.
@@ -175,7 +200,7 @@ impl Launch {
 
     /// A run on `stage`; `adopt` leads a target there.
     fn run(&self, stage: Stage, adopt: impl Fn(Target) -> Target) -> Result<Arc<Run>> {
-        let Stage { name, world, route, journal, watcher, seed, allow, past, course } = stage;
+        let Stage { name, world, route, journal, watcher, seed, allow, past, course, bound } = stage;
         let targets: BTreeMap<String, Arc<Target>> = self
             .project
             .targets(self.registry)?
@@ -210,9 +235,16 @@ impl Launch {
             name,
             past,
             course,
+            bound,
             variables: self.variables.clone(),
         }))
     }
+}
+
+/// A seed that nobody knows.
+pub fn fresh_seed() -> u64 {
+    // A JSON reader that keeps numbers as floats keeps it whole.
+    ChaCha12Rng::from_os_rng().random::<u64>() >> 12
 }
 
 /// What an estate is given to become what its file says, so that a rehearsal does not begin before its controllers have.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use opsrun_core::{
     Access, CallId, Declaration, Effect, Error, ErrorKind, Inverse, Redactor, Result, Settle, Undo, Value,
 };
+use opsrun_gate::Bound;
 
 use crate::journal::{Entry, Record, Settling, WriteOutcome};
 use crate::run::Registry;
@@ -43,6 +44,8 @@ pub struct Past {
     pub files: BTreeMap<String, String>,
     pub params: Value,
     pub target: String,
+    /// The plan that it is bound by.
+    pub plan: Option<Bound>,
     /// How the run ended, if it did.
     pub ended: Option<String>,
     /// It broke off while it was taking back.
@@ -99,7 +102,8 @@ impl Past {
         let mut settled: BTreeMap<u64, Earlier> = BTreeMap::new();
         for record in records {
             match &record.entry {
-                Entry::RunBegun { playbook, files, params, target, .. } => {
+                Entry::RunBegun { playbook, files, params, target, plan, .. } => {
+                    past.plan.clone_from(plan);
                     past.playbook.clone_from(playbook);
                     past.files.clone_from(files);
                     past.params = params.clone();

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Request, Response};
@@ -11,9 +11,10 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error,
-    ErrorKind, Host, Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Value,
+    ErrorKind, Host, Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Undo,
+    Value,
 };
-use opsrun_gate::{Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
+use opsrun_gate::{Bound, Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::watch;
@@ -84,6 +85,8 @@ pub struct Setup {
     /// What the run did before it broke off.
     pub past: Past,
     pub course: Course,
+    /// The plan that the run is bound by.
+    pub bound: Option<Bound>,
     /// The environment variables that configuration may be found by.
     pub variables: BTreeMap<String, String>,
 }
@@ -106,6 +109,7 @@ impl Setup {
             name: String::new(),
             past: Past::default(),
             course: Course::default(),
+            bound: None,
             variables: BTreeMap::new(),
         }
     }
@@ -215,6 +219,9 @@ impl Outcome {
 
 impl Run {
     pub fn new(mut setup: Setup) -> Arc<Self> {
+        if let Some(bound) = &setup.bound {
+            setup.gate.bind(bound.clone());
+        }
         Arc::new(Run {
             clock: setup.world.clock(),
             undo: Mutex::new(std::mem::take(&mut setup.past.undo)),
@@ -322,7 +329,8 @@ impl Run {
             return Entry::RunResumed { version, files };
         }
         let (run, target) = (self.setup.name.clone(), self.setup.target.name.clone());
-        Entry::RunBegun { format: FORMAT, run, playbook, files, target, params, version }
+        let plan = self.setup.bound.clone();
+        Entry::RunBegun { format: FORMAT, run, playbook, files, target, params, version, plan }
     }
 
     /// The key of a call that is made now.
@@ -396,6 +404,20 @@ impl Run {
 
     pub(crate) fn context(self: &Arc<Self>, call: Arc<Call>) -> Cx {
         Cx::new(call, self.clone())
+    }
+
+    /// A context on `target` for asking something outside of any primitive: it may read only.
+    pub(crate) fn reading(self: &Arc<Self>, path: &'static str, target: Arc<Target>) -> Cx {
+        self.context(Arc::new(Call {
+            id: self.next_call(),
+            path,
+            effect: Effect::Read,
+            undo: Undo::Nothing,
+            steps: Vec::new(),
+            target,
+            undoes: false,
+            inverses: AtomicUsize::new(0),
+        }))
     }
 
     pub(crate) fn append(&self, entry: Entry, durable: bool) -> BoxFuture<'static, Result<()>> {

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
-use opsrun_core::{BoxFuture, Clock, Error, ErrorKind, Result};
+use opsrun_core::{BoxFuture, Clock, Elsewhere, Error, ErrorKind, Result};
 use tokio::runtime::Handle;
+
+use crate::world::World;
 
 /// A world whose time is its own.
 pub struct SimulatedWorld {
@@ -51,6 +53,8 @@ struct Shared {
     handle: OnceLock<Handle>,
     ready: Mutex<VecDeque<Seat>>,
     timeline: Mutex<Timeline>,
+    /// What is waited for that is carried out in real time: until it is done, this world's time stands still.
+    elsewhere: AtomicUsize,
     done: tokio::sync::Notify,
 }
 
@@ -165,6 +169,12 @@ impl SimulatedWorld {
         }
     }
 
+    /// Carries work out on the runtime of `live`, while time stands still here.
+    pub(crate) fn elsewhere(&self, live: &World) -> Result<Arc<dyn Elsewhere>> {
+        let handle = live.runtime()?.handle().clone();
+        Ok(Arc::new(InLife { here: self.shared.clone(), handle, _live: live.clone() }))
+    }
+
     fn seat(&self) -> Seat {
         let (sender, receiver) = channel();
         Seat {
@@ -176,6 +186,42 @@ impl SimulatedWorld {
     fn tell(&self, message: Message) {
         // The world's thread lives as long as `self`.
         let _ = locked(&self.messages).send(message);
+    }
+}
+
+/// A live world as a simulated one sees it.
+struct InLife {
+    here: Arc<Shared>,
+    handle: Handle,
+    /// The runtime ends with its world.
+    _live: World,
+}
+
+impl Elsewhere for InLife {
+    fn carry_out(&self, work: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+        let done = self.handle.spawn(work);
+        let waiting = Waiting::new(self.here.clone());
+        Box::pin(async move {
+            // Who asked learns from what is missing that the work broke off.
+            let _ = done.await;
+            drop(waiting);
+        })
+    }
+}
+
+/// Something of this world waits for real time to pass.
+struct Waiting(Arc<Shared>);
+
+impl Waiting {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.elsewhere.fetch_add(1, Ordering::SeqCst);
+        Waiting(shared)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.elsewhere.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -215,6 +261,8 @@ impl Shared {
             self.take_back_baton(table, messages);
         } else if table.waiting.is_empty() && table.forks.is_empty() {
             self.take_back_baton(table, messages);
+        } else if self.elsewhere.load(Ordering::SeqCst) > 0 {
+            // The thread sleeps until what is done elsewhere wakes its task.
         } else if !self.jump()
             && let Some((_, seat)) = table.waiting.pop_first()
         {

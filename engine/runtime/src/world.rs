@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use opsrun_core::{BoxFuture, Clock, Error, Result};
+use opsrun_core::{BoxFuture, Clock, Elsewhere, Error, Result};
 use opsrun_gate::WallClock;
 use tokio::runtime::Runtime;
 
@@ -52,6 +52,17 @@ impl World {
             World::Simulated(_) => {
                 Err(Error::failed("a thread from outside cannot wait in a simulated world"))
             }
+        }
+    }
+
+    /// What is carried out in the live world while time stands still in this simulated one.
+    ///
+    /// # Errors
+    /// `Failed` if the worlds are not such, or the machine gives no threads.
+    pub(crate) fn elsewhere(&self, live: &World) -> Result<Arc<dyn Elsewhere>> {
+        match self {
+            World::Simulated(world) => world.elsewhere(live),
+            World::Live(_) => Err(Error::failed("time stands still in a simulated world only")),
         }
     }
 

@@ -5,6 +5,7 @@ mod access;
 mod client;
 mod error;
 mod examine;
+mod overlay;
 mod primitives;
 mod section;
 mod simulator;
@@ -12,7 +13,8 @@ mod simulator;
 use std::sync::Arc;
 
 use opsrun_core::{
-    Access, BoxFuture, Cx, Declaration, Finding, Module, Result, Simulator, Surroundings, System, Value,
+    Access, BoxFuture, Cx, Declaration, Finding, Module, Original, Result, Simulator, Surroundings, System,
+    Value,
 };
 
 pub use client::{Answer, Request, send};
@@ -42,6 +44,10 @@ impl System for Http {
 
     fn simulator(&self, section: Option<&Value>, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
         simulator::start(section).map(Some)
+    }
+
+    fn overlay(&self, original: Original, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
+        Ok(Some(overlay::lay(original)))
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

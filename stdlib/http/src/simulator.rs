@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use opsrun_core::{Error, Result, Simulator, Value, serve};
@@ -68,9 +68,11 @@ pub(crate) fn start(section: Option<&Value>) -> Result<Arc<dyn Simulator>> {
 }
 
 impl Simulator for Web {
-    fn connect(&self, system: &str, authority: &str) -> Option<DuplexStream> {
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        let name = [authority, host].into_iter().find(|name| self.hosts.contains_key(*name))?.to_owned();
+    fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream> {
+        let name = [to.authority()?.as_str(), to.host()?]
+            .into_iter()
+            .find(|name| self.hosts.contains_key(*name))?
+            .to_owned();
         if system != "http" {
             return None;
         }

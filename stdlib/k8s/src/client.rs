@@ -118,6 +118,29 @@ impl Client {
         Ok(version.text("/gitVersion").to_owned())
     }
 
+    /// What this cluster is known by under any address: the uid of its namespace `kube-system`, as other tools use it. Where that
+    /// is not shown, the address.
+    ///
+    /// # Errors
+    /// As any request's.
+    pub async fn identity(&self) -> Result<String, Error> {
+        match self.at_path("/api/v1/namespaces/kube-system").await {
+            Ok(Some(namespace)) => Ok(namespace.uid().to_owned()),
+            Ok(None) => Ok(self.server()),
+            Err(error) if error.code() == Some(403) => Ok(self.server()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The object at this path, if there is one.
+    pub(crate) async fn at_path(&self, path: &str) -> Result<Option<Value>, Error> {
+        match self.send(Method::GET, path, &Parameters::default(), None, &format!("getting `{path}`")).await {
+            Ok((_, object)) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn server(&self) -> String {
         self.cluster.endpoint.uri.to_string().trim_end_matches('/').to_owned()
     }

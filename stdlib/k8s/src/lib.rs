@@ -18,6 +18,7 @@ mod kubeconfig;
 mod kubeconfig_tests;
 pub mod manifests;
 pub mod object;
+mod overlay;
 mod pod_trouble;
 mod pods;
 mod primitives;
@@ -38,7 +39,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use opsrun_core::{
-    Access, BoxFuture, Cx, Finding, Module, Refusal, Result, Simulator, Surroundings, System, Value,
+    Access, BoxFuture, Cx, Finding, Module, Original, Precondition, Refusal, Result, Simulator, Surroundings,
+    System, Value,
 };
 
 pub use client::Client;
@@ -78,6 +80,21 @@ impl System for Kubernetes {
         surroundings: &Surroundings,
     ) -> Result<Option<Arc<dyn Simulator>>> {
         simulator::start(section, surroundings).map(Some)
+    }
+
+    fn overlay(&self, original: Original, surroundings: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
+        overlay::lay(original, surroundings).map(Some)
+    }
+
+    fn identity(&self, cx: Cx) -> BoxFuture<'static, Result<Option<String>>> {
+        Box::pin(async move { Client::new(&cx)?.identity().await.map(Some).map_err(Into::into) })
+    }
+
+    fn look(&self, cx: Cx, then: Precondition) -> BoxFuture<'static, Result<Precondition>> {
+        Box::pin(async move {
+            let now = Client::new(&cx)?.at_path(&then.object).await?;
+            Ok(overlay::precondition(&then.what, &then.object, now.as_ref()))
+        })
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,7 +23,7 @@ use crate::object::Object;
 
 /// Where the client looks for the cluster of an estate.
 const SERVER: &str = "http://kubernetes.estate";
-const BUFFER: usize = 256 * 1024;
+pub(crate) const BUFFER: usize = 256 * 1024;
 
 /// Starts the cluster of an estate file's `k8s` section.
 ///
@@ -49,7 +49,7 @@ pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Res
     Ok(Arc::new(Simulated { server, life }))
 }
 
-struct ClockTime(Arc<dyn Clock>);
+pub(crate) struct ClockTime(pub(crate) Arc<dyn Clock>);
 
 impl Time for ClockTime {
     fn now(&self) -> Timestamp {
@@ -73,10 +73,10 @@ impl Drop for Simulated {
 }
 
 impl Simulator for Simulated {
-    fn connect(&self, system: &str, authority: &str) -> Option<DuplexStream> {
+    fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream> {
         match system {
             crate::SYSTEM => Some(serve(self.server.clone())),
-            "http" => self.inside(authority),
+            "http" => inside(&self.server, to.authority()?.as_str()),
             _ => None,
         }
     }
@@ -127,7 +127,7 @@ fn place(key: &str) -> Option<String> {
 
 /// What a user would call an object's state: what was wanted of it, and how many of its pods are ready. `None` for what
 /// controllers make and remake by themselves.
-fn state(mut object: Value) -> Option<Value> {
+pub(crate) fn state(mut object: Value) -> Option<Value> {
     let owned = object.controller().is_some();
     let passing = matches!(
         object.text("/kind"),
@@ -165,33 +165,29 @@ fn state(mut object: Value) -> Option<Value> {
     Some(object)
 }
 
-impl Simulated {
-    /// A connection to a service, pod or ingress of the cluster, as seen from outside of it and inside.
-    fn inside(&self, authority: &str) -> Option<DuplexStream> {
-        let known = self
-            .server
-            .with(|cluster| !matches!(cluster.http(authority, "/", "GET"), Err(HttpError::UnknownHost(_))));
-        if !known {
-            return None;
-        }
-        let (near, far) = tokio::io::duplex(BUFFER);
-        let (server, authority) = (self.server.clone(), authority.to_owned());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let answer = server
-                .with(|cluster| cluster.http(&authority, request.uri().path(), request.method().as_str()));
-            // A connection that is refused after it was made looks like one that broke.
-            async move {
-                let answer = answer.map_err(std::io::Error::other)?;
-                let response =
-                    Response::builder().status(answer.status).body(Full::new(Bytes::from(answer.body)));
-                response.map_err(std::io::Error::other)
-            }
-        });
-        tokio::spawn(async move {
-            // Who hung up needs no answer.
-            let _ =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service).await;
-        });
-        Some(near)
+/// A connection to a service, pod or ingress of the cluster, as seen from outside of it and inside.
+pub(crate) fn inside(server: &Server, authority: &str) -> Option<DuplexStream> {
+    let known =
+        server.with(|cluster| !matches!(cluster.http(authority, "/", "GET"), Err(HttpError::UnknownHost(_))));
+    if !known {
+        return None;
     }
+    let (near, far) = tokio::io::duplex(BUFFER);
+    let (server, authority) = (server.clone(), authority.to_owned());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer =
+            server.with(|cluster| cluster.http(&authority, request.uri().path(), request.method().as_str()));
+        // A connection that is refused after it was made looks like one that broke.
+        async move {
+            let answer = answer.map_err(std::io::Error::other)?;
+            let response =
+                Response::builder().status(answer.status).body(Full::new(Bytes::from(answer.body)));
+            response.map_err(std::io::Error::other)
+        }
+    });
+    tokio::spawn(async move {
+        // Who hung up needs no answer.
+        let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service).await;
+    });
+    Some(near)
 }

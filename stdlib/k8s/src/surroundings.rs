@@ -66,6 +66,7 @@ impl Surroundings {
             undo: Undo::Never("it only reads"),
             steps: Vec::new(),
             target: Arc::new(Target { name: "shop".to_owned(), sections, ..Target::default() }),
+            undoes: false,
             inverses: AtomicUsize::new(0),
         };
         Cx::new(Arc::new(call), self.clone())

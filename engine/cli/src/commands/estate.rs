@@ -54,7 +54,7 @@ impl Estate {
             if simulator.environment("").is_empty() {
                 continue;
             }
-            let (simulator, system) = (simulator.clone(), *system);
+            let simulator = simulator.clone();
             let bound = run.block_on(async move { Listener::bind(address).await })??;
             let at = bound.address()?;
             for variable in simulator.environment(&at.to_string()) {

@@ -5,6 +5,7 @@ pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod estate;
 pub(crate) mod helm;
+pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod repl;
 pub(crate) mod resume;
@@ -42,6 +43,7 @@ pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
     };
     let done = match &arguments.command {
         Commands::Run(run) => run.carry_out(program, playbook, &given),
+        Commands::Plan(plan) => plan.carry_out(program, playbook, &given),
         Commands::Rehearse(rehearse) => rehearse.carry_out(program, playbook, &given),
         Commands::Check(check) => check.carry_out(program),
         Commands::Resume(resume) => resume.carry_out(program),

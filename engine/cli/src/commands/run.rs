@@ -1,12 +1,13 @@
 //! `opsrun PLAYBOOK`: on real targets.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use opsrun_core::{AccessPattern, Error, ErrorKind, Result, Span};
+use opsrun_core::{AccessPattern, Error, ErrorKind, Result, Span, Value};
 use opsrun_language::Playbook;
-use opsrun_runtime::Launch;
+use opsrun_runtime::{Launch, Plan};
 use serde_json::json;
 
 use crate::output::{Form, Show, complain_with};
@@ -14,13 +15,17 @@ use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
-    /// The playbook, a file that ends in `.rhai`.
-    playbook: PathBuf,
+    /// The playbook, a file that ends in `.rhai`; with `--plan`, the plan's.
+    #[arg(required_unless_present = "plan")]
+    playbook: Option<PathBuf>,
     #[command(flatten)]
     options: RunOptions,
-    /// Do not ask on a protected target.
-    #[arg(long)]
-    yes: bool,
+    /// Runs what this file of `opsrun plan -o FILE` says, and writes nothing else.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Does not ask. On a protected target only for the plan with this hash: `--plan FILE --yes=HASH`.
+    #[arg(long, value_name = "HASH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    yes: Option<String>,
 }
 
 /// What `run` and `rehearse` have in common.
@@ -43,15 +48,38 @@ impl Run {
         playbook: Option<Arc<Playbook>>,
         given: &[(String, String)],
     ) -> Result<u8> {
-        let playbook = needed(playbook, &self.playbook)?;
-        let arguments = playbook.arguments(given)?;
-        let mut launch = program.launch_from(&self.playbook)?;
+        let plan = self.plan.as_deref().map(Plan::read).transpose()?;
+        let path = match (&self.playbook, &plan) {
+            (Some(path), _) => path.clone(),
+            (None, Some(plan)) => PathBuf::from(&plan.playbook),
+            (None, None) => PathBuf::new(),
+        };
+        let playbook = match (playbook, &plan) {
+            (None, Some(_)) => program.load_checked(&path).map_err(|findings| {
+                Error::invalid(format!("the plan's playbook `{}` cannot be loaded", path.display()))
+                    .detail(findings)
+            })?,
+            (playbook, _) => needed(playbook, &path)?,
+        };
+        let mut launch = program.launch_from(&path)?;
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
-        consent(&launch, self.yes, &format!("run {}", self.playbook.display()))?;
+        let arguments = match &plan {
+            None => playbook.arguments(given)?,
+            Some(plan) => planned(plan, &playbook, given)?,
+        };
+        if let Some(plan) = &plan {
+            launch.target =
+                launch.target.or_else(|| Some(plan.target.clone()).filter(|name| !name.is_empty()));
+            plan.holds(&launch)?;
+        }
+        launch.plan = match self.agreed(&launch, plan, &playbook, &arguments)? {
+            Ok(plan) => plan.map(Arc::new),
+            Err(code) => return Ok(code),
+        };
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
-        let live = launch.live(&self.playbook, watcher(&show))?;
+        let live = launch.live(&path, watcher(&show))?;
         let stopped = live.run.clone();
         opsrun_gate::interrupts(move || stopped.stop())
             .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
@@ -64,6 +92,74 @@ impl Run {
         );
         Ok(ended.outcome.exit_code())
     }
+
+    /// On a protected target somebody has to have seen what will be done, and to mean it: what they saw is what the run may do.
+    /// There is an exit code instead if it would fail.
+    fn agreed(
+        &self,
+        launch: &Launch,
+        plan: Option<Plan>,
+        playbook: &Playbook,
+        arguments: &BTreeMap<String, Value>,
+    ) -> Result<Result<Option<Plan>, u8>> {
+        let name = launch.target_name()?;
+        if !is_protected(launch, &name) {
+            return Ok(Ok(plan));
+        }
+        let Some(hash) = &self.yes else {
+            let what = format!("run {}", playbook.path());
+            somebody_is_there(
+                &name,
+                "`opsrun plan -o FILE`, and then `opsrun run --plan FILE --yes=HASH`, needs nobody",
+            )?;
+            let plan = match plan {
+                Some(plan) => plan,
+                None => match super::plan::make(launch.clone(), playbook, arguments)? {
+                    Ok(plan) => plan,
+                    Err(code) => return Ok(Err(code)),
+                },
+            };
+            complain_with(&launch.redactor.apply(&plan.report()));
+            ask(&name, &what)?;
+            return Ok(Ok(Some(plan)));
+        };
+        let refused =
+            |why: String| Error::new(ErrorKind::Denied, format!("the target `{name}` is protected: {why}"));
+        match plan {
+            None => Err(refused("`--yes` alone is not enough there".into()).hint(
+                "make a plan with `opsrun plan -o FILE`, look at it, and run it with `--plan FILE --yes=HASH`",
+            )),
+            Some(plan) if hash.len() >= plan.short().len() && plan.hash.starts_with(hash.as_str()) => Ok(Ok(Some(plan))),
+            Some(plan) if hash.is_empty() => Err(refused("`--yes` needs the hash of the plan there".into())
+                .hint(format!("`--yes={}` is this plan's", plan.short()))),
+            Some(plan) => Err(refused(format!("`{hash}` is not the hash of this plan"))
+                .hint(format!("it is `{}`", plan.short()))),
+        }
+    }
+}
+
+/// The arguments of a plan, which must fit the playbook that is there now, and what is given again.
+fn planned(plan: &Plan, playbook: &Playbook, given: &[(String, String)]) -> Result<BTreeMap<String, Value>> {
+    if plan.playbook != playbook.path() {
+        return Err(Error::invalid(format!(
+            "the plan is for `{}`, not for `{}`",
+            plan.playbook,
+            playbook.path()
+        )));
+    }
+    plan.is_of(playbook.files())?;
+    let arguments: BTreeMap<String, Value> = serde_json::from_value(plan.params.clone())
+        .map_err(|error| Error::invalid(format!("the plan's parameters cannot be read: {error}")))?;
+    let again = if given.is_empty() { arguments.clone() } else { playbook.arguments(given)? };
+    match again.iter().find(|(name, value)| arguments.get(*name) != Some(value)) {
+        None => Ok(arguments),
+        Some((name, _)) => Err(Error::invalid(format!("`--{name}` is not what the plan was made with"))
+            .hint("leave the parameters out: the plan has them; or make a new plan")),
+    }
+}
+
+fn is_protected(launch: &Launch, target: &str) -> bool {
+    launch.project.table.targets.get(target).is_some_and(|target| target.protected)
 }
 
 /// On a protected target, somebody has to mean it.
@@ -72,23 +168,34 @@ impl Run {
 /// `Denied` if nobody does.
 pub(crate) fn consent(launch: &Launch, yes: bool, what: &str) -> Result<()> {
     let name = launch.target_name()?;
-    let protected = launch.project.table.targets.get(&name).is_some_and(|target| target.protected);
-    if !protected || yes {
+    if yes || !is_protected(launch, &name) {
         return Ok(());
     }
-    let refused = |why: &str| {
-        Err(Error::new(ErrorKind::Denied, format!("the target `{name}` is protected, and {why}")))
-    };
-    if !std::io::stdin().is_terminal() {
-        return refused("nobody is there to be asked")
-            .map_err(|error| error.hint("`--yes` runs without asking; `opsrun rehearse` touches nothing"));
+    somebody_is_there(&name, "`--yes` does it without asking")?;
+    ask(&name, what)
+}
+
+fn somebody_is_there(target: &str, otherwise: &str) -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
     }
-    complain_with(&format!("The target `{name}` is protected. Type its name to {what}: "));
+    let why = format!("the target `{target}` is protected, and nobody is there to be asked");
+    Err(Error::new(ErrorKind::Denied, why).hint(format!("{otherwise}; `opsrun rehearse` touches nothing")))
+}
+
+fn ask(target: &str, what: &str) -> Result<()> {
+    complain_with(&format!("The target `{target}` is protected. Type its name to {what}: "));
     let mut answer = String::new();
     std::io::stdin()
         .read_line(&mut answer)
         .map_err(|error| Error::failed(format!("the answer cannot be read: {error}")))?;
-    if answer.trim() == name { Ok(()) } else { refused("its name was not typed") }
+    if answer.trim() == target {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Denied,
+        format!("the target `{target}` is protected, and its name was not typed"),
+    ))
 }
 
 /// The playbook that was found on the command line.

@@ -226,7 +226,7 @@ struct SimulatedBar {
 }
 
 impl Simulator for SimulatedBar {
-    fn connect(&self, system: &str, _: &str) -> Option<DuplexStream> {
+    fn connect(&self, system: &str, _: &http::Uri) -> Option<DuplexStream> {
         let (tables, surroundings) = (self.tables.clone(), self.surroundings.clone());
         let answer = move |request: Request<_>| {
             let (tables, clock) = (tables.clone(), surroundings.clock.clone());

@@ -25,6 +25,11 @@ impl Literal {
     pub(crate) fn new(value: &Value) -> Self {
         Self(value.to_string())
     }
+
+    /// A text without its quotes.
+    fn plain(&self) -> &str {
+        self.0.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&self.0)
+    }
 }
 
 /// A set of paths. A path in it may be the beginning of others.
@@ -190,6 +195,31 @@ pub struct Path(pub Vec<PathElement>);
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|element| write!(f, "{element}"))
+    }
+}
+
+impl Path {
+    /// As people write it: `spec.template.spec.containers[name=a].image`.
+    pub fn plain(&self) -> String {
+        let mut text = String::new();
+        for element in &self.0 {
+            match element {
+                PathElement::Field(name) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(name);
+                }
+                PathElement::Key(keys) => {
+                    let keys: Vec<String> =
+                        keys.iter().map(|(name, value)| format!("{name}={}", value.plain())).collect();
+                    text.push_str(&format!("[{}]", keys.join(",")));
+                }
+                PathElement::Value(value) => text.push_str(&format!("[={}]", value.plain())),
+                PathElement::Index(at) => text.push_str(&format!("[{at}]")),
+            }
+        }
+        text
     }
 }
 

@@ -225,6 +225,21 @@ pub fn apply(
     finish(apply_once(live, applied, writer, versions, Force::Yes), applied, writer)
 }
 
+/// Who owns which field, by paths as [`crate::diff()`] writes them. An object that is no map has no owners.
+pub fn owners(object: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let managers = parse(object["metadata"].get("managedFields")).unwrap_or_default();
+    for (id, owned) in managers {
+        for path in owned.set.paths() {
+            let names = owners.entry(path.plain()).or_default();
+            if !names.contains(&id.manager) {
+                names.push(id.manager.clone());
+            }
+        }
+    }
+    owners
+}
+
 /// Whether the server would answer an apply with the object as it is. `false` also where that cannot be told from here: for
 /// custom kinds, and where `applied` says the same in other words than the server (`0.5` for `500m`).
 pub fn is_applied(live: &Value, applied: &Value, manager: &str) -> bool {

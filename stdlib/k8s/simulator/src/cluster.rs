@@ -15,10 +15,11 @@ use crate::controllers::{Controller, controllers};
 use crate::estate::EstateSection;
 use crate::kubelet::Kubelet;
 use crate::logs::Logs;
+use crate::overlay::Overlay;
 use crate::registry::Registry;
 use crate::rest::watch::Watches;
 use crate::session::{Input, Output, SessionId};
-use crate::store::{Change, ObjectKey, Store};
+use crate::store::{Change, GroupResource, ObjectKey, Store};
 
 /// How long after a change the loops that watch it look at it.
 const LATENCY: SignedDuration = SignedDuration::from_millis(3);
@@ -51,6 +52,8 @@ pub struct Cluster {
     queued: BTreeMap<(Loop, ObjectKey), Timestamp>,
     failures: BTreeMap<(Loop, ObjectKey), u32>,
     undelivered: VecDeque<Change>,
+    /// Of a cluster that is laid over another one.
+    overlay: Option<Overlay>,
     sessions: BTreeMap<SessionId, UnboundedSender<Output>>,
     sessions_made: u64,
 }
@@ -73,7 +76,25 @@ pub(crate) enum Timer {
 
 impl Cluster {
     pub fn new(options: ClusterOptions) -> Self {
-        let mut cluster = Self {
+        let mut cluster = Self::bare(options);
+        crate::bootstrap::populate(&mut cluster);
+        crate::fault::arm(&mut cluster);
+        cluster.deliver();
+        // As on any server that has run for a while, the first versions are history.
+        let revision = cluster.store.revision();
+        cluster.store.compact(revision);
+        cluster
+    }
+
+    /// A cluster to be laid over another one: it has no object but those that are imported.
+    pub fn overlay(seed: u64, now: Timestamp) -> Self {
+        // What pods would use is not known here, so nothing is scaled by it.
+        let estate = EstateSection { metrics: false, storage_class: None, ..EstateSection::default() };
+        Self { overlay: Some(Overlay::default()), ..Self::bare(ClusterOptions { seed, now, estate }) }
+    }
+
+    fn bare(options: ClusterOptions) -> Self {
+        Self {
             store: Store::default(),
             registry: Registry::new(),
             now: options.now,
@@ -89,16 +110,10 @@ impl Cluster {
             queued: BTreeMap::new(),
             failures: BTreeMap::new(),
             undelivered: VecDeque::new(),
+            overlay: None,
             sessions: BTreeMap::new(),
             sessions_made: 0,
-        };
-        crate::bootstrap::populate(&mut cluster);
-        crate::fault::arm(&mut cluster);
-        cluster.deliver();
-        // As on any server that has run for a while, the first versions are history.
-        let revision = cluster.store.revision();
-        cluster.store.compact(revision);
-        cluster
+        }
     }
 
     /// A cluster with the objects of its estate.
@@ -110,6 +125,15 @@ impl Cluster {
         crate::bootstrap::create_estate_objects(&mut cluster)?;
         cluster.deliver();
         Ok(cluster)
+    }
+
+    /// Of a cluster that is laid over another one: what it has of that, and what became of it.
+    pub fn over(&mut self) -> Option<(&mut Overlay, &mut Store, &mut Registry)> {
+        self.overlay.as_mut().map(|overlay| (overlay, &mut self.store, &mut self.registry))
+    }
+
+    pub(crate) fn is_hidden(&self, resource: &GroupResource, namespace: &str) -> bool {
+        self.overlay.as_ref().is_some_and(|overlay| overlay.is_hidden(resource, namespace))
     }
 
     /// What the cluster consists of.
@@ -216,6 +240,9 @@ impl Cluster {
 
     /// Remembers a write; watches and loops hear of it in `deliver`.
     pub(crate) fn wrote(&mut self, change: Change) {
+        if let Some(overlay) = &mut self.overlay {
+            overlay.wrote(&change);
+        }
         self.undelivered.push_back(change);
     }
 

@@ -85,6 +85,11 @@ impl<'a> Cx<'a> {
         self.get(&key.resource, &key.namespace, &key.name)
     }
 
+    /// Whether this cluster is laid over one that does not show these objects: then what refers to one finds it.
+    pub fn is_hidden(&self, resource: &GroupResource, namespace: &str) -> bool {
+        self.cluster.is_hidden(resource, namespace)
+    }
+
     /// The objects of a resource, in one namespace or (`None`) everywhere, by namespace and name.
     pub fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Value>> {
         self.cluster.store.list(resource, namespace).cloned().collect()

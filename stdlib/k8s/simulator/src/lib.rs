@@ -23,6 +23,7 @@ mod media;
 mod meta;
 pub mod names;
 mod openapi;
+pub mod overlay;
 mod pod_security;
 pub mod registry;
 pub mod reply;

@@ -61,6 +61,12 @@ impl Registry {
         self.order.push(served);
     }
 
+    /// Goes on serving only what `wanted` says.
+    pub fn retain(&mut self, wanted: impl Fn(&Resource) -> bool) {
+        self.served.retain(|_, served| wanted(&served.resource));
+        self.order.retain(|served| wanted(&served.resource));
+    }
+
     /// Stops serving every version of a custom resource.
     pub fn remove_custom(&mut self, group: &str, plural: &str) {
         let goes =

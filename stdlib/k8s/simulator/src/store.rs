@@ -179,6 +179,14 @@ impl Store {
         })
     }
 
+    /// Puts in an object of another server, as it is and with its version. No watch hears of it: it was always there.
+    pub fn import(&mut self, key: &ObjectKey, object: Value) {
+        let version = object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+        self.revision = self.revision.max(version.unwrap_or(0));
+        let place = (key.namespace.clone(), key.name.clone());
+        self.collections.entry(key.resource.clone()).or_default().insert(place, Arc::new(object));
+    }
+
     /// Removes an object, if it is there; its last state gets the version of the removal.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Change> {
         let collection = self.collections.get_mut(&key.resource)?;

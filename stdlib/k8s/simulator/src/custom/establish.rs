@@ -10,7 +10,7 @@ use crate::context::{Cx, text};
 use crate::controllers::Controller;
 use crate::kinds::{Kind, Subresource};
 use crate::meta;
-use crate::registry::KindRef;
+use crate::registry::{KindRef, Registry};
 use crate::status::Result;
 use crate::store::{GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
@@ -46,7 +46,7 @@ impl Controller for Establish {
         if meta::is_deleting(&definition) {
             return clean_up(cx, key, &definition);
         }
-        serve(cx, &definition);
+        serve(&mut cx.cluster.registry, &definition);
         let is_new = definition["status"]["conditions"].as_array().is_none_or(Vec::is_empty)
             || definition["status"]["acceptedNames"] != definition["spec"]["names"];
         if is_new {
@@ -58,7 +58,7 @@ impl Controller for Establish {
 }
 
 /// Serves the versions that the definition says, and no others.
-fn serve(cx: &mut Cx<'_>, definition: &Arc<Value>) {
+pub(crate) fn serve(registry: &mut Registry, definition: &Value) {
     let spec = &definition["spec"];
     let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
     let kinds: Vec<CustomKind> = spec["versions"]
@@ -68,7 +68,6 @@ fn serve(cx: &mut Cx<'_>, definition: &Arc<Value>) {
         .filter(|version| version["served"] == true || version["storage"] == true)
         .map(|version| CustomKind::new(definition, version))
         .collect();
-    let registry = &mut cx.cluster.registry;
     let wanted: Vec<_> = kinds.iter().map(Kind::resource).collect();
     let current: Vec<_> = registry
         .iter()

@@ -7,4 +7,4 @@ mod json_path;
 mod resource;
 
 pub(crate) use definition::Definition;
-pub(crate) use establish::Establish;
+pub(crate) use establish::{Establish, serve};

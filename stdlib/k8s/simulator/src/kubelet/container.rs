@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::probe::Probes;
-use crate::controllers::object::stamp;
+use crate::controllers::object::{stamp, time};
 use crate::images::ImageBehaviour;
 
 /// A restart waits this long the second time, then twice as long each time …
@@ -31,6 +31,8 @@ pub(super) struct Container {
     pub(super) back_off: BackOff,
     /// When to look at it again, if it is not running.
     pub(super) next: Option<Timestamp>,
+    /// Another kubelet could not start it: it stays as it was found.
+    pub(super) stuck: bool,
 }
 
 /// What a container is in its pod.
@@ -159,6 +161,45 @@ impl Container {
         }
     }
 
+    /// Takes over what another kubelet says of it.
+    pub(super) fn find(&mut self, status: &Value, now: Timestamp) {
+        let restarts = status["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok());
+        self.restarts = restarts.unwrap_or(0);
+        self.starts = self.restarts + 1;
+        self.pull = Pull::Done;
+        let id = status["containerID"].as_str().unwrap_or_default().to_owned();
+        let since = |state: &Value, field: &str| time(&state[field]).unwrap_or(now);
+        let state = &status["state"];
+        if let Some(running) = state.get("running") {
+            self.state = State::Running(Box::new(Running {
+                id,
+                since: since(running, "startedAt"),
+                up: Some(now),
+                healthy: now,
+                ahead: VecDeque::new(),
+                stop: self.behaviour.stop.and_then(|stop| SignedDuration::try_from(stop.duration()).ok()),
+                stopping: None,
+                probes: Probes::found(status["started"] != false, status["ready"] == true),
+            }));
+        } else if let Some(ended) = state.get("terminated") {
+            self.stuck = true;
+            self.state = State::Ended(Ended {
+                id,
+                exit: ended["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(0),
+                reason: known(&REASONS, ended["reason"].as_str().unwrap_or_default(), "Error"),
+                message: ended["message"].as_str().unwrap_or_default().to_owned(),
+                started: since(ended, "startedAt"),
+                finished: since(ended, "finishedAt"),
+            });
+        } else {
+            self.stuck = true;
+            let waiting = &state["waiting"];
+            let reason = known(&REASONS, waiting["reason"].as_str().unwrap_or_default(), "ContainerCreating");
+            let message = waiting["message"].as_str().unwrap_or_default().to_owned();
+            self.state = State::Waiting { reason, message };
+        }
+    }
+
     pub(super) fn wait(&mut self, reason: &'static str, message: impl Into<String>) {
         if let State::Ended(ended) = &self.state {
             self.last = Some(ended.clone());
@@ -251,6 +292,27 @@ impl Ended {
         }
         value
     }
+}
+
+/// Why containers wait or have ended, as kubelets word it.
+const REASONS: [&str; 13] = [
+    "Completed",
+    "Error",
+    "OOMKilled",
+    "StartError",
+    "ContainerStatusUnknown",
+    "CrashLoopBackOff",
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ContainerCreating",
+    "PodInitializing",
+];
+
+fn known(words: &[&'static str], word: &str, otherwise: &'static str) -> &'static str {
+    words.iter().find(|known| **known == word).copied().unwrap_or(otherwise)
 }
 
 fn mount(mount: &Value) -> Value {

@@ -36,7 +36,7 @@ pub(super) fn variables(
                 Some(object) => {
                     variables.extend(data(&object).into_iter().map(|(k, v)| (format!("{prefix}{k}"), v)));
                 }
-                None if flag(reference, "/optional") => {}
+                None if flag(reference, "/optional") || cx.is_hidden(&resource, namespace(pod)) => {}
                 None => return Err(missing(&resource, text_at(reference, "/name"))),
             }
         }
@@ -67,7 +67,7 @@ fn from_source(
     for (field, resource) in [("configMapKeyRef", CONFIGMAPS), ("secretKeyRef", SECRETS)] {
         let Some(reference) = source.get(field).filter(|reference| !reference.is_null()) else { continue };
         let (object, key) = (text_at(reference, "/name"), text_at(reference, "/key"));
-        let optional = flag(reference, "/optional");
+        let optional = flag(reference, "/optional") || cx.is_hidden(&resource, namespace(pod));
         let Some(found) = cx.get(&resource, namespace(pod), object) else {
             return if optional { Ok(None) } else { Err(missing(&resource, object)) };
         };
@@ -178,7 +178,9 @@ pub(super) fn missing_volume(cx: &Cx<'_>, pod: &Value) -> Option<String> {
         };
         let absent = |resource: &GroupResource, source: &Value, field: &str| {
             let wanted = text(&source[field]);
-            let there = flag(source, "/optional") || cx.get(resource, namespace(pod), wanted).is_some();
+            let there = flag(source, "/optional")
+                || cx.is_hidden(resource, namespace(pod))
+                || cx.get(resource, namespace(pod), wanted).is_some();
             (!there).then(|| failure(missing(resource, wanted)))
         };
         if let Some(source) = volume.get("configMap") {

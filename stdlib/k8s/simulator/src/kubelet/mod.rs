@@ -144,7 +144,11 @@ impl Controller for Kubelet {
             if PodRun::was_finished(&pod) {
                 return if is_going(&pod) { remove(cx, key, &pod) } else { Ok(()) };
             }
-            let run = PodRun::new(&pod, cx.cluster.estate(), cx.now());
+            let (estate, now) = (cx.cluster.estate(), cx.now());
+            let run = match PodRun::was_begun(&pod) {
+                true => PodRun::found(&pod, estate, now),
+                false => PodRun::new(&pod, estate, now),
+            };
             self.pods.insert(key.clone(), run);
         }
         let host = pods::node(&pod).to_owned();

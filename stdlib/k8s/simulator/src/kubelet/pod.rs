@@ -70,6 +70,7 @@ impl PodRun {
             pull: Pull::Wanted,
             back_off: BackOff::default(),
             next: None,
+            stuck: false,
         });
         Self {
             uid: uid(pod).to_owned(),
@@ -82,6 +83,27 @@ impl PodRun {
             failure: None,
             seen: now,
         }
+    }
+
+    /// A pod that another kubelet runs, as its status says. What runs goes on running, what does not, does not.
+    pub(super) fn found(pod: &Value, estate: &EstateSection, now: Timestamp) -> Self {
+        let mut run = Self::new(pod, estate, now);
+        run.sandbox = Sandbox::Ready;
+        run.started = time(&pod["status"]["startTime"]).unwrap_or(now);
+        run.ip = pod["status"]["podIP"].as_str().map(str::to_owned);
+        let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
+        for status in statuses.iter().flat_map(|pointer| list(pod, pointer)) {
+            let of_status = |container: &&mut Container| status["name"] == container.name.as_str();
+            if let Some(container) = run.containers.iter_mut().find(of_status) {
+                container.find(status, now);
+            }
+        }
+        run
+    }
+
+    /// Whether its status says that a kubelet has begun with it.
+    pub(super) fn was_begun(pod: &Value) -> bool {
+        !list(pod, "/status/containerStatuses").is_empty()
     }
 
     pub(super) fn has_sandbox(&self) -> bool {
@@ -448,7 +470,7 @@ impl PodRun {
         let now = cx.now();
         let part = self.part(index);
         let container = &mut self.containers[index];
-        if container.running().is_some() || container.next.is_some_and(|at| at > now) {
+        if container.running().is_some() || container.stuck || container.next.is_some_and(|at| at > now) {
             return;
         }
         if let Some(ended) = container.ended().cloned() {

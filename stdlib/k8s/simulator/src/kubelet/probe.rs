@@ -11,6 +11,8 @@ pub(super) struct Probes {
     pub(super) startup: Option<Probe>,
     pub(super) liveness: Option<Probe>,
     pub(super) readiness: Option<Probe>,
+    /// Of a container that another kubelet started: whether it had started and was ready there. It stays so.
+    found: Option<(bool, bool)>,
 }
 
 /// One of them.
@@ -53,14 +55,26 @@ impl Probes {
             startup: probe("startupProbe"),
             liveness: probe("livenessProbe"),
             readiness: probe("readinessProbe"),
+            found: None,
         }
     }
 
+    /// Those of a container that another kubelet started.
+    pub(super) fn found(started: bool, ready: bool) -> Self {
+        Self { startup: None, liveness: None, readiness: None, found: Some((started, ready)) }
+    }
+
     pub(super) fn started(&self) -> bool {
+        if let Some((started, _)) = self.found {
+            return started;
+        }
         self.startup.as_ref().is_none_or(|probe| probe.verdict == Some(true))
     }
 
     pub(super) fn ready(&self) -> bool {
+        if let Some((_, ready)) = self.found {
+            return ready;
+        }
         self.started() && self.readiness.as_ref().is_none_or(|probe| probe.verdict == Some(true))
     }
 

@@ -1,0 +1,87 @@
+//! `opsrun plan PLAYBOOK`: what would change, without changing it; `-o FILE` keeps it for `run --plan FILE`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use opsrun_core::{Result, Value};
+use opsrun_language::Playbook;
+use opsrun_runtime::{Launch, Plan, Planning, Unwatched, fresh_seed};
+use serde_json::json;
+
+use super::run::{RunOptions, needed};
+use crate::output::{Form, complain_with, print};
+use crate::program::Program;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Planned {
+    /// The playbook, a file that ends in `.rhai`.
+    playbook: PathBuf,
+    /// Writes the plan to this file, for `opsrun run --plan FILE`.
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+impl Planned {
+    pub(crate) fn carry_out(
+        &self,
+        program: &Program,
+        playbook: Option<Arc<Playbook>>,
+        given: &[(String, String)],
+    ) -> Result<u8> {
+        let playbook = needed(playbook, &self.playbook)?;
+        let arguments = playbook.arguments(given)?;
+        let mut launch = program.launch_from(&self.playbook)?;
+        launch.target.clone_from(&self.options.target);
+        launch.allow.clone_from(&self.options.allow);
+        let redactor = launch.redactor.clone();
+        let plan = match make(launch, &playbook, &arguments)? {
+            Ok(plan) => plan,
+            Err(code) => return Ok(code),
+        };
+        if let Some(out) = &self.out {
+            opsrun_gate::write_file(out, &plan.text())?;
+        }
+        match self.options.output {
+            Form::Text => {
+                print(&redactor.apply(&plan.report()))?;
+                if let Some(out) = &self.out {
+                    print(&format!("written to {0}: opsrun run --plan {0}\n", out.display()))?;
+                }
+            }
+            Form::Json => print(&format!("{}\n", json!({ "plan": plan })))?,
+        }
+        Ok(0)
+    }
+}
+
+/// Plans a run of `playbook` on the target of `launch`. If it would fail, why is told, and there is an exit code instead of a plan.
+///
+/// # Errors
+/// If there can be no such run.
+pub(crate) fn make(
+    launch: Launch,
+    playbook: &Playbook,
+    arguments: &BTreeMap<String, Value>,
+) -> Result<Result<Plan, u8>> {
+    let redactor = launch.redactor.clone();
+    let planning = Planning::start(launch, fresh_seed())?;
+    let identities = planning.identities()?;
+    let (run, planner) = planning.run(Arc::new(Unwatched))?;
+    let ended = opsrun_language::run(playbook, arguments, &run)?;
+    if ended.outcome.error().is_none() {
+        let subject = opsrun_language::subject(playbook, arguments);
+        return Ok(Ok(planner.plan(&subject, &planning, identities)));
+    }
+    complain_with(&redactor.apply(&format!(
+        "there is no plan, as the run would fail; nothing was changed\n{}\n",
+        ended.report(playbook).trim_end()
+    )));
+    Ok(Err(match ended.outcome.exit_code() {
+        // What was undone was undone on the overlay.
+        3 => 1,
+        code => code,
+    }))
+}
