@@ -5,3 +5,4 @@ mod chart;
 mod cluster;
 mod deploy;
 mod in_cluster;
+mod plan;

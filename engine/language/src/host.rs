@@ -43,6 +43,11 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Whether the file has this closure, with so many parameters.
+    fn takes(&self, closure: &str, parameters: usize) -> bool {
+        self.functions.iter_script_fn_info().any(|(.., name, count, _)| name == closure && count == parameters)
+    }
+
     /// Makes the imports known to an evaluation.
     pub(crate) fn import_into(&self, global: &mut GlobalRuntimeState) {
         for (alias, module) in &self.imports {
@@ -274,14 +279,17 @@ fn measure(engine: &mut Engine, meter: &Arc<Meter>, run: Arc<Run>) {
 /// A closure that left its library is not found where it is called: it is called there with its library.
 fn catch_escaped_closures(engine: &mut Engine, host: Weak<Host>) {
     #[allow(deprecated)] // rhai's mark for what may change; the version is pinned
-    engine.on_missing_function(move |name, arguments, _, mut context| {
+    engine.on_missing_function(move |name, arguments, is_method, mut context| {
         let origin =
             host.upgrade().filter(|_| name.starts_with("anon$")).and_then(|host| host.origin_of(name));
-        let Some(origin) = origin else { return Ok(None) };
+        // Functions that give items to closures try it with more and more arguments, the item as `this` first. Only where the
+        // closure takes just these it is what was meant.
+        let given = arguments.len() - usize::from(is_method);
+        let Some(origin) = origin.filter(|origin| origin.takes(name, given)) else { return Ok(None) };
         let imported = context.global_runtime_state().num_imports();
         origin.import_into(context.global_runtime_state_mut());
         let mut frame = context.new_frame().with_namespace(origin.functions);
-        let result = frame.call_fn_raw(name, false, false, arguments);
+        let result = frame.call_fn_raw(name, is_method, is_method, arguments);
         drop(frame);
         context.global_runtime_state_mut().truncate_imports(imported);
         result.map(Some)

@@ -143,9 +143,7 @@ impl Plan {
                 step.step.join(" › ")
             };
             let _ = writeln!(text, "▸ {name}");
-            for thing in &step.alterations.things {
-                thing_lines(thing, &mut text);
-            }
+            alike(&step.alterations.things).iter().for_each(|things| thing_lines(things, &mut text));
             for consequence in &step.alterations.consequences {
                 let _ = writeln!(text, "    → {consequence}");
             }
@@ -184,14 +182,30 @@ impl Plan {
     }
 }
 
-fn thing_lines(thing: &Alteration, text: &mut String) {
-    let sign = match thing.how {
+/// Things of which the same becomes, together: one label on twenty objects is one change to read.
+fn alike(things: &[Alteration]) -> Vec<Vec<&Alteration>> {
+    let mut groups: Vec<Vec<&Alteration>> = Vec::new();
+    for thing in things {
+        match groups.iter_mut().find(|group| group[0].how == thing.how && group[0].fields == thing.fields) {
+            Some(group) => group.push(thing),
+            None => groups.push(vec![thing]),
+        }
+    }
+    groups
+}
+
+fn thing_lines(things: &[&Alteration], text: &mut String) {
+    let Some(first) = things.first() else { return };
+    let sign = match first.how {
         How::Created => "+",
         How::Changed => "~",
         How::Replaced => "±",
         How::Deleted => "-",
     };
-    let _ = writeln!(text, "    {sign} {}", thing.what);
+    for thing in things {
+        let _ = writeln!(text, "    {sign} {}", thing.what);
+    }
+    let thing = first;
     for FieldAlteration { path, before, after, owner } in &thing.fields {
         let owner = owner.as_ref().map(|owner| format!("   ({owner})")).unwrap_or_default();
         let _ = match (before, after) {

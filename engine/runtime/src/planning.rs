@@ -282,6 +282,11 @@ fn merge(into: &mut Alterations, thing: Alteration) {
         (How::Replaced, How::Changed) => How::Replaced,
         (_, how) => how,
     };
+    if known.how == How::Created {
+        // It is new as a whole, whatever was done to it since.
+        known.fields.clear();
+        return;
+    }
     for field in thing.fields {
         match known.fields.iter_mut().find(|known| known.path == field.path) {
             Some(known) => known.after = field.after,

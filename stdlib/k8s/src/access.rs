@@ -21,6 +21,10 @@ pub(crate) const VERBS: &[&str] = &[
     "options",
 ];
 
+/// Goes with a request that creates: its path does not say what.
+#[derive(Debug, Clone)]
+pub(crate) struct Created(pub String);
+
 /// `GET /apis/apps/v1/namespaces/prod/deployments/api` is `get deployments/api in prod`.
 pub(crate) fn of(request: &Parts) -> Access {
     let query = Query::of(request.uri.query().unwrap_or_default());
@@ -41,7 +45,10 @@ pub(crate) fn of(request: &Parts) -> Access {
         system: crate::SYSTEM.to_owned(),
         verb: verb.to_owned(),
         resource,
-        name: path.name.map(str::to_owned),
+        name: path
+            .name
+            .map(str::to_owned)
+            .or_else(|| request.extensions.get().map(|Created(name)| name.clone())),
         namespace: path.namespace.map(str::to_owned),
         effect,
     }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::access::Created;
 use crate::config::Config;
 use crate::discovery::{Discovery, Resource};
 use crate::error::{Error, FieldConflict};
@@ -314,7 +315,8 @@ impl Client {
         let path = at.resource.path(at.namespace.as_deref(), None);
         let parameters = Parameters::default().with("fieldManager", manager);
         let tried = format!("creating {at}");
-        Ok(self.send(Method::POST, &path, &parameters, Some(body(object)), &tried).await?.1)
+        let content = Content { created: Some(at.name.clone()), ..body(object) };
+        Ok(self.send(Method::POST, &path, &parameters, Some(content), &tried).await?.1)
     }
 
     /// Patches an object, or a subresource of it. Says whether it was created by it.
@@ -336,8 +338,11 @@ impl Client {
         }
         let verb = if kind == PatchKind::Apply { "applying" } else { "patching" };
         let tried = format!("{verb} {at}");
-        let body =
-            Content { kind: kind.content_type(), bytes: serde_json::to_vec(patch).unwrap_or_default() };
+        let body = Content {
+            kind: kind.content_type(),
+            bytes: serde_json::to_vec(patch).unwrap_or_default(),
+            created: None,
+        };
         match self.send(Method::PATCH, &path, parameters, Some(body), &tried).await {
             Ok((status, object)) => Ok((status == StatusCode::CREATED, object)),
             Err(Error::Api { status, tried, cluster }) if status.code == 409 => {
@@ -400,6 +405,9 @@ impl Client {
         let mut request = Request::builder().method(method).uri(parameters.uri(path));
         if let Some(content) = &body {
             request = request.header(http::header::CONTENT_TYPE, content.kind);
+            if let Some(name) = &content.created {
+                request = request.extension(Created(name.clone()));
+            }
         }
         let bytes = body.map(|content| content.bytes).unwrap_or_default();
         let request = request
@@ -586,10 +594,12 @@ impl Resource {
 pub(crate) struct Content {
     kind: &'static str,
     bytes: Vec<u8>,
+    /// The name of what is created by it.
+    created: Option<String>,
 }
 
 pub(crate) fn body(value: &Value) -> Content {
-    Content { kind: "application/json", bytes: value.to_string().into_bytes() }
+    Content { kind: "application/json", bytes: value.to_string().into_bytes(), created: None }
 }
 
 fn read_status(code: StatusCode, bytes: &[u8]) -> Status {
@@ -628,6 +638,9 @@ struct Door {
     cluster: Arc<Cluster>,
 }
 
+/// What audit logs know us by.
+const AGENT: &str = concat!("opsrun/", env!("CARGO_PKG_VERSION"));
+
 /// A server that is overloaded or restarts says when to come again; it has not looked at the request.
 const RETRIES: usize = 10;
 
@@ -660,6 +673,7 @@ async fn send(
     let (mut renewed, mut retries) = (false, 0);
     loop {
         let mut parts = parts.clone();
+        parts.headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(AGENT));
         let got = credentials.sign(cx, &mut parts.headers).await?;
         let endpoint = match &got.certificate {
             None => cluster.endpoint.clone(),

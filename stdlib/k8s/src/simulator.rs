@@ -127,13 +127,17 @@ fn place(key: &str) -> Option<String> {
 
 /// What a user would call an object's state: what was wanted of it, and how many of its pods are ready. `None` for what
 /// controllers make and remake by themselves.
-pub(crate) fn state(mut object: Value) -> Option<Value> {
-    let owned = object.controller().is_some();
+fn state(object: Value) -> Option<Value> {
+    if object.controller().is_some() { None } else { wanted(object) }
+}
+
+/// The same, also of an object that another one controls.
+pub(crate) fn wanted(mut object: Value) -> Option<Value> {
     let passing = matches!(
         object.text("/kind"),
         "Event" | "Lease" | "Endpoints" | "EndpointSlice" | "Node" | "ControllerRevision"
     );
-    if owned || passing {
+    if passing {
         return None;
     }
     let ready = object.pointer("/status/readyReplicas").cloned();

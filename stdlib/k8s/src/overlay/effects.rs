@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::object::Object;
-use crate::simulator::state;
+use crate::simulator::wanted;
 
 /// What has become of objects since this was asked last.
 pub(super) fn alterations(cluster: &mut Cluster) -> Alterations {
@@ -33,7 +33,12 @@ pub(super) fn place(key: &ObjectKey) -> String {
 }
 
 fn alteration(altered: &Altered) -> Option<Alteration> {
-    let shown = |object: &Option<Arc<Value>>| object.as_deref().and_then(|object| state(object.clone()));
+    let shown = |object: &Option<Arc<Value>>| {
+        object
+            .as_deref()
+            .filter(|object| !is_made_by_controllers(object))
+            .and_then(|object| wanted(object.clone()))
+    };
     let (before, after) = (shown(&altered.before), shown(&altered.after));
     let anew = |old: &Value, new: &Value| old.uid() != new.uid();
     let how = match (&before, &after, &altered.before, &altered.after) {
@@ -51,11 +56,20 @@ fn alteration(altered: &Altered) -> Option<Alteration> {
         }
         let schema = Schema::for_kind(&Gvk::of(&after));
         let owners = altered.before.as_deref().map(owners).unwrap_or_default();
-        fields.extend(diff(schema, &before, &after).into_iter().map(|change| FieldAlteration {
-            owner: owner(&owners, &change.path),
-            path: change.path,
-            before: change.old,
-            after: change.new,
+        let secret = after["kind"] == "Secret";
+        fields.extend(diff(schema, &before, &after).into_iter().map(|change| {
+            // That it differs may be told; what it is may not.
+            let hides = secret && change.path.starts_with("data");
+            let shown = |value: Option<Value>, hidden: &str| match value {
+                Some(_) if hides => Some(hidden.into()),
+                value => value,
+            };
+            FieldAlteration {
+                owner: owner(&owners, &change.path),
+                before: shown(change.old, "(hidden)"),
+                after: shown(change.new, "(hidden, differs)"),
+                path: change.path,
+            }
         }));
         if fields.is_empty() && how == How::Changed {
             return None;
@@ -124,11 +138,24 @@ fn owner_of(object: &Value) -> Option<(&str, &str)> {
     Some((owner.text("/kind"), owner.text("/name")))
 }
 
+/// What its owner's controller made of it, and nobody else had a hand in.
+fn is_made_by_controllers(object: &Value) -> bool {
+    let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let of_controllers = |entry: &Value| CONTROLLERS.contains(&entry.text("/manager"));
+    object.controller().is_some() && managers.is_none_or(|managers| managers.iter().all(of_controllers))
+}
+
+/// The field managers of the control plane.
+const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-scheduler", "kubelet"];
+
 /// How an object was, for the run that a plan binds.
 pub(crate) fn precondition(what: &str, path: &str, object: Option<&Value>) -> Precondition {
     let digest = object.map(|object| {
-        let wanted = wanted(object);
-        let sum = Sha256::digest(wanted.to_string());
+        // Of a Secret, whose content could be found by trying, only that it is the same version.
+        let sum = match object["kind"].as_str() {
+            Some("Secret") => Sha256::digest(format!("{} {}", object.uid(), object.resource_version())),
+            _ => Sha256::digest(intended(object).to_string()),
+        };
         sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     });
     let version = object.map(|object| object.resource_version().to_owned());
@@ -136,7 +163,7 @@ pub(crate) fn precondition(what: &str, path: &str, object: Option<&Value>) -> Pr
 }
 
 /// What somebody wants of the object: not its status, and not the number of replicas that an autoscaler sets.
-fn wanted(object: &Value) -> Value {
+fn intended(object: &Value) -> Value {
     let mut wanted = crate::inverse::without_state(object);
     let scaled =
         object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten().any(
