@@ -21,7 +21,8 @@ const PLAYBOOK: &str = r#"
 step("release", || helm::upgrade("shop", "chart", #{ values: #{ replicas: 2 }, wait: 2.m }));
 step("scale", || k8s::scale("deployment/shop", 3, #{ wait: 1.m }));
 step("restart", || { k8s::rollout_restart("deployment/shop"); k8s::rollout_status("deployment/shop"); });
-step("job", || k8s::run_job(#{ name: "task", image: "task", command: ["true"] }));
+step("job", || k8s::run_job(`{ apiVersion: batch/v1, kind: Job, metadata: { name: task }, spec: { template: { spec: {
+    restartPolicy: Never, containers: [ { name: task, image: task, command: ["true"] } ] } } } }`));
 step("kinds", || k8s::apply(#{ file: "widget.yaml" }));
 step("settings", || {
     k8s::apply("{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { mode: fast } }");
@@ -43,7 +44,7 @@ fn the_audit_log_of_a_real_api_server_has_only_reads_of_a_plan() {
     std::fs::write(&policy, POLICY).expect("it can be written to");
     let flags =
         [format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", log.display())];
-    let cluster = match RealCluster::start(Mode::Api, &flags.each_ref().map(String::as_str)) {
+    let cluster = match RealCluster::start(Mode::Node, &flags.each_ref().map(String::as_str)) {
         Ok(cluster) => cluster,
         Err(missing) => return skip(missing),
     };
