@@ -92,3 +92,51 @@ fn the_audit_log_of_a_real_api_server_has_only_reads_of_a_plan() {
         ["configmap/old"]
     );
 }
+
+#[test]
+fn the_api_servers_own_dry_run_is_a_second_opinion() {
+    let cluster = match RealCluster::shared(Mode::Node) {
+        Ok(cluster) => cluster,
+        Err(missing) => return skip(missing),
+    };
+    let namespace = cluster.namespace("opinion");
+    // Admission that nobody can foresee who does not run it.
+    let policy = format!(
+        r#"{{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicy","metadata":{{"name":"no-forbidden-{0}"}},
+        "spec":{{"failurePolicy":"Fail","matchConstraints":{{"resourceRules":[{{"apiGroups":[""],"apiVersions":["v1"],
+        "operations":["CREATE"],"resources":["configmaps"]}}]}},"validations":[{{"expression":
+        "object.metadata.name != 'forbidden'","message":"nobody may have this name"}}]}}}}"#,
+        namespace.name()
+    );
+    let binding = format!(
+        r#"{{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicyBinding","metadata":{{"name":"no-forbidden-{0}"}},
+        "spec":{{"policyName":"no-forbidden-{0}","validationActions":["Deny"],"matchResources":{{"namespaceSelector":
+        {{"matchLabels":{{"kubernetes.io/metadata.name":"{0}"}}}}}}}}}}"#,
+        namespace.name()
+    );
+    for object in [policy, binding] {
+        cluster.kubectl().run_with_input(["create", "-f", "-"], &object).ok();
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let playbook = "k8s::apply(\"{ apiVersion: v1, kind: ConfigMap, metadata: { name: forbidden } }\");\n";
+    std::fs::write(folder.path().join("one.rhai"), playbook).expect("it can be written to");
+    let project =
+        format!("[targets.here]\ngrants = [\"k8s\"]\nk8s = {{ namespace = \"{}\" }}\n", namespace.name());
+    std::fs::write(folder.path().join("opsrun.toml"), project).expect("it can be written to");
+    let opsrun = Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).within(folder.path());
+    assert!(!opsrun.run(["plan", "one.rhai"]).ok().contains("nobody may have this name"));
+    // A policy takes a moment to come into force.
+    let mut said = String::new();
+    for _ in 0..50 {
+        said = opsrun.run(["plan", "one.rhai", "--server"]).ok();
+        if said.contains("nobody may have this name") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert!(
+        said.contains("the API server's dry run refuses `k8s patch configmaps/forbidden in opinion"),
+        "{said}"
+    );
+    assert!(said.contains("nobody may have this name"), "{said}");
+}

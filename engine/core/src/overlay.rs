@@ -13,6 +13,7 @@ use crate::{BoxFuture, Cx, Error, Result};
 pub struct Original {
     cx: Cx,
     elsewhere: Arc<dyn Elsewhere>,
+    second_opinion: bool,
 }
 
 /// Where real time goes on while the run's own stands still.
@@ -24,7 +25,18 @@ pub trait Elsewhere: Send + Sync {
 impl Original {
     /// `cx` is a context that may only read.
     pub fn new(cx: Cx, elsewhere: Arc<dyn Elsewhere>) -> Self {
-        Original { cx, elsewhere }
+        Original { cx, elsewhere, second_opinion: false }
+    }
+
+    /// The same, where the real server is also asked what it would say to a write, if it can be asked that.
+    #[must_use]
+    pub fn with_second_opinion(self, wanted: bool) -> Self {
+        Original { second_opinion: wanted, ..self }
+    }
+
+    /// Whether the real server is to be asked, without changing anything, what it would say to each write.
+    pub fn wants_second_opinion(&self) -> bool {
+        self.second_opinion
     }
 
     /// A context on the real target. Its requests are made in [`Original::ask`].

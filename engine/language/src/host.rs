@@ -45,7 +45,9 @@ pub(crate) struct Origin {
 impl Origin {
     /// Whether the file has this closure, with so many parameters.
     fn takes(&self, closure: &str, parameters: usize) -> bool {
-        self.functions.iter_script_fn_info().any(|(.., name, count, _)| name == closure && count == parameters)
+        self.functions
+            .iter_script_fn_info()
+            .any(|(.., name, count, _)| name == closure && count == parameters)
     }
 
     /// Makes the imports known to an evaluation.

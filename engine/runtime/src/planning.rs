@@ -25,11 +25,12 @@ pub struct Planning {
 }
 
 impl Planning {
-    /// Lays overlays over the targets of `launch`. Nothing is asked of them yet.
+    /// Lays overlays over the targets of `launch`. Nothing is asked of them yet. With `second_opinion`, servers that can say what
+    /// they would answer to a write without carrying it out will be asked that, too.
     ///
     /// # Errors
     /// `Invalid` for a target that cannot be used.
-    pub fn start(launch: Launch, seed: u64) -> Result<Self> {
+    pub fn start(launch: Launch, seed: u64, second_opinion: bool) -> Result<Self> {
         let reads = launch.registry.patterns("read");
         let looking = Launch { allow: reads, ..launch.clone() }.looking(Arc::new(Unwatched))?;
         let world = World::simulated(looking.now())?;
@@ -39,7 +40,8 @@ impl Planning {
         for target in std::iter::once(&target).chain(looking.setup.targets.values()) {
             if originals.iter().all(|(known, _)| known.name != target.name) {
                 let cx = looking.reading("plan", target.clone());
-                originals.push((target.clone(), Original::new(cx, elsewhere.clone())));
+                let original = Original::new(cx, elsewhere.clone()).with_second_opinion(second_opinion);
+                originals.push((target.clone(), original));
             }
         }
         let estate = Arc::new(Estate::lay(originals, launch.registry, &world, seed)?);

@@ -383,6 +383,24 @@ impl Client {
         Ok((status, value))
     }
 
+    /// What the server says to this request, in a dry run.
+    ///
+    /// # Errors
+    /// As the request's.
+    pub(crate) async fn dry_run(&self, parts: &http::request::Parts, body: Bytes) -> Result<(), Error> {
+        let tried = "asking for a second opinion";
+        let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let mut request = Request::builder().method(&parts.method).uri(format!("{path}{joint}dryRun=All"));
+        if let Some(kind) = parts.headers.get(http::header::CONTENT_TYPE) {
+            request = request.header(http::header::CONTENT_TYPE, kind);
+        }
+        let request = request
+            .body(kube::client::Body::from(body.to_vec()))
+            .map_err(|error| self.error(tried, kube::Error::HttpError(error)))?;
+        self.answer(request, tried).await.map(drop)
+    }
+
     /// A request whose answer is text, such as a log.
     pub(crate) async fn text(
         &self,
@@ -414,6 +432,14 @@ impl Client {
             .header(http::header::ACCEPT, "application/json, */*")
             .body(kube::client::Body::from(bytes))
             .map_err(|error| self.error(tried, kube::Error::HttpError(error)))?;
+        self.answer(request, tried).await
+    }
+
+    async fn answer(
+        &self,
+        request: Request<kube::client::Body>,
+        tried: &str,
+    ) -> Result<(StatusCode, Bytes), Error> {
         let response = self.kube.send(request).await.map_err(|error| self.error(tried, error))?;
         let status = response.status();
         let bytes = response.into_body().collect_bytes().await.map_err(|error| self.error(tried, error))?;

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use opsrun_core::{Alterations, Original, Precondition, Result, Simulator, Surroundings};
+use opsrun_core::{Alterations, Effect, Original, Precondition, Result, Simulator, Surroundings};
 use opsrun_k8s_simulator::request::{Query, Route, Target};
 use opsrun_k8s_simulator::server::AnswerBody;
 use opsrun_k8s_simulator::store::ObjectKey;
@@ -43,7 +43,7 @@ pub(crate) fn lay(original: Original, surroundings: &Surroundings) -> Result<Arc
     // Each target's cluster has a name of its own, so that none answers for another one.
     let host = format!("kubernetes.{}.plan", host_part(&original.cx().target().name));
     let below = Below::new(original, client.clone());
-    let laid = Laid { server, below, firsts: Mutex::default() };
+    let laid = Laid { server, below, firsts: Mutex::default(), objections: Mutex::default() };
     Ok(Arc::new(Overlay { laid: Arc::new(laid), life, host, namespace: client.namespace().to_owned() }))
 }
 
@@ -60,6 +60,8 @@ struct Laid {
     below: Below,
     /// How what was asked for by name, or was to be written, had been below; with its path there.
     firsts: Mutex<BTreeMap<ObjectKey, (String, Option<Arc<Value>>)>>,
+    /// What the cluster below says against writes, where it was asked.
+    objections: Mutex<Vec<String>>,
 }
 
 impl Drop for Overlay {
@@ -84,7 +86,10 @@ impl Simulator for Overlay {
     }
 
     fn alterations(&self) -> Alterations {
-        self.laid.server.with(effects::alterations)
+        let mut alterations = self.laid.server.with(effects::alterations);
+        let objections = &mut *self.laid.objections.lock().unwrap_or_else(PoisonError::into_inner);
+        alterations.consequences.append(objections);
+        alterations
     }
 
     fn preconditions(&self) -> Vec<Precondition> {
@@ -128,7 +133,10 @@ impl Laid {
             Route::Other => self.other(&parts).await,
         };
         match fetched {
-            Ok(None) => self.server.answer(Request::from_parts(parts, Full::new(body))).await,
+            Ok(None) => {
+                self.ask_for_objections(&parts, &body).await;
+                self.server.answer(Request::from_parts(parts, Full::new(body))).await
+            }
             Ok(Some(answer)) => answer,
             Err(error) => refused(&error),
         }
@@ -177,6 +185,20 @@ impl Laid {
             return Ok(Some(plain(StatusCode::OK, "text/plain", text)));
         }
         Ok(None)
+    }
+
+    /// Asks the cluster below what it would say to a write, if that is wanted.
+    async fn ask_for_objections(&self, parts: &http::request::Parts, body: &Bytes) {
+        let access = crate::access::of(parts);
+        let runs_nothing =
+            !matches!(access.resource.split('/').nth(1), Some("exec" | "attach" | "portforward" | "proxy"));
+        if access.effect == Effect::Write
+            && runs_nothing
+            && let Some(why) = self.below.objection(parts, body).await
+        {
+            let mut objections = self.objections.lock().unwrap_or_else(PoisonError::into_inner);
+            objections.push(format!("the API server's dry run refuses `{access}`: {why}"));
+        }
     }
 
     fn key(&self, target: &Target, name: &str) -> Option<ObjectKey> {

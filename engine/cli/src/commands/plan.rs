@@ -20,6 +20,9 @@ pub(crate) struct Planned {
     /// Writes the plan to this file, for `opsrun run --plan FILE`.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Also asks the API server, by dry runs, what it would say to each write: admission that only it knows is then told.
+    #[arg(long)]
+    server: bool,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -37,7 +40,7 @@ impl Planned {
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
         let redactor = launch.redactor.clone();
-        let plan = match make(launch, &playbook, &arguments)? {
+        let plan = match make(launch, &playbook, &arguments, self.server)? {
             Ok(plan) => plan,
             Err(code) => return Ok(code),
         };
@@ -65,9 +68,10 @@ pub(crate) fn make(
     launch: Launch,
     playbook: &Playbook,
     arguments: &BTreeMap<String, Value>,
+    second_opinion: bool,
 ) -> Result<Result<Plan, u8>> {
     let redactor = launch.redactor.clone();
-    let planning = Planning::start(launch, fresh_seed())?;
+    let planning = Planning::start(launch, fresh_seed(), second_opinion)?;
     let identities = planning.identities()?;
     let (run, planner) = planning.run(Arc::new(Unwatched))?;
     let ended = opsrun_language::run(playbook, arguments, &run)?;

@@ -114,7 +114,7 @@ impl Run {
             )?;
             let plan = match plan {
                 Some(plan) => plan,
-                None => match super::plan::make(launch.clone(), playbook, arguments)? {
+                None => match super::plan::make(launch.clone(), playbook, arguments, false)? {
                     Ok(plan) => plan,
                     Err(code) => return Ok(Err(code)),
                 },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Method;
 use opsrun_core::{BoxFuture, Original};
 use opsrun_k8s_simulator::Simulator as Server;
@@ -288,6 +289,19 @@ impl Below {
             }
         });
         Ok(())
+    }
+
+    /// Why the cluster below would not do this, if it is to be asked and would not.
+    pub(super) async fn objection(&self, parts: &http::request::Parts, body: &Bytes) -> Option<String> {
+        if !self.original.wants_second_opinion() {
+            return None;
+        }
+        let (client, parts, body) = (self.client.clone(), parts.clone(), body.clone());
+        let said = self.ask(async move { client.dry_run(&parts, body).await }).await;
+        said.err().map(|error| match error {
+            Error::Api { status, .. } => status.message,
+            other => other.to_string(),
+        })
     }
 
     /// What the cluster below answers at this path.
