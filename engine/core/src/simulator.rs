@@ -70,7 +70,8 @@ where
         async { Ok::<_, Infallible>(answered.await) }
     });
     // Who hangs up in the middle ends the connection, and that is all.
-    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(far), service));
+    // The date would be the machine's.
+    tokio::spawn(http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(far), service));
     near
 }
 
