@@ -66,7 +66,8 @@ fn the_gate_beside_a_bare_request(run: &Arc<Run>) {
 
 fn the_journal_beside_a_bare_fsync(run: &Arc<Run>) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let journal = FileJournal::create(folder.path(), "bench", Arc::default()).expect("a journal");
+    let journal =
+        FileJournal::create(folder.path(), "bench", Arc::default(), Arc::default()).expect("a journal");
     let mut file = File::create(folder.path().join("bare")).expect("it can be made");
     let record = Record { at: run.now(), entry: Entry::WriteIntent { call: 1, write: 1, access: patch() } };
     let line = serde_json::to_string(&record).expect("it is JSON") + "\n";

@@ -135,6 +135,9 @@ fn help(parameter: &Parameter) -> String {
     if parameter.required {
         notes.push("required".to_owned());
     }
+    if parameter.secret {
+        notes.push("a secret: give a reference such as env:NAME".to_owned());
+    }
     if let Some(default) = &parameter.default {
         notes.push(format!("default: {}", plain(default)));
     }

@@ -23,6 +23,7 @@ const SYSTEMS: &[&dyn System] = &[
     &opsrun_helm::Helm,
     &opsrun_notify::Notify,
     &opsrun_template::Template,
+    &opsrun_vault::Vault,
 ];
 
 fn main() -> ExitCode {
@@ -30,5 +31,7 @@ fn main() -> ExitCode {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let program = Program::new(Registry::new(SYSTEMS), variables.collect());
+    let redactor = program.redactor();
+    std::panic::set_hook(Box::new(move |panic| output::complain_with(&redactor.show(&format!("{panic}\n")))));
     ExitCode::from(commands::carry_out(&program, std::env::args_os().collect()))
 }

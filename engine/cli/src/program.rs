@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use opsrun_core::{Error, Result};
+use opsrun_core::{Error, Redactor, Result};
 use opsrun_gate::TemporaryFolder;
 use opsrun_language::{Playbook, Sources};
 use opsrun_runtime::{Launch, Project, Registry};
@@ -13,15 +13,21 @@ use opsrun_runtime::{Launch, Project, Registry};
 pub(crate) struct Program {
     registry: Registry,
     variables: BTreeMap<String, String>,
+    redactor: Arc<Redactor>,
 }
 
 impl Program {
     pub(crate) fn new(registry: Registry, variables: BTreeMap<String, String>) -> Self {
-        Program { registry, variables }
+        Program { registry, variables, redactor: Arc::default() }
     }
 
     pub(crate) fn registry(&self) -> Registry {
         self.registry
+    }
+
+    /// Knows what nothing of the program may write out.
+    pub(crate) fn redactor(&self) -> Arc<Redactor> {
+        self.redactor.clone()
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
@@ -42,7 +48,8 @@ impl Program {
     /// As [`Program::launch`].
     pub(crate) fn launch_from(&self, playbook: &Path) -> Result<Launch> {
         let project = Project::find(playbook)?;
-        Ok(Launch { variables: self.variables.clone(), ..Launch::new(self.registry, project) })
+        let (variables, redactor) = (self.variables.clone(), self.redactor.clone());
+        Ok(Launch { variables, redactor, ..Launch::new(self.registry, project) })
     }
 
     /// Reads a playbook with everything that it imports.

@@ -13,6 +13,10 @@ fn every_session_is_answered_as_its_file_says() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
     let entries = std::fs::read_dir(folder).expect("the sessions are there");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    // `SESSION=webhook` plays that one alone.
+    if let Some(wanted) = std::env::var_os("SESSION") {
+        paths.retain(|path| path.file_stem() == Some(&wanted));
+    }
     paths.sort();
     assert!(!paths.is_empty());
     let wrong: Vec<_> = std::thread::scope(|scope| {

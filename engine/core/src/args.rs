@@ -18,4 +18,16 @@ pub struct Field {
     pub positional: bool,
     /// The call is refused without it.
     pub required: bool,
+    pub secrets: TakesSecrets,
+}
+
+/// What becomes of a secret in an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakesSecrets {
+    /// The call is refused.
+    No,
+    /// The primitive gets its value.
+    Value,
+    /// The primitive gets its marker, and hands it on, or reveals it where it may stand ([`crate::Cx::reveal`]).
+    Marker,
 }

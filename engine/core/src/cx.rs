@@ -16,7 +16,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{BoxFuture, Effect, Error, ErrorKind, Inverse, Result, Span, Target, Undo};
+use crate::{
+    BoxFuture, Effect, Error, ErrorKind, Found, Inverse, Marker, Markers, Result, SecretText, Span, Target,
+    Undo, secret,
+};
 
 /// A request's body, whatever an SDK made of it.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -158,6 +161,12 @@ pub trait Host: Send + Sync {
     fn keep(&self, call: &Call, pattern: &str, why: &str);
     /// From now on this value is shown as `‹name›` wherever the run writes something out.
     fn hide(&self, name: &str, value: &str);
+    /// The text as the run would write it out.
+    fn shown(&self, text: &str) -> String;
+    /// The secrets that the playbook has named.
+    fn markers(&self) -> &Markers;
+    /// Reads one of them, once in a run; from then on it is hidden.
+    fn secret(self: Arc<Self>, call: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>>;
     /// The environment variable as it was when the program started; only for finding configuration.
     fn variable(&self, name: &str) -> Option<String>;
     /// Random bits that the run's seed decides.
@@ -398,6 +407,37 @@ impl Cx {
 
     pub fn hide(&self, name: &str, value: &str) {
         self.host.hide(name, value);
+    }
+
+    /// The text as the run would write it out. What is to be cut goes through here first: of a value that was cut before it
+    /// was hidden, the rest would be shown.
+    pub fn shown(&self, text: &str) -> String {
+        self.host.shown(text)
+    }
+
+    /// The secrets that stand in `value`, in an argument that takes their markers.
+    ///
+    /// # Errors
+    /// `Invalid`, with the place, for a marker that was taken apart or is a key.
+    pub fn secrets_in(&self, value: &Value) -> Result<Vec<Found>> {
+        secret::found(self.markers(), value)
+    }
+
+    /// Puts the values of secrets in the places of their markers.
+    ///
+    /// # Errors
+    /// As [`Cx::secrets_in`]; those of reading a secret.
+    pub async fn reveal(&self, value: &mut Value) -> Result<()> {
+        let found = self.secrets_in(value)?;
+        secret::reveal(value, found, self).await
+    }
+
+    pub(crate) fn markers(&self) -> &Markers {
+        self.host.markers()
+    }
+
+    pub(crate) fn secret(&self, marker: Marker) -> BoxFuture<'static, Result<SecretText>> {
+        self.host.clone().secret(self.call.clone(), marker)
     }
 
     pub fn variable(&self, name: &str) -> Option<String> {

@@ -40,7 +40,13 @@ pub enum Settle {
 #[serde(rename_all = "kebab-case")]
 pub enum Inverse {
     /// Another primitive with arguments.
-    Call { path: String, args: Value },
+    Call {
+        path: String,
+        args: Value,
+        /// JSON pointers to those parts of `args` that nobody may read in a journal: they are sealed there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        secret: Vec<String>,
+    },
     /// Nothing does, and why.
     None { why: String },
 }
@@ -48,7 +54,16 @@ pub enum Inverse {
 impl Inverse {
     /// A call of the primitive at `path` with named arguments.
     pub fn call(path: impl Into<String>, args: Value) -> Self {
-        Inverse::Call { path: path.into(), args }
+        Inverse::Call { path: path.into(), args, secret: Vec::new() }
+    }
+
+    /// The same, with what is at these JSON pointers of the arguments sealed in the journal.
+    #[must_use]
+    pub fn sealed(self, pointers: Vec<String>) -> Self {
+        match self {
+            Inverse::Call { path, args, .. } => Inverse::Call { path, args, secret: pointers },
+            none @ Inverse::None { .. } => none,
+        }
     }
 
     /// There is no way back.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Args, BoxFuture, Cx, Effect, Error, Field, Result, Settle, Undo};
+use crate::{Args, BoxFuture, Cx, Effect, Error, Field, Result, Settle, Undo, secret};
 
 /// An operation that playbooks can call: its arguments are the fields of the type that implements this.
 pub trait Primitive: Args + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -127,7 +127,8 @@ impl fmt::Debug for Declaration {
     }
 }
 
-async fn run<P: Primitive>(arguments: Value, cx: Cx) -> Result<Value> {
+async fn run<P: Primitive>(mut arguments: Value, cx: Cx) -> Result<Value> {
+    secret::resolve(P::PATH, P::FIELDS, &mut arguments, &cx).await?;
     let primitive = decode::<P>(P::PATH, P::FIELDS, arguments)?;
     let out = primitive.run(&cx).await?;
     serde_json::to_value(out)

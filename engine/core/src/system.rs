@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
-    Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Original, Precondition, Result, Simulator,
-    Surroundings,
+    Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Original, Precondition, Result, SecretScheme,
+    Simulator, Surroundings,
 };
 
 /// A module of primitives, as playbooks see it.
@@ -91,6 +91,11 @@ pub trait System: Send + Sync {
     /// Why that cannot be asked.
     fn look(&self, _cx: Cx, then: Precondition) -> BoxFuture<'static, Result<Precondition>> {
         Box::pin(async move { Ok(then) })
+    }
+
+    /// The secrets that it reads for playbooks, by scheme.
+    fn secrets(&self) -> &'static [SecretScheme] {
+        &[]
     }
 
     /// What `doctor` says about this system on the call's target.

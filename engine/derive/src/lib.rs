@@ -9,6 +9,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Lit, Meta,
 ///
 /// The struct's doc comment becomes the primitive's documentation, a field's doc comment the argument's.
 /// `#[arg(positional)]` marks what is given by its place, in the order of the fields; everything else is an option.
+/// `#[arg(secret)]` takes secrets and gets their values, `#[arg(marker)]` takes them and gets their markers.
 /// A field is required unless it is an `Option` or has a `#[serde(default)]`.
 #[proc_macro_derive(Args, attributes(arg))]
 pub fn derive_args(input: TokenStream) -> TokenStream {
@@ -49,12 +50,18 @@ fn field(field: &Field) -> syn::Result<proc_macro2::TokenStream> {
         .map(|ident| ident.to_string().trim_start_matches("r#").to_owned())
         .unwrap_or_default();
     let mut positional = false;
+    let mut secrets = quote!(No);
     let mut optional = is_option(&field.ty);
     for attribute in &field.attrs {
         if attribute.path().is_ident("arg") {
             attribute.parse_nested_meta(|meta| {
-                positional = meta.path.is_ident("positional");
-                if positional { Ok(()) } else { Err(meta.error("expected `positional`")) }
+                match meta.path.get_ident().map(ToString::to_string).as_deref() {
+                    Some("positional") => positional = true,
+                    Some("secret") => secrets = quote!(Value),
+                    Some("marker") => secrets = quote!(Marker),
+                    _ => return Err(meta.error("expected `positional`, `secret` or `marker`")),
+                }
+                Ok(())
             })?;
         } else if attribute.path().is_ident("serde") {
             attribute.parse_nested_meta(|meta| {
@@ -79,7 +86,13 @@ fn field(field: &Field) -> syn::Result<proc_macro2::TokenStream> {
     }
     let required = !optional;
     Ok(quote! {
-        ::opsrun_core::Field { name: #name, doc: #doc, positional: #positional, required: #required }
+        ::opsrun_core::Field {
+            name: #name,
+            doc: #doc,
+            positional: #positional,
+            required: #required,
+            secrets: ::opsrun_core::TakesSecrets::#secrets,
+        }
     })
 }
 

@@ -2,11 +2,11 @@
 #![allow(clippy::disallowed_methods)] // this is the gate
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use opsrun_core::{Error, Result};
+use opsrun_core::{Error, ErrorKind, Result};
 
 use crate::file::explain;
 
@@ -96,6 +96,51 @@ pub fn list_folder(path: &Path) -> Result<Vec<PathBuf>> {
 /// `NotFound`, `Failed`.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| explain(error, path))
+}
+
+/// A file that only its owner reads; made of what `make` gives, if there is none yet. Who makes it at the same time gets
+/// the same.
+///
+/// # Errors
+/// `Forbidden` if others can read it; `Failed`; those of `make`.
+pub fn owners_file(path: &Path, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
+    if !path.exists() {
+        let content = make()?;
+        if let Some(folder) = path.parent() {
+            create_folder(folder)?;
+        }
+        // Under another name first, so that nobody reads half of it.
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&part)
+            .map_err(failed)?;
+        let linked = file
+            .write_all(&content)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::hard_link(&part, path));
+        std::fs::remove_file(&part).map_err(failed)?;
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    let mut file = File::open(path).map_err(|error| explain(error, path))?;
+    let mode = file.metadata().map_err(|error| explain(error, path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(Error::new(
+            ErrorKind::Forbidden,
+            format!("`{}` can be read by others than its owner", path.display()),
+        )
+        .hint(format!("`chmod 600 {}`, and think of who may have read it", path.display())));
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(|error| explain(error, path))?;
+    Ok(content)
 }
 
 /// A text file.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use opsrun_core::{
-    Access, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Result, System, Undo,
+    Access, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor, Result, System, Undo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +38,9 @@ pub struct Bound {
 }
 
 impl Bound {
-    fn names(&self, access: &Access) -> bool {
-        self.writes.contains(&access.to_string())
+    /// A plan has no values of secrets, so accesses are compared without them.
+    fn names(&self, access: &Access, redactor: &Redactor) -> bool {
+        self.writes.contains(&*redactor.apply(&access.to_string()))
     }
 }
 
@@ -58,7 +59,7 @@ pub struct Gate {
     systems: BTreeMap<&'static str, &'static dyn System>,
     grants: Grants,
     held: RwLock<Option<String>>,
-    bound: RwLock<Option<Bound>>,
+    bound: RwLock<Option<(Bound, Arc<Redactor>)>>,
     faults: Mutex<Vec<FaultRule>>,
     clock: Arc<dyn Clock>,
     route: Route,
@@ -93,9 +94,10 @@ impl Gate {
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = hint;
     }
 
-    /// From now on a write that this does not name is refused, unless it takes something back.
-    pub fn bind(&self, bound: Bound) {
-        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = Some(bound);
+    /// From now on a write that this does not name is refused, unless it takes something back. `redactor` hides what the plan
+    /// has not.
+    pub fn bind(&self, bound: Bound, redactor: Arc<Redactor>) {
+        *self.bound.write().unwrap_or_else(PoisonError::into_inner) = Some((bound, redactor));
     }
 
     pub fn grants(&self) -> &Grants {
@@ -160,7 +162,10 @@ impl Gate {
                 );
             }
             let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(bound) = bound.as_ref().filter(|bound| !call.undoes && !bound.names(access)) {
+            if let Some((bound, redactor)) = bound.as_ref()
+                && !call.undoes
+                && !bound.names(access, redactor)
+            {
                 return Err(Error::new(
                     ErrorKind::Denied,
                     format!("`{access}` is not in the plan {}", bound.plan),

@@ -14,8 +14,8 @@ mod route;
 mod wall;
 
 pub use disk::{
-    AppendFile, TemporaryFolder, append_file, create_folder, list_folder, read_bytes, read_text, reopen_file,
-    write_file,
+    AppendFile, TemporaryFolder, append_file, create_folder, list_folder, owners_file, read_bytes, read_text,
+    reopen_file, write_file,
 };
 pub use fault::{FaultError, FaultRule};
 pub use file::Files;

@@ -1,6 +1,6 @@
 //! What the declarations say, for people and for editors: help pages, the reference in Markdown, `.d.rhai`, JSON schemas.
 
-use opsrun_core::{Declaration, Effect, Field, Module, Undo, Value};
+use opsrun_core::{Declaration, Effect, Field, Module, TakesSecrets, Undo, Value};
 use opsrun_runtime::Registry;
 use serde_json::json;
 
@@ -78,6 +78,9 @@ pub fn playbook_page(playbook: &Playbook) -> String {
                     "one of {}",
                     parameter.choices.iter().map(plain).collect::<Vec<_>>().join(", ")
                 ));
+            }
+            if parameter.secret {
+                words.push("a secret, as a reference such as env:NAME".to_owned());
             }
             words.push(match (&parameter.default, parameter.required) {
                 (_, true) => "required".to_owned(),
@@ -190,6 +193,7 @@ pub fn schema(declaration: &Declaration) -> Value {
         "summary": declaration.summary(),
         "effect": declaration.effect,
         "undo": undo_words(declaration),
+        "secrets": declaration.fields.iter().filter(|field| field.secrets != TakesSecrets::No).map(|field| field.name).collect::<Vec<_>>(),
         "arguments": declaration.arguments_schema().to_value(),
         "result": declaration.result_schema().to_value(),
     })
@@ -263,10 +267,13 @@ fn primitive_markdown(declaration: &Declaration) -> String {
 }
 
 fn field_words(schema: &Value, field: &Field) -> String {
-    schema
-        .get("properties")
-        .and_then(|fields| fields.get(field.name))
-        .map_or_else(|| "anything".to_owned(), schema_words)
+    let fields = schema.get("properties");
+    let words =
+        fields.and_then(|fields| fields.get(field.name)).map_or_else(|| "anything".to_owned(), schema_words);
+    match field.secrets {
+        TakesSecrets::No => words,
+        TakesSecrets::Value | TakesSecrets::Marker => format!("{words}, takes secrets"),
+    }
 }
 
 fn effect_words(effect: Effect) -> &'static str {

@@ -26,11 +26,13 @@ pub struct Ended {
 /// # Errors
 /// Only if the run could not begin.
 pub fn run(playbook: &Playbook, arguments: &BTreeMap<String, Value>, run: &Arc<Run>) -> Result<Ended> {
+    let (arguments, recorded) = hide_secrets(playbook, arguments, run)?;
     // Undoing calls closures of the playbook: the host outlives the body.
     let host = OnceLock::new();
     let failed = Mutex::new(None);
-    let outcome = run.execute(subject(playbook, arguments), |branch| {
-        let arguments = given(playbook, arguments);
+    let subject = Subject { params: json!(recorded), ..subject(playbook, &arguments) };
+    let outcome = run.execute(subject, |branch| {
+        let arguments = given(playbook, &arguments);
         let host = host.get_or_init(|| {
             Host::new(playbook.functions(), playbook.limits(), arguments, playbook.libraries(), branch)
         });
@@ -61,6 +63,27 @@ pub fn subject(playbook: &Playbook, arguments: &BTreeMap<String, Value>) -> Subj
         files: playbook.files().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
         params: json!(arguments),
     }
+}
+
+/// The arguments as they are, and as the journal may have them: secret ones that are no references are sealed there.
+fn hide_secrets(
+    playbook: &Playbook,
+    arguments: &BTreeMap<String, Value>,
+    run: &Run,
+) -> Result<(BTreeMap<String, Value>, BTreeMap<String, Value>)> {
+    let (mut whole, mut recorded) = (arguments.clone(), arguments.clone());
+    for parameter in playbook.parameters().iter().filter(|parameter| parameter.secret) {
+        let name = parameter.name.as_str();
+        let Some(Value::String(given)) =
+            arguments.get(name).filter(|given| !parameter.is_named(given, run.registry()))
+        else {
+            continue;
+        };
+        let value = run.parameter(given)?;
+        recorded.insert(name.to_owned(), run.hide_parameter(name, value.as_str().unwrap_or_default())?);
+        whole.insert(name.to_owned(), value);
+    }
+    Ok((whole, recorded))
 }
 
 impl Ended {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use opsrun_core::{Bytes, Error, Result, Span, Value};
+use opsrun_runtime::Registry;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub struct Parameter {
     pub default: Option<Value>,
     /// The run is refused without it.
     pub required: bool,
+    /// It is given as a reference to a secret, or, if it must be, as the secret itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
     /// Only these are allowed; any if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Value>,
@@ -45,6 +49,13 @@ pub enum ParameterType {
     Bytes,
     /// Texts between commas.
     List,
+}
+
+impl Parameter {
+    /// Whether a value that was given for a secret parameter only names the secret, or is none.
+    pub fn is_named(&self, given: &Value, registry: Registry) -> bool {
+        given.as_str().is_none_or(|text| text.is_empty() || opsrun_runtime::is_reference(registry, text))
+    }
 }
 
 impl ParameterType {
@@ -178,7 +189,9 @@ pub(crate) fn collect(file: &str, ast: &AST, found: &mut Vec<Parameter>, diagnos
             Err(diagnostic) => diagnostics.push(diagnostic),
             Ok(parameter) => match found.iter().find(|known| known.name == parameter.name) {
                 None => found.push(parameter),
-                Some(known) if (known.kind, &known.default) == (parameter.kind, &parameter.default) => {}
+                Some(known)
+                    if (known.kind, known.secret, &known.default)
+                        == (parameter.kind, parameter.secret, &parameter.default) => {}
                 Some(known) => diagnostics.push(
                     Diagnostic::error(
                         at,
@@ -257,5 +270,21 @@ fn read(at: Place, call: &FnCallExpr) -> Result<Parameter, Diagnostic> {
         },
     };
     let required = default.is_none();
-    Ok(Parameter { name, kind, help, default: default.flatten(), required, choices, at })
+    let secret = match fixed("secret")? {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) if kind != ParameterType::String || !choices.is_empty() => {
+            return Err(Diagnostic::error(
+                at,
+                format!("the secret parameter `{name}` is a text without choices"),
+            ));
+        }
+        Some(Value::Bool(true)) => true,
+        Some(_) => {
+            return Err(Diagnostic::error(
+                at,
+                format!("`secret` of the parameter `{name}` is `true` or `false`"),
+            ));
+        }
+    };
+    Ok(Parameter { name, kind, help, default: default.flatten(), required, secret, choices, at })
 }

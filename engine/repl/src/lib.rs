@@ -168,7 +168,9 @@ impl<'o> Repl<'o> {
             }
         }
         match entered {
-            Some(Ok(Entered::Value(value))) => {
+            Some(Ok(Entered::Value(mut value))) => {
+                // Before cells are cut.
+                self.branch.run().redactor().show_value(&mut value);
                 let shown = show(&value, self.width);
                 self.say(&shown)
             }
@@ -254,7 +256,7 @@ impl<'o> Repl<'o> {
 
     /// Writes a text with its last line ended, without the values that are not to be shown.
     fn say(&mut self, text: &str) -> io::Result<()> {
-        let text = self.branch.run().redactor().apply(text).into_owned();
+        let text = self.branch.run().redactor().show(text).into_owned();
         self.out.write_all(text.trim_end_matches('\n').as_bytes())?;
         self.out.write_all(b"\n")?;
         self.out.flush()

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use opsrun_core::{BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Result, Span, Target, Value};
+use opsrun_core::{
+    BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Marker, Result, Span, Target, Value,
+};
 
 use crate::event::{Happening, Level};
 use crate::journal::Entry;
@@ -30,6 +32,26 @@ pub struct RetryOptions {
     pub every: Span,
     /// Each pause is this many times as long as the one before.
     pub backoff: f64,
+}
+
+/// The inverse that a call carries out.
+pub(crate) struct Undoes {
+    /// The call and the slot that recorded it.
+    pub inverse: (u64, usize),
+    /// JSON pointers to what of its arguments is not to be recorded again.
+    pub secret: Vec<String>,
+}
+
+impl Undoes {
+    fn recorded(&self, arguments: &Value) -> Value {
+        let mut recorded = arguments.clone();
+        for pointer in &self.secret {
+            if let Some(part) = recorded.pointer_mut(pointer) {
+                *part = "‹sealed›".into();
+            }
+        }
+        recorded
+    }
 }
 
 /// A thread of a run.
@@ -87,7 +109,7 @@ impl Branch {
         self: &Arc<Self>,
         declaration: &'static Declaration,
         arguments: Value,
-        undoes: (u64, usize),
+        undoes: Undoes,
     ) -> Result<Value> {
         self.call_for(declaration, arguments, Some(undoes))
     }
@@ -96,7 +118,7 @@ impl Branch {
         self: &Arc<Self>,
         declaration: &'static Declaration,
         arguments: Value,
-        undoes: Option<(u64, usize)>,
+        undoes: Option<Undoes>,
     ) -> Result<Value> {
         if self.run.is_stopped() {
             return Err(Error::interrupted());
@@ -128,8 +150,10 @@ impl Branch {
             path: key.path,
             scope: key.scope,
             number: key.number,
-            arguments: arguments.clone(),
-            undoes,
+            arguments: undoes
+                .as_ref()
+                .map_or_else(|| arguments.clone(), |undoes| undoes.recorded(&arguments)),
+            undoes: undoes.map(|undoes| undoes.inverse),
         };
         if declaration.effect == Effect::None {
             // Computing is not worth a line of the journal.
@@ -172,7 +196,7 @@ impl Branch {
         if undoing {
             locked(&self.run.undo).forget(call.id);
         }
-        result?
+        self.run.discreet(call.id, result?)
     }
 
     /// Runs `body` as the step `name`. `undo` takes it back if the run fails after it was entered.
@@ -183,6 +207,8 @@ impl Branch {
         if name.trim().is_empty() || name.contains('\n') {
             return Err(Error::invalid("a step needs a name of one line"));
         }
+        // Where a step is found again, what stands for a secret in this run alone must not be in its name.
+        let name = &*Marker::shortened(name);
         let (outer, undoing) = {
             let state = locked(&self.state);
             (state.scope.clone(), state.undoing)

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use opsrun_core::{
-    Alterations, Error, Original, Precondition, Result, Simulator, Surroundings, Target, Value, yaml,
+    Alterations, Error, Original, Precondition, Redactor, Result, Simulator, Surroundings, Target, Value,
+    yaml,
 };
 use serde::Deserialize;
 
@@ -25,6 +26,9 @@ pub struct EstateFile {
     /// Values for the setup's parameters.
     #[serde(default)]
     pub params: BTreeMap<String, Value>,
+    /// The values of secrets by their references, in which `*` stands for anything; every other secret has a placeholder.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
     #[serde(flatten)]
     pub sections: BTreeMap<String, Value>,
     #[serde(skip)]
@@ -43,6 +47,7 @@ impl Default for EstateFile {
             start: default_start(),
             setup: None,
             params: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             sections: BTreeMap::new(),
             path: PathBuf::new(),
         }
@@ -92,7 +97,7 @@ impl Estate {
         if let Some(unknown) = file.sections.keys().find(|section| !names.contains(&section.as_str())) {
             return Err(Error::invalid(format!("`{}`: there is no system `{unknown}`", file.path.display()))
                 .hint(format!(
-                    "its keys are `start`, `setup`, `params`, and a section for each of `{}`",
+                    "its keys are `start`, `setup`, `params`, `secrets`, and a section for each of `{}`",
                     names.join("`, `")
                 )));
         }
@@ -211,6 +216,19 @@ pub struct Change {
     pub before: Option<Value>,
     /// `None`: it is gone.
     pub after: Option<Value>,
+}
+
+impl Change {
+    /// Takes out of it what is not to be shown.
+    pub fn hide(&mut self, redactor: &Redactor) {
+        for text in [&mut self.name, &mut self.path] {
+            *text = redactor.show(text).into_owned();
+        }
+        [&mut self.before, &mut self.after]
+            .into_iter()
+            .flatten()
+            .for_each(|value| redactor.show_value(value));
+    }
 }
 
 /// Splits off the changes that a run declared to leave behind: `kept` are patterns of names, with `*`, and reasons.

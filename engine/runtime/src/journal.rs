@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::scope::Scope;
 
 /// The version of the form of what is recorded.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,15 @@ pub enum Entry {
         /// The texts, where they are others than before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         files: Option<BTreeMap<String, String>>,
+    },
+    /// What stands for a secret in this run.
+    SecretNamed {
+        /// The reference: `env:SLACK_URL`.
+        secret: String,
+        /// The target that it was named on, where it is read.
+        target: String,
+        /// By which its marker is told from a forged one.
+        tag: String,
     },
     StepBegun {
         scope: Scope,

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use opsrun_core::{BoxFuture, Error, ErrorKind, Redactor, Result, Value};
+use opsrun_core::{BoxFuture, Error, ErrorKind, Inverse, Redactor, Result, Value};
 use opsrun_gate::AppendFile;
 use tokio::sync::oneshot;
 
 use crate::journal::{Entry, FORMAT, Journal, Record};
+use crate::seal::Sealer;
 
 /// A journal in a file; a thread writes, and flushes once for all that wait at that moment.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct FileJournal {
     lines: Mutex<Option<Sender<Line>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     redactor: Arc<Redactor>,
+    sealer: Arc<Sealer>,
 }
 
 #[derive(Debug)]
@@ -26,21 +28,22 @@ struct Line {
 }
 
 impl FileJournal {
-    /// Begins the journal of the run `run` in `folder`.
+    /// Begins the journal of the run `run` in `folder`. Of what is written, `redactor` hides the values that it knows, and
+    /// `sealer` seals what has to be there all the same.
     ///
     /// # Errors
     /// `Failed` if the folder or the file cannot be made.
-    pub fn create(folder: &Path, run: &str, redactor: Arc<Redactor>) -> Result<Self> {
+    pub fn create(folder: &Path, run: &str, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<Self> {
         opsrun_gate::create_folder(folder)?;
         let path = folder.join(format!("{run}.jsonl"));
-        Self::on(opsrun_gate::append_file(&path)?, path, redactor)
+        Self::on(opsrun_gate::append_file(&path)?, path, redactor, sealer)
     }
 
     /// Goes on with the journal at `path`, and says what is in it so far. A torn last line, as a crash leaves it, is cut off.
     ///
     /// # Errors
     /// `NotFound`; `Denied` while another process carries the run out; `Failed`.
-    pub fn resume(path: &Path, redactor: Arc<Redactor>) -> Result<(Self, Reading)> {
+    pub fn resume(path: &Path, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<(Self, Reading)> {
         let Some(mut file) = opsrun_gate::reopen_file(path)? else {
             let run = path.file_stem().unwrap_or_default().to_string_lossy();
             return Err(Error::new(
@@ -52,15 +55,16 @@ impl FileJournal {
         let reading = read_journal(path)?;
         file.cut(reading.length)
             .map_err(|error| Error::failed(format!("`{}` cannot be written: {error}", path.display())))?;
-        Ok((Self::on(file, path.to_owned(), redactor)?, reading))
+        Ok((Self::on(file, path.to_owned(), redactor, sealer)?, reading))
     }
 
-    fn on(file: AppendFile, path: PathBuf, redactor: Arc<Redactor>) -> Result<Self> {
+    fn on(file: AppendFile, path: PathBuf, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<Self> {
         let (sender, receiver) = channel();
         let writer = std::thread::Builder::new().name("journal".into()).spawn(move || write(file, &receiver));
         let writer =
             writer.map_err(|error| Error::failed(format!("the machine gives no thread: {error}")))?;
-        Ok(FileJournal { path, lines: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)), redactor })
+        let (lines, writer) = (Mutex::new(Some(sender)), Mutex::new(Some(writer)));
+        Ok(FileJournal { path, lines, writer, redactor, sealer })
     }
 
     pub fn path(&self) -> &Path {
@@ -80,14 +84,62 @@ impl FileJournal {
 
     /// Gives a record to the writer, which says when it has it.
     fn hand_over(&self, record: &Record, durable: bool) -> Result<oneshot::Receiver<Result<(), String>>> {
+        let sealed = self.sealed(record)?;
+        let record = sealed.as_ref().unwrap_or(record);
         let mut value = serde_json::to_value(record).map_err(|error| self.failed(&error.to_string()))?;
         self.redactor.apply_value(&mut value);
         let (written, wait) = oneshot::channel();
-        let line = Line { text: sealed(&value), written: durable.then_some(written) };
+        let line = Line { text: summed(&value), written: durable.then_some(written) };
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match lines.as_ref().is_some_and(|lines| lines.send(line).is_ok()) {
             true => Ok(wait),
             false => Err(self.failed("its writer has stopped")),
+        }
+    }
+
+    /// The record with those parts of an inverse sealed that are secret; `None` if there are none.
+    fn sealed(&self, record: &Record) -> Result<Option<Record>> {
+        let Entry::Inverse { inverse: Some(Inverse::Call { args, secret, .. }), .. } = &record.entry else {
+            return Ok(None);
+        };
+        let mut pointers = secret.clone();
+        self.add_hidden(args, &mut String::new(), &mut pointers);
+        if pointers.is_empty() {
+            return Ok(None);
+        }
+        let mut record = record.clone();
+        if let Entry::Inverse { inverse: Some(Inverse::Call { args, secret, .. }), .. } = &mut record.entry {
+            for pointer in &pointers {
+                if let Some(part) = args.pointer_mut(pointer) {
+                    *part = Value::String(self.sealer.seal(part)?);
+                }
+            }
+            *secret = pointers;
+        }
+        Ok(Some(record))
+    }
+
+    /// Adds the places of texts that would be hidden, and could not be put back then.
+    fn add_hidden(&self, value: &Value, at: &mut String, pointers: &mut Vec<String>) {
+        let length = at.len();
+        match value {
+            _ if pointers.contains(at) => {}
+            Value::String(text) if self.redactor.finds(text) => pointers.push(at.clone()),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    at.push_str(&format!("/{index}"));
+                    self.add_hidden(item, at, pointers);
+                    at.truncate(length);
+                }
+            }
+            Value::Object(map) => {
+                for (key, item) in map {
+                    at.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+                    self.add_hidden(item, at, pointers);
+                    at.truncate(length);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -167,7 +219,7 @@ pub fn read_journal(path: &Path) -> Result<Reading> {
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let Some(whole) = line.strip_suffix(b"\n") else { break };
         reading.length += line.len() as u64;
-        match unsealed(whole) {
+        match checked(whole) {
             Ok(record) => reading.records.push(record),
             Err(why) => reading.damaged.push((number + 1, why)),
         }
@@ -183,18 +235,18 @@ pub fn read_journal(path: &Path) -> Result<Reading> {
 }
 
 /// What comes last in a line: the checksum of what stands before it.
-const SEAL: &str = ",\"crc32\":\"";
+const SUM: &str = ",\"crc32\":\"";
 
 /// A line of the file: the object, with the checksum of all that stands before that as its last member.
-fn sealed(value: &Value) -> String {
+fn summed(value: &Value) -> String {
     let text = value.to_string();
     let open = text.strip_suffix('}').unwrap_or(&text);
-    format!("{open}{SEAL}{:08x}\"}}\n", crc32fast::hash(open.as_bytes()))
+    format!("{open}{SUM}{:08x}\"}}\n", crc32fast::hash(open.as_bytes()))
 }
 
-fn unsealed(line: &[u8]) -> Result<Record, String> {
+fn checked(line: &[u8]) -> Result<Record, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is no text".to_owned())?;
-    let (open, rest) = text.rsplit_once(SEAL).ok_or("it has no checksum")?;
+    let (open, rest) = text.rsplit_once(SUM).ok_or("it has no checksum")?;
     let sum = rest.strip_suffix("\"}").ok_or("it has no checksum")?;
     if sum != format!("{:08x}", crc32fast::hash(open.as_bytes())) {
         return Err("its checksum is wrong".to_owned());

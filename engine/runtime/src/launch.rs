@@ -19,6 +19,7 @@ use crate::past::{Course, Past};
 use crate::plan::Plan;
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
+use crate::seal::Sealer;
 use crate::vocabulary::Vocabulary;
 use crate::world::World;
 
@@ -57,6 +58,8 @@ struct Stage {
     past: Past,
     course: Course,
     bound: Option<Bound>,
+    /// On an estate.
+    secrets: Option<BTreeMap<String, String>>,
 }
 
 impl Stage {
@@ -78,6 +81,7 @@ impl Stage {
             past: Past::default(),
             course: Course::Onward,
             bound: None,
+            secrets: None,
         }
     }
 }
@@ -105,7 +109,8 @@ impl Launch {
         let stem = playbook.file_stem().unwrap_or_default().to_string_lossy();
         let time = world.clock().now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
         let name = format!("{time}-{stem}-{:04x}", ChaCha12Rng::from_os_rng().random::<u16>());
-        let journal = FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone())?;
+        let journal =
+            FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone(), self.sealer())?;
         let path = journal.path().to_owned();
         let mut stage = Stage::new(name, world, Arc::new(journal), watcher);
         if let Some(plan) = &self.plan {
@@ -120,10 +125,12 @@ impl Launch {
     /// # Errors
     /// As [`Launch::live`]; `Denied` while another process carries it out, or if it cannot go that way.
     pub fn again(&self, path: &Path, watcher: Arc<dyn Watcher>, course: Course) -> Result<LiveRun> {
-        let (journal, reading) = FileJournal::resume(path, self.redactor.clone())?;
-        let past = Past::read(&reading.records, self.registry);
+        let (journal, reading) = FileJournal::resume(path, self.redactor.clone(), self.sealer())?;
+        let mut past = Past::read(&reading.records, self.registry);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         past.may_go(course, &name, self.registry)?;
+        past.open(&self.sealer(), &self.redactor)
+            .map_err(|error| error.context(format!("the run `{name}` cannot be taken back here")))?;
         let bound = past.plan.clone();
         let stage =
             Stage { past, course, bound, ..Stage::new(name, World::live(), Arc::new(journal), watcher) };
@@ -162,13 +169,22 @@ impl Launch {
         if let Some(folder) = &self.project.table.journal {
             return Ok(self.project.root.join(folder));
         }
-        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
-        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
-        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
-        state.map(|state| state.join("opsrun/runs")).ok_or_else(|| {
+        self.state_folder().map(|state| state.join("runs")).ok_or_else(|| {
             Error::invalid("there is no place for the journal")
                 .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")
         })
+    }
+
+    /// Seals with the key `$XDG_STATE_HOME/opsrun/key`.
+    pub fn sealer(&self) -> Arc<Sealer> {
+        Arc::new(Sealer::new(self.state_folder().map(|state| state.join("key"))))
+    }
+
+    fn state_folder(&self) -> Option<PathBuf> {
+        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
+        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
+        state.map(|state| state.join("opsrun"))
     }
 
     /// The estate file for a rehearsal: the one that is named, else the project's, else none.
@@ -200,7 +216,7 @@ impl Launch {
 
     /// A run on `stage`; `adopt` leads a target there.
     fn run(&self, stage: Stage, adopt: impl Fn(Target) -> Target) -> Result<Arc<Run>> {
-        let Stage { name, world, route, journal, watcher, seed, allow, past, course, bound } = stage;
+        let Stage { name, world, route, journal, watcher, seed, allow, past, course, bound, secrets } = stage;
         let targets: BTreeMap<String, Arc<Target>> = self
             .project
             .targets(self.registry)?
@@ -229,6 +245,8 @@ impl Launch {
             journal,
             watcher,
             redactor: self.redactor.clone(),
+            sealer: self.sealer(),
+            estate_secrets: secrets,
             targets,
             target,
             seed,
@@ -255,6 +273,7 @@ pub struct Rehearsal {
     launch: Launch,
     world: World,
     estate: Estate,
+    secrets: BTreeMap<String, String>,
     seed: u64,
 }
 
@@ -281,7 +300,7 @@ impl Rehearsal {
     /// As [`Rehearsal::start`].
     pub fn start_in(launch: Launch, file: &EstateFile, seed: u64, world: World) -> Result<Self> {
         let estate = Estate::start(file, launch.registry, &world, seed)?;
-        Ok(Rehearsal { launch, world, estate, seed })
+        Ok(Rehearsal { launch, world, estate, secrets: file.secrets.clone(), seed })
     }
 
     pub fn estate(&self) -> &Estate {
@@ -320,7 +339,7 @@ impl Rehearsal {
         watcher: Arc<dyn Watcher>,
     ) -> Result<Arc<Run>> {
         let everything = self.launch.target_name()?.is_empty();
-        let allow = if everything { self.launch.registry.patterns("") } else { Vec::new() };
+        let allow = if everything { self.everything()? } else { Vec::new() };
         let stage = Stage::new("rehearsal", self.world.clone(), journal, watcher);
         self.on_estate(Stage { past, course, allow, ..stage })
     }
@@ -331,11 +350,18 @@ impl Rehearsal {
     /// As [`Launch::live`].
     pub fn setup(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
         let stage = Stage::new("setup", self.world.clone(), Arc::new(MemoryJournal::default()), watcher);
-        self.on_estate(Stage { allow: self.launch.registry.patterns(""), ..stage })
+        self.on_estate(Stage { allow: self.everything()?, ..stage })
+    }
+
+    /// Of an estate, that is: no real secret is read there.
+    fn everything(&self) -> Result<Vec<AccessPattern>> {
+        let secrets = "secret read".parse().map_err(|error| Error::failed(format!("{error}")))?;
+        Ok([self.launch.registry.patterns(""), vec![secrets]].concat())
     }
 
     fn on_estate(&self, stage: Stage) -> Result<Arc<Run>> {
-        let stage = Stage { route: self.estate.route(), seed: self.seed, ..stage };
+        let secrets = Some(self.secrets.clone());
+        let stage = Stage { route: self.estate.route(), seed: self.seed, secrets, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
     }
 }

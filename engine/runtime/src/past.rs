@@ -11,6 +11,8 @@ use opsrun_gate::Bound;
 use crate::journal::{Entry, Record, Settling, WriteOutcome};
 use crate::run::Registry;
 use crate::scope::{CallKey, Scope};
+use crate::seal::Sealer;
+use crate::secrets::Remembered;
 use crate::undo::UndoStack;
 
 /// Which way a run goes that broke off.
@@ -37,6 +39,7 @@ pub struct Past {
     begun: BTreeSet<Scope>,
     calls: BTreeMap<CallKey, Earlier>,
     pub(crate) undo: UndoStack,
+    pub(crate) secrets: Vec<Remembered>,
     pub(crate) last_call: u64,
     pub(crate) last_write: u64,
     /// What the run carried out: the playbook's path, its texts, its parameters, the target's name.
@@ -115,6 +118,11 @@ impl Past {
                         past.files.clone_from(files);
                     }
                 }
+                Entry::SecretNamed { secret, target, tag } => past.secrets.push(Remembered {
+                    reference: secret.clone(),
+                    target: target.clone(),
+                    tag: tag.clone(),
+                }),
                 Entry::StepBegun { scope, undo } => {
                     past.begun.insert(scope.clone());
                     if *undo {
@@ -210,6 +218,14 @@ impl Past {
             past.calls.insert(begun.key, earlier);
         }
         past
+    }
+
+    /// Opens what there is to take back, and hides the values that were sealed because they were hidden.
+    ///
+    /// # Errors
+    /// `Denied` if it was sealed with another key.
+    pub fn open(&mut self, sealer: &Sealer, redactor: &Redactor) -> Result<()> {
+        self.undo.open(sealer, redactor)
     }
 
     /// What a step gave that was finished.
@@ -339,7 +355,7 @@ impl Begun {
 /// What was not written down cannot be put back: an inverse with a hidden value in it would write the marker.
 fn usable(inverse: Inverse) -> Inverse {
     match &inverse {
-        Inverse::Call { path, args } if Redactor::has_marker(&args.to_string()) => {
+        Inverse::Call { path, args, .. } if Redactor::has_hidden(&args.to_string()) => {
             Inverse::none(format!("`{path}` would need a secret that the journal does not hold"))
         }
         _ => inverse,

@@ -1,7 +1,7 @@
 //! One run of a playbook: what all its branches share, and how it ends.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error,
-    ErrorKind, Host, Inverse, Module, Note, Program, ProgramOutput, Redactor, Result, System, Target, Undo,
-    Value,
+    ErrorKind, Host, Inverse, Marker, Markers, Module, Note, Program, ProgramOutput, Redactor, Result,
+    SecretText, System, Target, Undo, Value,
 };
 use opsrun_gate::{Bound, Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
 use rand::{RngCore, SeedableRng};
@@ -24,6 +24,8 @@ use crate::event::{Event, Happening, Unwatched, Watcher};
 use crate::journal::{Entry, FORMAT, Journal, MemoryJournal, Record, WriteOutcome};
 use crate::past::{Course, Past};
 use crate::scope::{CallKey, Counts, Scope};
+use crate::seal::Sealer;
+use crate::secrets::{self, Secrets};
 use crate::undo::UndoStack;
 use crate::world::World;
 
@@ -74,6 +76,10 @@ pub struct Setup {
     pub journal: Arc<dyn Journal>,
     pub watcher: Arc<dyn Watcher>,
     pub redactor: Arc<Redactor>,
+    /// For what the journal has to hold and nobody may read there.
+    pub sealer: Arc<Sealer>,
+    /// On an estate, the values of secrets by patterns of references; others have placeholders. `None`: secrets are real.
+    pub estate_secrets: Option<BTreeMap<String, String>>,
     /// By name; `on(name)` chooses among them.
     pub targets: BTreeMap<String, Arc<Target>>,
     /// The one that the run begins on.
@@ -103,6 +109,8 @@ impl Setup {
             journal: Arc::new(MemoryJournal::default()),
             watcher: Arc::new(Unwatched),
             redactor: Arc::default(),
+            sealer: Arc::default(),
+            estate_secrets: None,
             targets: BTreeMap::new(),
             target: Arc::default(),
             seed: 0,
@@ -130,6 +138,9 @@ pub struct Run {
     kept: Mutex<BTreeMap<String, String>>,
     random: Mutex<ChaCha12Rng>,
     shared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
+    pub(crate) secrets: Secrets,
+    /// The calls that got the values of secrets, until they end.
+    entrusted: Mutex<BTreeSet<CallId>>,
 }
 
 /// What a run carries out, so that its journal can say it.
@@ -220,7 +231,7 @@ impl Outcome {
 impl Run {
     pub fn new(mut setup: Setup) -> Arc<Self> {
         if let Some(bound) = &setup.bound {
-            setup.gate.bind(bound.clone());
+            setup.gate.bind(bound.clone(), setup.redactor.clone());
         }
         Arc::new(Run {
             clock: setup.world.clock(),
@@ -234,6 +245,8 @@ impl Run {
             kept: Mutex::default(),
             random: Mutex::new(ChaCha12Rng::seed_from_u64(setup.seed)),
             shared: Mutex::default(),
+            secrets: Secrets::default(),
+            entrusted: Mutex::default(),
             setup,
         })
     }
@@ -319,6 +332,26 @@ impl Run {
             branch.record(Entry::RunEnded { outcome: outcome.word().into(), error }, true)?;
             Ok(outcome)
         })?
+    }
+
+    /// What a call ended with, as the playbook may have it: without the values of secrets in errors, and in results of calls
+    /// that got such values.
+    pub(crate) fn discreet(&self, call: CallId, result: Result<Value>) -> Result<Value> {
+        let entrusted = locked(&self.entrusted).remove(&call);
+        match result {
+            Ok(mut value) => {
+                if entrusted {
+                    self.setup.redactor.apply_value(&mut value);
+                }
+                Ok(value)
+            }
+            Err(error) if self.setup.redactor.is_empty() => Err(error),
+            Err(error) => {
+                let mut value = error.to_value();
+                self.setup.redactor.apply_value(&mut value);
+                Err(Error::from_value(&value))
+            }
+        }
     }
 
     fn begun(&self, subject: Subject) -> Entry {
@@ -537,6 +570,19 @@ impl Host for Run {
 
     fn hide(&self, name: &str, value: &str) {
         self.setup.redactor.hide(name, value);
+    }
+
+    fn shown(&self, text: &str) -> String {
+        self.setup.redactor.show(text).into_owned()
+    }
+
+    fn markers(&self) -> &Markers {
+        &self.secrets.markers
+    }
+
+    fn secret(self: Arc<Self>, call: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>> {
+        locked(&self.entrusted).insert(call.id);
+        secrets::boxed(self, call, marker)
     }
 
     fn variable(&self, name: &str) -> Option<String> {

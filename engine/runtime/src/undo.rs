@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use opsrun_core::{CallId, Error, Inverse, Result, Undo};
+use opsrun_core::{CallId, Error, Inverse, Redactor, Result, Undo, Value};
 
-use crate::branch::{Branch, StepUndo};
+use crate::branch::{Branch, StepUndo, Undoes};
 use crate::scope::Scope;
+use crate::seal::Sealer;
 
 /// Inverses and steps' own undo, in the order in which they were recorded. The inverses of a call count only while it has
 /// written something: what was refused or never sent has changed nothing.
@@ -102,6 +103,25 @@ impl UndoStack {
         }
     }
 
+    /// Opens what a journal sealed.
+    pub(crate) fn open(&mut self, sealer: &Sealer, redactor: &Redactor) -> Result<()> {
+        for entry in &mut self.entries {
+            let UndoEntry::Inverse { inverse: Inverse::Call { args, secret, .. }, .. } = entry else {
+                continue;
+            };
+            for pointer in secret {
+                let Some(part) = args.pointer_mut(pointer) else { continue };
+                if let Some(sealed) = part.as_str().filter(|text| Sealer::is_sealed(text)) {
+                    *part = sealer.open(sealed)?;
+                    if let Some(value) = part.as_str() {
+                        redactor.hide("sealed", value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.iter().filter(|entry| self.counts(entry)).count()
     }
@@ -138,13 +158,14 @@ impl UndoEntry {
                 "what takes back the step `{scope}` stands in the playbook, which did not come to it again"
             ))),
             UndoEntry::Inverse { inverse: Inverse::None { why }, .. } => Ok(Some(why)),
-            UndoEntry::Inverse { call, slot, steps, inverse: Inverse::Call { path, args }, .. } => {
+            UndoEntry::Inverse {
+                call, slot, steps, inverse: Inverse::Call { path, args, secret }, ..
+            } => {
                 let declaration = branch.run().registry().primitive(&path);
                 let declaration = declaration
                     .ok_or_else(|| Error::failed(format!("`{path}` is not a primitive of this opsrun")))?;
-                branch
-                    .within(&steps, |branch| branch.undo_call(declaration, args, (call.0, slot)))
-                    .map(|_| None)
+                let undoes = Undoes { inverse: (call.0, slot), secret };
+                branch.within(&steps, |branch| branch.undo_call(declaration, args, undoes)).map(|_| None)
             }
         }
     }
@@ -156,7 +177,7 @@ impl fmt::Display for UndoEntry {
             UndoEntry::Step { scope, .. } => write!(f, "step `{scope}`"),
             UndoEntry::Inverse { path, steps, inverse, .. } => {
                 match inverse {
-                    Inverse::Call { path: by, args } => write!(f, "`{path}` by `{by}{}`", brief(args))?,
+                    Inverse::Call { path: by, args, .. } => write!(f, "`{path}` by `{by}{}`", brief(args))?,
                     Inverse::None { .. } => write!(f, "`{path}`")?,
                 }
                 match steps.is_empty() {
@@ -169,7 +190,7 @@ impl fmt::Display for UndoEntry {
 }
 
 /// The scalar arguments, which are the ones that name things.
-fn brief(args: &opsrun_core::Value) -> String {
+fn brief(args: &Value) -> String {
     let Some(map) = args.as_object() else { return String::new() };
     let scalars =
         map.iter().filter(|(_, value)| value.is_string() || value.is_number() || value.is_boolean());

@@ -8,6 +8,7 @@ use crate::run::Registry;
 /// What the gate itself asks for, beside the systems.
 const FILE: (&str, &[&str]) = ("file", &["read"]);
 const PROGRAM: (&str, &[&str]) = ("program", &["run"]);
+const SECRET: (&str, &[&str]) = ("secret", &["read"]);
 /// They stand for every verb of that effect.
 const EFFECTS: [&str; 2] = ["read", "write"];
 
@@ -20,7 +21,7 @@ pub(crate) struct Vocabulary {
 impl Vocabulary {
     pub(crate) fn of(registry: Registry) -> Self {
         let systems = registry.systems().iter().map(|system| (system.name(), system.verbs()));
-        let gate = [FILE, PROGRAM].map(|(name, verbs)| (name, Some(verbs)));
+        let gate = [FILE, PROGRAM, SECRET].map(|(name, verbs)| (name, Some(verbs)));
         Vocabulary { systems: systems.chain(gate).collect() }
     }
 

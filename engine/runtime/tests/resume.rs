@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bar::{REGISTRY, Told, pour, ring, setup};
-use opsrun_core::{Error, ErrorKind, Result, Span, Value};
+use opsrun_core::{Error, ErrorKind, Redactor, Result, Span, Value};
 use opsrun_gate::{Gate, Grants};
 use opsrun_runtime::{
     Branch, Course, Entry, Estate, EstateFile, FileJournal, Journal, MemoryJournal, Outcome, ParallelBody,
-    Past, Record, RetryOptions, Run, Settling, Setup, World, read_journal,
+    Past, Record, RetryOptions, Run, Sealer, Settling, Setup, World, read_journal,
 };
 use serde_json::json;
 
@@ -38,11 +38,13 @@ impl Bar {
         journal: Arc<dyn Journal>,
         playbook: Playbook,
     ) -> (Outcome, Vec<String>) {
-        let grants = Grants::new(vec!["bar".parse().unwrap()]);
-        let gate = Gate::new(REGISTRY.systems(), grants, self.world.clock(), self.estate.route());
+        let gate = Gate::new(REGISTRY.systems(), grants(), self.world.clock(), self.estate.route());
         let told = Arc::new(Told::default());
         let past = Past::read(records, REGISTRY);
-        let run = Run::new(Setup { past, course, ..setup(self.world.clone(), gate, journal, told.clone()) });
+        // What a run must know of its earlier part is in the journal, not in its seed.
+        let seed = 2;
+        let run =
+            Run::new(Setup { past, course, seed, ..setup(self.world.clone(), gate, journal, told.clone()) });
         // A journal that takes nothing lets nothing begin.
         let outcome = run.execute("test.rhai".into(), playbook).unwrap_or_else(Outcome::Failed);
         let told = told.0.lock().unwrap().clone();
@@ -52,8 +54,7 @@ impl Bar {
     /// What a run that is killed when its journal has `room` records leaves in it.
     fn killed_after(&self, room: usize, playbook: Playbook) -> Vec<Record> {
         let journal = Arc::new(MemoryJournal::dying_after(room));
-        let grants = Grants::new(vec!["bar".parse().unwrap()]);
-        let gate = Gate::new(REGISTRY.systems(), grants, self.world.clock(), self.estate.route());
+        let gate = Gate::new(REGISTRY.systems(), grants(), self.world.clock(), self.estate.route());
         let run = Run::new(setup(self.world.clone(), gate, journal.clone(), Arc::new(Told::default())));
         // What a killed run thinks of its end nobody learns.
         let _ = run.execute("test.rhai".into(), playbook);
@@ -65,11 +66,15 @@ impl Bar {
     }
 }
 
+fn grants() -> Grants {
+    Grants::new(vec!["bar".parse().unwrap(), "secret read".parse().unwrap()])
+}
+
 type Playbook = fn(&Arc<Branch>) -> Result<Value>;
 
-/// Nested steps, one with an undo of its own, branches with steps of the same name, and a retry.
+/// A secret, nested steps, one with an undo of its own, branches with steps of the same name, and a retry.
 fn evening(branch: &Arc<Branch>) -> Result<Value> {
-    branch.step("open", None, &mut |branch| pour(branch, "bar", 1))?;
+    branch.step("open", None, &mut |branch| pour(branch, &branch.secret("env:TABLE")?, 1))?;
     let undo = Box::new(|branch: &Arc<Branch>| pour(branch, "cleaned", 1).map(drop));
     branch.step("serve", Some(undo), &mut |branch| {
         pour(branch, "a", 2)?;
@@ -255,7 +260,7 @@ fn with_file(journal: FileJournal, records: &[Record]) -> (Outcome, Vec<String>)
 
 /// A journal on disk with the four records of `one_step`.
 fn journal_file(folder: &Path) -> std::path::PathBuf {
-    let journal = FileJournal::create(folder, "r1", Arc::default()).unwrap();
+    let journal = FileJournal::create(folder, "r1", Arc::default(), Arc::default()).unwrap();
     let path = journal.path().to_owned();
     with_file(journal, &[]);
     path
@@ -289,12 +294,12 @@ fn a_torn_or_altered_record_is_told_and_the_others_are_read() {
 fn only_one_process_carries_a_run_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = journal_file(folder.path());
-    let (first, _) = FileJournal::resume(&path, Arc::default()).unwrap();
-    let error = FileJournal::resume(&path, Arc::default()).unwrap_err();
+    let (first, _) = FileJournal::resume(&path, Arc::default(), Arc::default()).unwrap();
+    let error = FileJournal::resume(&path, Arc::default(), Arc::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.message().contains("another process is carrying out the run `r1`"));
     drop(first);
-    FileJournal::resume(&path, Arc::default()).unwrap();
+    FileJournal::resume(&path, Arc::default(), Arc::default()).unwrap();
 }
 
 #[test]
@@ -303,13 +308,52 @@ fn what_a_crash_left_of_a_line_is_cut_off_before_more_is_written() {
     let path = journal_file(folder.path());
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-    let (journal, reading) = FileJournal::resume(&path, Arc::default()).unwrap();
+    let (journal, reading) = FileJournal::resume(&path, Arc::default(), Arc::default()).unwrap();
     assert_eq!(reading.records.len(), 3);
     let (outcome, told) = with_file(journal, &reading.records);
     assert_eq!(outcome.word(), "done");
     assert_eq!(told, ["one: was done before"]);
     let reading = read_journal(&path).unwrap();
     assert_eq!((reading.records.len(), reading.damaged.len()), (5, 0));
+}
+
+/// Sets glasses on a table that nobody is to know.
+fn reserve(branch: &Arc<Branch>) -> Result<Value> {
+    pour(branch, &branch.secret("env:TABLE")?, 3)
+}
+
+#[test]
+fn a_secret_in_an_inverse_is_sealed_on_the_disk_and_opened_with_the_key_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sealer = |name: &str| Arc::new(Sealer::new(Some(folder.path().join(name))));
+    let world = World::live();
+    let estate = Estate::start(&EstateFile::default(), REGISTRY, &world, 1).unwrap();
+    let run = |journal: FileJournal, redactor: Arc<Redactor>, past, course| {
+        let gate = Gate::new(REGISTRY.systems(), grants(), world.clock(), estate.route());
+        let variables = BTreeMap::from([("TABLE".to_owned(), "canary-table".to_owned())]);
+        let setup = setup(world.clone(), gate, Arc::new(journal), Arc::new(Told::default()));
+        Run::new(Setup { past, course, variables, redactor, ..setup })
+            .execute("test.rhai".into(), reserve)
+            .unwrap()
+    };
+    let redactor = Arc::new(Redactor::default());
+    let journal = FileJournal::create(folder.path(), "r1", redactor.clone(), sealer("key")).unwrap();
+    let path = journal.path().to_owned();
+    assert_eq!(run(journal, redactor, Past::default(), Course::Onward).word(), "done");
+    assert_eq!(estate.snapshot(), BTreeMap::from([("bar canary-table".to_owned(), json!(3))]));
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written.contains("sealed:1:") && !written.contains("canary-table"), "{written}");
+
+    let redactor = Arc::new(Redactor::default());
+    let (journal, reading) = FileJournal::resume(&path, redactor.clone(), sealer("key")).unwrap();
+    let past = || Past::read(&reading.records, REGISTRY);
+    assert_eq!(past().open(&sealer("other"), &Redactor::default()).unwrap_err().kind(), ErrorKind::Denied);
+    let mut past = past();
+    past.open(&sealer("key"), &redactor).unwrap();
+    assert_eq!(run(journal, redactor, past, Course::Back).word(), "undone");
+    assert_eq!(estate.snapshot(), BTreeMap::new());
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(!written.contains("canary-table"), "{written}");
 }
 
 #[test]

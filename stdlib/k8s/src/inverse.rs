@@ -150,7 +150,10 @@ impl Entry {
 }
 
 fn restore(objects: &[Former]) -> Inverse {
-    Inverse::call(RESTORE, json!({ "objects": objects }))
+    let secrets = objects.iter().enumerate().filter(|(_, former)| former.kind == "Secret");
+    let values = secrets.filter(|(_, former)| !matches!(former.was, Was::Absent { .. }));
+    let pointers = values.map(|(index, _)| format!("/objects/{index}/was")).collect();
+    Inverse::call(RESTORE, json!({ "objects": objects })).sealed(pointers)
 }
 
 pub(crate) fn managed(object: &Value) -> Value {

@@ -26,6 +26,7 @@ pub mod readiness;
 mod recreate;
 mod refusal;
 mod rollout;
+mod secrets;
 mod session;
 mod simulator;
 #[cfg(test)]
@@ -39,8 +40,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use opsrun_core::{
-    Access, BoxFuture, Cx, Finding, Module, Original, Precondition, Refusal, Result, Simulator, Surroundings,
-    System, Value,
+    Access, BoxFuture, Cx, Finding, Module, Original, Precondition, Refusal, Result, SecretScheme, Simulator,
+    Surroundings, System, Value,
 };
 
 pub use client::Client;
@@ -95,6 +96,10 @@ impl System for Kubernetes {
             let now = Client::new(&cx)?.at_path(&then.object).await?;
             Ok(overlay::precondition(&then.what, &then.object, now.as_ref()))
         })
+    }
+
+    fn secrets(&self) -> &'static [SecretScheme] {
+        &[secrets::SCHEME]
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

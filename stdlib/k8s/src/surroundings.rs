@@ -10,8 +10,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Body, BoxFuture, Call, CallId, Cx, Effect, Endpoint, Error, Host, Inverse, Note, Program, ProgramOutput,
-    Result, Span, Target, Undo,
+    Body, BoxFuture, Call, CallId, Cx, Effect, Endpoint, Error, Host, Inverse, Marker, Markers, Note,
+    Program, ProgramOutput, Result, SecretText, Span, Target, Undo,
 };
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ pub(crate) struct Surroundings {
     /// The programs that were run.
     pub ran: Mutex<Vec<Program>>,
     seconds: Mutex<i64>,
+    markers: Markers,
 }
 
 impl Surroundings {
@@ -138,6 +139,18 @@ impl Host for Surroundings {
     fn keep(&self, _: &Call, _: &str, _: &str) {}
 
     fn hide(&self, _: &str, _: &str) {}
+
+    fn shown(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn markers(&self) -> &Markers {
+        &self.markers
+    }
+
+    fn secret(self: Arc<Self>, _: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>> {
+        Box::pin(async move { Err(Error::not_found(format!("nobody has `{}`", marker.reference))) })
+    }
 
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()

@@ -56,7 +56,7 @@ pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
         Commands::Repl(repl) => repl.carry_out(program),
     };
     done.unwrap_or_else(|error| {
-        complain(&error);
+        complain(&program.redactor(), &error);
         match error.kind() {
             ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound => REFUSED,
             _ => FAILED,

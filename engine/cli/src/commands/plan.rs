@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use opsrun_core::{Result, Value};
+use opsrun_core::{Error, Result, Value};
 use opsrun_language::Playbook;
 use opsrun_runtime::{Launch, Plan, Planning, Unwatched, fresh_seed};
 use serde_json::json;
 
-use super::run::{RunOptions, needed};
+use super::run::{RunOptions, needed, plain_secrets};
 use crate::output::{Form, complain_with, print};
 use crate::program::Program;
 
@@ -36,6 +36,10 @@ impl Planned {
     ) -> Result<u8> {
         let playbook = needed(playbook, &self.playbook)?;
         let arguments = playbook.arguments(given)?;
+        if let Some(plain) = plain_secrets(program, &playbook, &arguments).next() {
+            return Err(Error::invalid(format!("a plan cannot hold the secret `--{plain}` as it is"))
+                .hint(format!("give a reference, such as `--{plain} env:NAME`")));
+        }
         let mut launch = program.launch_from(&self.playbook)?;
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
@@ -49,7 +53,7 @@ impl Planned {
         }
         match self.options.output {
             Form::Text => {
-                print(&redactor.apply(&plan.report()))?;
+                print(&redactor.show(&plan.report()))?;
                 if let Some(out) = &self.out {
                     print(&format!("written to {0}: opsrun run --plan {0}\n", out.display()))?;
                 }
@@ -79,7 +83,7 @@ pub(crate) fn make(
         let subject = opsrun_language::subject(playbook, arguments);
         return Ok(Ok(planner.plan(&subject, &planning, identities)));
     }
-    complain_with(&redactor.apply(&format!(
+    complain_with(&redactor.show(&format!(
         "there is no plan, as the run would fail; nothing was changed\n{}\n",
         ended.report(playbook).trim_end()
     )));

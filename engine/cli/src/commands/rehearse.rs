@@ -10,7 +10,7 @@ use opsrun_language::Playbook;
 use opsrun_runtime::{EstateFile, Rehearsal, Unwatched, changes, without_kept};
 use serde_json::json;
 
-use super::run::{RunOptions, needed, took, watcher};
+use super::run::{RunOptions, needed, took, warn_of_plain_secrets, watcher};
 use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,7 @@ impl Rehearse {
     ) -> Result<u8> {
         let playbook = needed(playbook, &self.playbook)?;
         let arguments = playbook.arguments(given)?;
+        warn_of_plain_secrets(program, &playbook, &arguments);
         let mut launch = program.launch_from(&self.playbook)?;
         launch.target.clone_from(&self.options.target);
         launch.allow.clone_from(&self.options.allow);
@@ -62,7 +63,9 @@ impl Rehearse {
         let changes = changes(&before, &rehearsal.estate().snapshot());
         // What a run that succeeded has done is all meant; what an undone one leaves is not, unless it was declared.
         let kept = if ended.outcome.error().is_some() { run.kept() } else { BTreeMap::new() };
-        let (changes, kept) = without_kept(changes, &kept);
+        let (mut changes, kept) = without_kept(changes, &kept);
+        // Before they are cut to the length of a line.
+        changes.iter_mut().for_each(|change| change.hide(run.redactor()));
         show.changed(&changes);
         for (why, count) in kept {
             show.remark(

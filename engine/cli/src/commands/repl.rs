@@ -90,7 +90,7 @@ fn converse(program: &Program, run: &Arc<Run>, about: Conversation) -> Result<u8
         repl.run(editor)
     })?;
     if let Some(error) = outcome.error() {
-        complain(error);
+        complain(&program.redactor(), error);
     }
     Ok(outcome.exit_code())
 }

@@ -68,6 +68,7 @@ impl Run {
             None => playbook.arguments(given)?,
             Some(plan) => planned(plan, &playbook, given)?,
         };
+        warn_of_plain_secrets(program, &playbook, &arguments);
         if let Some(plan) = &plan {
             launch.target =
                 launch.target.or_else(|| Some(plan.target.clone()).filter(|name| !name.is_empty()));
@@ -119,7 +120,7 @@ impl Run {
                     Err(code) => return Ok(Err(code)),
                 },
             };
-            complain_with(&launch.redactor.apply(&plan.report()));
+            complain_with(&launch.redactor.show(&plan.report()));
             ask(&name, &what)?;
             return Ok(Ok(Some(plan)));
         };
@@ -160,6 +161,35 @@ fn planned(plan: &Plan, playbook: &Playbook, given: &[(String, String)]) -> Resu
 
 fn is_protected(launch: &Launch, target: &str) -> bool {
     launch.project.table.targets.get(target).is_some_and(|target| target.protected)
+}
+
+/// The secret parameters that were given as they are, and not by a reference.
+pub(crate) fn plain_secrets<'p>(
+    program: &'p Program,
+    playbook: &'p Playbook,
+    arguments: &'p BTreeMap<String, Value>,
+) -> impl Iterator<Item = &'p str> {
+    let secret = playbook.parameters().iter().filter(|parameter| parameter.secret);
+    secret.filter_map(|parameter| {
+        let given = arguments.get(&parameter.name)?;
+        (!parameter.is_named(given, program.registry())).then_some(parameter.name.as_str())
+    })
+}
+
+/// Says which secrets were given in a way that others see; hides them from here on.
+pub(crate) fn warn_of_plain_secrets(
+    program: &Program,
+    playbook: &Playbook,
+    arguments: &BTreeMap<String, Value>,
+) {
+    for name in plain_secrets(program, playbook, arguments) {
+        let given = arguments.get(name).and_then(Value::as_str).unwrap_or_default();
+        program.redactor().hide(&format!("param:{name}"), given);
+        complain_with(&format!(
+            "warning: `--{name}` was given as it is: the list of processes and the shell's history show it; give a reference \
+             such as `--{name} env:NAME`\n"
+        ));
+    }
 }
 
 /// On a protected target, somebody has to mean it.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use opsrun_core::{Error, ErrorKind, Inverse, Result, Value};
+use opsrun_core::{Error, ErrorKind, Inverse, Redactor, Result, Value};
 use opsrun_runtime::{
-    Entry, FileJournal, Past, Reading, Record, Scope, Settling, World, WriteOutcome, read_journal,
+    Entry, FileJournal, Past, Reading, Record, Scope, Sealer, Settling, World, WriteOutcome, read_journal,
 };
 
 use crate::output::{Form, complain_with, print};
@@ -163,8 +163,8 @@ fn abandon(program: &Program, run: &str, reason: &str) -> Result<()> {
 
 fn append(program: &Program, run: &str, entry: Entry) -> Result<()> {
     let path = find(program, run)?;
-    let redactor = program.launch()?.redactor;
-    let (journal, reading) = FileJournal::resume(&path, redactor)?;
+    let launch = program.launch()?;
+    let (journal, reading) = FileJournal::resume(&path, launch.redactor.clone(), launch.sealer())?;
     let past = Past::read(&reading.records, program.registry());
     if let Some(outcome) = past.ended {
         return Err(Error::new(
@@ -224,6 +224,8 @@ fn state(path: &Path, reading: &Reading) -> Result<String> {
 }
 
 fn show(path: &Path, output: Form) -> Result<()> {
+    // Markers are shown as what they stand for; values are not in a journal.
+    let redactor = Redactor::default();
     let mut text = String::new();
     let reading = read_journal(path)?;
     for (line, why) in &reading.damaged {
@@ -231,11 +233,12 @@ fn show(path: &Path, output: Form) -> Result<()> {
     }
     for record in reading.records {
         match output {
-            Form::Text => text.push_str(&line(&record)),
+            Form::Text => text.push_str(&redactor.show(&line(&record))),
             Form::Json => {
-                let line =
-                    serde_json::to_string(&record).map_err(|error| Error::failed(error.to_string()))?;
-                text.push_str(&line);
+                let mut line =
+                    serde_json::to_value(&record).map_err(|error| Error::failed(error.to_string()))?;
+                redactor.show_value(&mut line);
+                text.push_str(&line.to_string());
                 text.push('\n');
             }
         }
@@ -250,12 +253,13 @@ fn line(record: &Record) -> String {
     };
     let what = match &record.entry {
         Entry::RunBegun { run, playbook, target, params, .. } => {
-            format!("run {run} of {playbook} on `{target}` with {params}")
+            format!("run {run} of {playbook} on `{target}` with {}", unsealed(params.clone()))
         }
         Entry::RunResumed { version, files } => {
             let changed = if files.is_some() { ", with another playbook" } else { "" };
             format!("goes on with opsrun {version}{changed}")
         }
+        Entry::SecretNamed { secret, .. } => format!("names the secret {secret}"),
         Entry::StepBegun { scope, .. } => format!("> {scope}"),
         Entry::StepEnded { scope, error, .. } => format!("< {scope}{}", failed(error)),
         Entry::Settled { what, reason } => format!("{}: {reason}", settled(what)),
@@ -264,8 +268,8 @@ fn line(record: &Record) -> String {
             let undoing = undoes.map(|(call, _)| format!(" takes back call {call}")).unwrap_or_default();
             format!("  call {call} {path} {arguments}{undoing}")
         }
-        Entry::Inverse { call, inverse: Some(Inverse::Call { path, args }), .. } => {
-            format!("    call {call} is taken back by {path} {args}")
+        Entry::Inverse { call, inverse: Some(Inverse::Call { path, args, .. }), .. } => {
+            format!("    call {call} is taken back by {path} {}", unsealed(args.clone()))
         }
         Entry::Inverse { call, inverse: Some(Inverse::None { why }), .. } => {
             format!("    call {call} cannot be taken back: {why}")
@@ -283,6 +287,18 @@ fn line(record: &Record) -> String {
         Entry::RunEnded { outcome, error } => format!("{outcome}{}", failed(error)),
     };
     format!("{}  {what}\n", record.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+}
+
+/// Without the letters of what is sealed.
+fn unsealed(mut value: Value) -> Value {
+    match &mut value {
+        Value::String(text) if Sealer::is_sealed(text) => "‹sealed›".into(),
+        Value::Array(items) => items.drain(..).map(unsealed).collect(),
+        Value::Object(map) => {
+            Value::Object(std::mem::take(map).into_iter().map(|(key, item)| (key, unsealed(item))).collect())
+        }
+        _ => value,
+    }
 }
 
 fn settled(what: &Settling) -> String {

@@ -20,6 +20,8 @@ impl JsonLines {
         if let Some(map) = fields.as_object_mut() {
             map.insert("event".into(), event.into());
         }
+        // Before JSON escapes anything, so that values of several lines are found.
+        self.stream.redactor().show_value(&mut fields);
         self.stream.line(&fields.to_string());
     }
 }

@@ -54,17 +54,21 @@ impl Stream {
         Stream { out: Mutex::new(Box::new(std::io::stdout())), redactor }
     }
 
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     pub(crate) fn line(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(out, "{}", self.redactor.apply(text)).and_then(|()| out.flush());
+        let _ = writeln!(out, "{}", self.redactor.show(text)).and_then(|()| out.flush());
     }
 }
 
 /// Says on the standard error what went wrong, with causes and hints.
-pub(crate) fn complain(error: &Error) {
+pub(crate) fn complain(redactor: &Redactor, error: &Error) {
     let mut err = std::io::stderr().lock();
     // Nobody is left to be told that the standard error is gone.
-    let _ = writeln!(err, "error: {}", error.report());
+    let _ = writeln!(err, "error: {}", redactor.show(&error.report()));
 }
 
 /// The same for a text that says it all.

@@ -23,6 +23,8 @@ impl TextLines {
     }
 
     fn line(&self, at: Timestamp, depth: usize, text: &str) {
+        // As a whole, so that values of several lines are found.
+        let text = self.stream.redactor().show(text);
         let margin = format!("{:>9}  {}", elapsed(self.start, at), "  ".repeat(depth));
         let mut lines = text.lines();
         self.stream.line(format!("{margin}{}", lines.next().unwrap_or_default()).trim_end());

@@ -34,6 +34,7 @@ const SERVERS: &[(&str, Answers)] = &[
     ("{expired}", |_| status(401, "Unauthorized", "Unauthorized")),
     ("{forbidden}", forbidden),
     ("{old}", |_| json(200, r#"{"major":"1","minor":"24","gitVersion":"v1.24.17"}"#)),
+    ("{vault}", vault),
     ("{web}", web),
 ];
 
@@ -169,6 +170,26 @@ fn forbidden(request: &Request) -> Answer {
                 ),
             )
         }
+    }
+}
+
+/// A Vault with an engine that has versions, `secret`, and one that has none, `kv`.
+fn vault(request: &Request) -> Answer {
+    match request.path.as_str() {
+        "/v1/secret/data/app" => json(
+            200,
+            r#"{"data":{"data":{"password":"canary-of-v2","port":5432},"metadata":{"version":3,"destroyed":false}}}"#,
+        ),
+        "/v1/kv/app" => json(200, r#"{"data":{"password":"canary-of-v1","data":"canary-data"}}"#),
+        "/v1/secret/app" => json(
+            404,
+            r#"{"errors":[],"warnings":["Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use."]}"#,
+        ),
+        "/v1/secret/data/closed" => {
+            json(403, r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#)
+        }
+        "/v1/sys/health" => json(503, r#"{"initialized":true,"sealed":true}"#),
+        _ => json(404, r#"{"errors":[]}"#),
     }
 }
 

@@ -295,6 +295,17 @@ impl Checker<'_> {
             found.push(unit.hint("write `sleep(5.s)`"));
             return;
         }
+        if name == "secret"
+            && !method
+            && let [argument] = &call.args[..]
+            && let Some(Value::String(reference)) = literal(argument)
+            && let Err(error) = opsrun_runtime::check_reference(self.known.registry, &reference)
+        {
+            let mut wrong = Diagnostic::error(self.place(argument.start_position()), error.message());
+            wrong.hint = error.hint_text().map(str::to_owned);
+            found.push(wrong);
+            return;
+        }
         let fitting: Vec<_> = overloads.iter().filter(|types| types.len() == count).collect();
         let described = library::functions().find(|function| function.name == name);
         let hint = |wrong: Diagnostic| match described {

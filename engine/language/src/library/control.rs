@@ -25,6 +25,10 @@ const PARAM: &[(&str, &str)] = &[
     ("default", "What it is if it is not given; without a default it is required."),
     ("help", "One line for `--help`."),
     ("choices", "An array of the values that are allowed."),
+    (
+        "secret",
+        "With `true`: a secret. It is given as a reference such as `env:NAME`, and is what `secret` makes of that.",
+    ),
     ("type", "`string`, `int`, `float`, `bool`, `span`, `bytes` or `list`; else the default's type."),
 ];
 
@@ -167,11 +171,10 @@ fn sleep(ctx: &NativeCallContext, span: Span) -> Outcome<()> {
 fn param(ctx: &NativeCallContext, name: &str, options: Map) -> Outcome<Dynamic> {
     let mut options = Options::new(ctx, "param", PARAM, options)?;
     let host = Here::of(ctx)?.host(ctx)?;
-    if let Some(given) = host.arguments.get(name) {
-        return Ok(given.clone());
-    }
-    match options.any("default") {
-        Some(default) => Ok(default),
+    let secret = options.any("secret").and_then(|secret| secret.as_bool().ok()).unwrap_or_default();
+    match host.arguments.get(name).cloned().or_else(|| options.any("default")) {
+        Some(value) if secret => super::secrets::of_parameter(ctx, name, value),
+        Some(value) => Ok(value),
         None => Err(fail(
             ctx,
             Error::invalid(format!("the parameter `{name}` is not given"))

@@ -15,6 +15,7 @@ mod control;
 mod data;
 mod failing;
 mod options;
+mod secrets;
 mod text;
 mod time;
 mod units;
@@ -61,6 +62,7 @@ impl Function {
 pub fn functions() -> impl Iterator<Item = &'static Function> {
     [
         control::FUNCTIONS,
+        secrets::FUNCTIONS,
         failing::FUNCTIONS,
         time::FUNCTIONS,
         text::FUNCTIONS,

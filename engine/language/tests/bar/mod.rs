@@ -305,7 +305,7 @@ pub fn rehearsal(faults: &[String]) -> (Arc<Run>, Arc<Told>, Estate) {
     let file = EstateFile::default();
     let world = World::simulated(file.start).unwrap();
     let estate = Estate::start(&file, REGISTRY, &world, 1).unwrap();
-    let grants = Grants::new(vec!["bar".parse().unwrap()]);
+    let grants = Grants::new(vec!["bar".parse().unwrap(), "secret read".parse().unwrap()]);
     let gate = Gate::new(REGISTRY.systems(), grants, world.clock(), estate.route());
     gate.set_faults(faults.iter().map(|rule| rule.parse::<FaultRule>().unwrap()).collect());
     let told = Arc::new(Told::default());

@@ -21,7 +21,7 @@ use tokio::io::DuplexStream;
 #[derive(Deserialize, JsonSchema, Args)]
 struct Pour {
     /// The table.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     table: String,
     /// How many.
     #[arg(positional)]
@@ -237,7 +237,9 @@ impl Watcher for Told {
 }
 
 pub(crate) fn setup(world: World, gate: Gate, journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>) -> Setup {
-    Setup { journal, watcher, seed: 1, ..Setup::new(REGISTRY, world, gate) }
+    let secrets = BTreeMap::from([("env:TABLE".to_owned(), "reserved-table".to_owned())]);
+    let estate_secrets = matches!(world, World::Simulated(_)).then_some(secrets);
+    Setup { journal, watcher, seed: 1, estate_secrets, ..Setup::new(REGISTRY, world, gate) }
 }
 
 pub(crate) fn pour(branch: &Arc<Branch>, table: &str, glasses: u64) -> Result<Value> {

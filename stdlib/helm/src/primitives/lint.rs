@@ -9,7 +9,7 @@ use crate::types::Linted;
 
 /// Examines a chart for mistakes.
 ///
-/// A mistake is a `failed` that names all of them; what is only advised is returned.
+/// A mistake is a `failed` that names all of them; what is only advised is returned. Secrets in `values` stay references.
 ///
 /// ```rhai
 /// helm::lint("charts/web");
@@ -20,6 +20,7 @@ pub(crate) struct Lint {
     #[arg(positional)]
     chart: String,
     /// Values over the chart's own.
+    #[arg(marker)]
     values: Option<Value>,
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]

@@ -8,7 +8,8 @@ use crate::{chart, render};
 
 /// Renders a chart, without a cluster.
 ///
-/// The text is what `helm template` prints: manifests in the order of their installation, then hooks. `lookup` finds nothing.
+/// The text is what `helm template` prints: manifests in the order of their installation, then hooks. `lookup` finds nothing. Secrets in
+/// `values` stay references in the text; a chart that encodes them (`b64enc`) encodes the reference.
 ///
 /// ```rhai
 /// let manifests = helm::template("charts/web", #{ release: "web", values: #{ replicas: 2 } });
@@ -24,6 +25,7 @@ pub(crate) struct Template {
     /// The release's namespace (`default`).
     namespace: Option<String>,
     /// Values over the chart's own.
+    #[arg(marker)]
     values: Option<Value>,
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]

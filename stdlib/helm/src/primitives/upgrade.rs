@@ -21,7 +21,8 @@ use crate::{MANAGER, chart, render};
 /// former revision (what vanished is deleted, unless its resource policy is `keep`), the record in Helm's own Secrets. With `wait`
 /// a workload that does not come up is an error that says which pod and container, how it ended, and its last log lines. Without any
 /// values those of the former revision are taken again. Undo goes back to the former revision by `helm::rollback`, or uninstalls a
-/// release that did not exist; the history keeps the failed revision, and what vanished volumes held does not come back.
+/// release that did not exist; the history keeps the failed revision, and what vanished volumes held does not come back. `values` take
+/// secrets; Helm's record of the release holds them as they are, in a Secret of the cluster.
 ///
 /// ```rhai
 /// let web = helm::upgrade("web", "charts/web", #{ values: #{ replicas: 2 }, wait: 5.m });
@@ -41,6 +42,7 @@ pub(crate) struct Upgrade {
     #[serde(default)]
     create_namespace: bool,
     /// Values over the chart's own.
+    #[arg(secret)]
     values: Option<Value>,
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]

@@ -12,7 +12,8 @@ use crate::client::{self, Answer, Request};
 /// Waits until an address answers as it should.
 ///
 /// Asks again every `every` until the status is the expected one and the body contains what it should, or `within` is over;
-/// then the error says what the last answer was. Redirects are not followed: one is an answer with its status.
+/// then the error says what the last answer was. Redirects are not followed: one is an answer with its status. Address and headers
+/// take secrets.
 ///
 /// ```rhai
 /// http::check("http://status.example.com/", #{ within: 1.m });
@@ -21,7 +22,7 @@ use crate::client::{self, Answer, Request};
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Check {
     /// `http://` or `https://` with host and path.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     url: String,
     /// The status to wait for, or an array of those that will do (200).
     status: Option<Statuses>,
@@ -34,6 +35,7 @@ pub(crate) struct Check {
     /// How long to pause between attempts (2 s).
     every: Option<Span>,
     /// Further headers.
+    #[arg(secret)]
     #[serde(default)]
     headers: BTreeMap<String, String>,
 }
@@ -68,7 +70,7 @@ impl Primitive for Check {
         let found = cx
             .wait(within, every, || async move {
                 match client::send(cx, request, ANSWER_WITHIN.min(within)).await {
-                    Ok(answer) => match this.complaint(&answer) {
+                    Ok(answer) => match this.complaint(cx, &answer) {
                         None => Ok(Some(answer)),
                         Some(complaint) => {
                             complain(Error::failed(complaint));
@@ -98,7 +100,8 @@ impl Primitive for Check {
 
 impl Check {
     /// What is not yet as it should be.
-    fn complaint(&self, answer: &Answer) -> Option<String> {
+    fn complaint(&self, cx: &Cx, answer: &Answer) -> Option<String> {
+        let excerpt = |body: &str| excerpt(&cx.shown(body));
         let wanted = match &self.status {
             None => &[200][..],
             Some(Statuses::One(status)) => std::slice::from_ref(status),

@@ -10,7 +10,8 @@ use crate::client::{self, Answer, Request};
 
 /// Sends an HTTP request and gives the whole answer.
 ///
-/// An error status is an answer, not an error: look at `status`, or use `http::check`. Redirects are not followed.
+/// An error status is an answer, not an error: look at `status`, or use `http::check`. Redirects are not followed. Address, headers
+/// and body take secrets; where the answer repeats one, it is hidden.
 ///
 /// ```rhai
 /// let answer = http::request("GET", "http://status.example.com/");
@@ -22,14 +23,17 @@ pub(crate) struct Send {
     #[arg(positional)]
     method: String,
     /// `http://` or `https://` with host and path.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     url: String,
     /// Further headers.
+    #[arg(secret)]
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// The body as it is.
+    #[arg(secret)]
     body: Option<String>,
     /// The body as JSON.
+    #[arg(secret)]
     json: Option<Value>,
     /// How long the answer may take (30 s).
     timeout: Option<Span>,

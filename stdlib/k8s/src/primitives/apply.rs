@@ -8,6 +8,7 @@ use crate::apply::{self, Undoing};
 use crate::client::Client;
 use crate::inverse::RESTORE;
 use crate::manifests::Manifests;
+use crate::secrets;
 use crate::types::ApplyResult;
 use crate::wait;
 
@@ -16,7 +17,7 @@ use crate::wait;
 /// The objects are sorted into an order in which each finds what it needs: namespaces, kinds, configuration, workloads and
 /// the rest; a CustomResourceDefinition is waited for. Fields that somebody else manages with another value are a `conflict`
 /// that names manager and field; `force` takes them over. Undo puts every object back as it was, and deletes those that
-/// did not exist.
+/// did not exist. Secrets may stand in `stringData` of a Secret, and nowhere else.
 ///
 /// ```rhai
 /// let result = k8s::apply(`
@@ -30,7 +31,7 @@ use crate::wait;
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Apply {
     /// YAML text with any number of documents, an object, `#{ file: "path" }`, or an array of these.
-    #[arg(positional)]
+    #[arg(positional, marker)]
     manifests: Manifests,
     /// The namespace of objects that name none.
     namespace: Option<String>,
@@ -51,7 +52,8 @@ impl Primitive for Apply {
     type Out = ApplyResult;
 
     async fn run(self, cx: &Cx) -> Result<ApplyResult> {
-        let objects = self.manifests.load(cx)?;
+        let mut objects = self.manifests.load(cx)?;
+        secrets::reveal(cx, &mut objects).await?;
         let client = Client::new(cx)?;
         let how = apply::Apply {
             manager: MANAGER,

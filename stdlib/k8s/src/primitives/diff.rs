@@ -9,6 +9,7 @@ use crate::apply::{self, Applied, Change, Undoing};
 use crate::client::Client;
 use crate::inverse::without_state;
 use crate::manifests::Manifests;
+use crate::secrets;
 use crate::types::{ChangedObject, DiffResult, ObjectDiff};
 
 /// Shows what an apply would change, without changing it.
@@ -25,7 +26,7 @@ use crate::types::{ChangedObject, DiffResult, ObjectDiff};
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Diff {
     /// YAML text with any number of documents, an object, `#{ file: "path" }`, or an array of these.
-    #[arg(positional)]
+    #[arg(positional, marker)]
     manifests: Manifests,
     /// The namespace of objects that name none.
     namespace: Option<String>,
@@ -40,7 +41,8 @@ impl Primitive for Diff {
     type Out = DiffResult;
 
     async fn run(self, cx: &Cx) -> Result<DiffResult> {
-        let objects = self.manifests.load(cx)?;
+        let mut objects = self.manifests.load(cx)?;
+        secrets::reveal(cx, &mut objects).await?;
         let how = apply::Apply {
             manager: MANAGER,
             force: self.force,

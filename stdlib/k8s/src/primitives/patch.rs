@@ -13,7 +13,7 @@ use crate::object::{Object, ObjectRef};
 ///
 /// A merge patch (the default) replaces what it names and removes what it sets to `()`; lists are replaced whole. A
 /// strategic patch merges the lists of Kubernetes' own kinds by their keys. A JSON patch is an array of operations. Undo
-/// puts the changed parts back.
+/// puts the changed parts back. A Secret comes back without its values.
 ///
 /// ```rhai
 /// k8s::apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}");
@@ -62,9 +62,22 @@ impl Primitive for Patch {
         let result = client.patch(&at, self.subresource.as_deref(), kind, &patch, &parameters).await;
         memory.note(0, Outcome::of(&result));
         memory.settle().await?;
-        Ok(result?.1)
+        Ok(without_values(result?.1))
     }
 }
+
+/// What a write gives is recorded, and the values of a Secret are not to be.
+fn without_values(mut object: Value) -> Value {
+    if object.text("/kind") == "Secret" {
+        object.as_object_mut().map(|secret| secret.remove("data"));
+        let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        annotations.map(|annotations| annotations.remove(LAST_APPLIED));
+    }
+    object
+}
+
+/// Where kubectl keeps a copy of all.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl Patch {
     fn body(&self, before: &Value) -> Result<(PatchKind, Value)> {

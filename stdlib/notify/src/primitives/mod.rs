@@ -42,7 +42,7 @@ async fn deliver(
         _ => {
             // The path of a webhook is its password: only the host is named.
             let error = Error::failed(format!("{host} did not take the message: status {status}"));
-            Err(match body.lines().next() {
+            Err(match cx.shown(&body).lines().next() {
                 Some(line) => error.detail(line.chars().take(LONGEST_EXCERPT).collect::<String>()),
                 None => error,
             })

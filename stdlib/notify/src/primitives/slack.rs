@@ -8,15 +8,15 @@ use super::{Delivered, deliver};
 
 /// Sends a message to a Slack channel through its incoming webhook.
 ///
-/// The path of the webhook is its password: it is not shown. A text may have 40,000 characters; Slack would cut a longer one.
+/// The path of the webhook is its password: it is not shown, and better given as a secret. The message takes none. A text may have 40,000 characters; Slack would cut a longer one.
 ///
 /// ```rhai
-/// notify::slack("https://hooks.slack.com/services/T0/B0/x", "deployed 1.2.3");
+/// notify::slack(secret("env:SLACK_URL"), "deployed 1.2.3");
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Slack {
     /// The webhook's address.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     url: String,
     /// The message, in Slack's markup.
     #[arg(positional)]

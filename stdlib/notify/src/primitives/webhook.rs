@@ -9,18 +9,21 @@ use super::{Delivered, deliver};
 
 /// Posts JSON to a webhook; any status but a 2xx is an error.
 ///
+/// Address, payload and headers take secrets: receivers want their keys in any of these.
+///
 /// ```rhai
 /// notify::webhook("https://hooks.slack.com/services/T0/B0/x", #{ text: "hello" });
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Webhook {
     /// The webhook's address.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     url: String,
     /// What to post.
-    #[arg(positional)]
+    #[arg(positional, secret)]
     payload: Value,
     /// Further headers.
+    #[arg(secret)]
     #[serde(default)]
     headers: BTreeMap<String, String>,
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// Renders a Handlebars template.
 ///
-/// A name without a value is an error; nothing is escaped.
+/// A name without a value is an error; nothing is escaped. Secrets in `data` stay references in the text.
 ///
 /// ```rhai
 /// let text = template::render("{{app}} is at {{version}}", #{ app: "api", version: "1.2.3" });
@@ -17,7 +17,7 @@ pub(crate) struct Render {
     #[arg(positional)]
     text: String,
     /// Values for its names.
-    #[arg(positional)]
+    #[arg(positional, marker)]
     data: Value,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct RenderFile {
     #[arg(positional)]
     path: PathBuf,
     /// Values for its names.
-    #[arg(positional)]
+    #[arg(positional, marker)]
     data: Value,
 }
 
