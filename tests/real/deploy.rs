@@ -51,7 +51,7 @@ impl Platform {
         let cluster = RealCluster::shared(Mode::Node)?;
         let kubeconfig = Some(cluster.kubeconfig());
         Ok(Platform {
-            opsrun: Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()),
+            opsrun: Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).trusting("playbooks"),
             kubectl: kubectl(kubeconfig)?,
             helm: helm(kubeconfig)?,
         })

@@ -9,6 +9,8 @@ metadata: { name: project }
 data:
   opsrun.toml: |
     [targets.here]
+  grants.toml: |
+    [targets.here]
     grants = ["k8s"]
   look.rhai: |
     log(`in ${k8s::get("configmap/project").metadata.namespace}`);
@@ -45,7 +47,7 @@ fn pod() -> String {
         |name: &str, path: &str| format!("    - {{ name: {name}, mountPath: {path}, readOnly: true }}\n");
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{ name: run }}\nspec:\n  restartPolicy: Never\n  containers:\n  - name: run\n    \
-         image: opsrun.test/shell:1\n    args: ['cd /project && HOME=/tmp /opsrun/opsrun look.rhai']\n    volumeMounts:\n{}{}{}{}  \
+         image: opsrun.test/shell:1\n    args: ['cd /project && HOME=/tmp /opsrun/opsrun look.rhai --grants grants.toml']\n    volumeMounts:\n{}{}{}{}  \
          volumes:\n  - {{ name: project, configMap: {{ name: project }} }}\n{}{}{}",
         mount("project", "/project"),
         mount("program", "/opsrun"),

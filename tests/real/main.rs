@@ -5,4 +5,5 @@ mod chart;
 mod cluster;
 mod deploy;
 mod in_cluster;
+mod permitted;
 mod plan;

@@ -59,7 +59,8 @@ fn the_audit_log_of_a_real_api_server_has_only_reads_of_a_plan() {
         namespace.name()
     );
     std::fs::write(folder.path().join("opsrun.toml"), project).expect("it can be written to");
-    let opsrun = Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).within(folder.path());
+    let opsrun =
+        Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).within(folder.path()).trusting(".");
     let said = opsrun.run(["plan", "plan.rhai"]).ok();
     for line in [
         "    + deployments {}/shop\n",
@@ -123,7 +124,8 @@ fn the_api_servers_own_dry_run_is_a_second_opinion() {
     let project =
         format!("[targets.here]\ngrants = [\"k8s\"]\nk8s = {{ namespace = \"{}\" }}\n", namespace.name());
     std::fs::write(folder.path().join("opsrun.toml"), project).expect("it can be written to");
-    let opsrun = Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).within(folder.path());
+    let opsrun =
+        Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).within(folder.path()).trusting(".");
     assert!(!opsrun.run(["plan", "one.rhai"]).ok().contains("nobody may have this name"));
     // A policy takes a moment to come into force.
     let mut said = String::new();

@@ -49,6 +49,14 @@ impl Program {
         self
     }
 
+    /// Of `opsrun`: trusts the project that `path` belongs to, as its user does once. Until then its grants count in
+    /// rehearsals only.
+    #[must_use]
+    pub fn trusting(self, path: impl AsRef<Path>) -> Self {
+        self.run(["trust".as_ref(), path.as_ref().as_os_str()]).ok();
+        self
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -7,17 +7,21 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use opsrun_language::{Parameter, Playbook};
 
+use crate::commands::approve::Approve;
 use crate::commands::check::Check;
 use crate::commands::doc::Doc;
 use crate::commands::doctor::Doctor;
 use crate::commands::estate::Estate;
+use crate::commands::grants::Grants;
 use crate::commands::helm::Helm;
+use crate::commands::lease::Lease;
 use crate::commands::plan::Planned;
 use crate::commands::rehearse::Rehearse;
 use crate::commands::repl::Repl;
 use crate::commands::resume::{Resume, Undo};
 use crate::commands::run::Run;
 use crate::commands::runs::Runs;
+use crate::commands::trust::Trust;
 
 /// Runs operations playbooks: rehearsed on a simulated estate first, undone when they fail.
 ///
@@ -37,6 +41,10 @@ pub(crate) enum Commands {
     Plan(Planned),
     /// Runs a playbook on a simulated estate: nothing real is touched.
     Rehearse(Rehearse),
+    /// Rehearses a playbook and prints what it has to be allowed, and no more.
+    Grants(Grants),
+    /// Lets the grants of a project's `opsrun.toml` count on this machine, for the file as it is now.
+    Trust(Trust),
     /// Finds mistakes in playbooks without running them.
     Check(Check),
     /// Goes on with a run that broke off: what is done is not done again.
@@ -46,6 +54,11 @@ pub(crate) enum Commands {
     /// Lists and shows past runs, and says what became of what nobody knows.
     #[command(subcommand)]
     Runs(Runs),
+    /// Approves of what a run waits for, or refuses it.
+    Approve(Approve),
+    /// Lists leases, and takes one from whoever holds it.
+    #[command(subcommand)]
+    Lease(Lease),
     /// Shows what playbooks can call.
     Doc(Doc),
     /// Serves the simulated estate.
@@ -61,7 +74,7 @@ pub(crate) enum Commands {
 }
 
 /// The commands that take a playbook and its parameters.
-const PLAYED: [&str; 3] = ["run", "plan", "rehearse"];
+const PLAYED: [&str; 4] = ["run", "plan", "rehearse", "grants"];
 
 /// Reads the arguments; `parameters` gives those of the playbook that is named, if one is.
 ///

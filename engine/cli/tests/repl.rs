@@ -56,7 +56,7 @@ impl Session {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         write(folder.path(), "estate.yaml", ESTATE);
         write(folder.path(), "opsrun.toml", "[targets.shop]\ngrants = [\"k8s write\"]\n");
-        let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path());
+        let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path()).trusting(".");
         let mut terminal = Terminal::start(&program.command(arguments), columns);
         terminal.wait_for(prompt);
         Session { terminal, prompt, _folder: folder, _program: program }

@@ -7,6 +7,7 @@ mod clock;
 mod cx;
 mod effect;
 mod error;
+mod lease;
 mod overlay;
 mod primitive;
 mod redact;
@@ -22,13 +23,14 @@ pub use clock::{BoxFuture, Clock};
 pub use cx::{Body, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body};
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};
+pub use lease::{KeptLease, Lease, Leases};
 pub use overlay::{Alteration, Alterations, Elsewhere, FieldAlteration, How, Original, Precondition};
 pub use primitive::{Declaration, Primitive};
 pub use redact::Redactor;
 pub use secret::{Found, Marker, Markers, SecretScheme, SecretText};
 pub use simulator::{Simulator, Surroundings, Variable, VariableValue, serve, simulate};
 pub use span::{Bytes, Span};
-pub use system::{Finding, Module, Refusal, System, Target};
+pub use system::{Finding, Grantee, Module, Need, Policy, Refusal, System, Target};
 
 /// JSON, the form in which arguments, results and records travel.
 pub use serde_json::Value;

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
-    Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Original, Precondition, Result, SecretScheme,
-    Simulator, Surroundings,
+    Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Leases, Original, Precondition, Result,
+    SecretScheme, Simulator, Surroundings,
 };
 
 /// A module of primitives, as playbooks see it.
@@ -98,10 +98,55 @@ pub trait System: Send + Sync {
         &[]
     }
 
+    /// Where this system keeps leases on such a target, if it does.
+    fn leases(&self, _target: &Target) -> Option<Arc<dyn Leases>> {
+        None
+    }
+
+    /// The rules of this system's own access control that allow these needs and no more, in each form that it has, also if
+    /// there are no needs.
+    ///
+    /// # Errors
+    /// `Invalid` for a subject that cannot be one.
+    fn policies(&self, _needs: &[Need], _grantee: &Grantee<'_>) -> Result<Vec<Policy>> {
+        Ok(Vec::new())
+    }
+
     /// What `doctor` says about this system on the call's target.
     fn examine(&self, _cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
         Box::pin(async { Vec::new() })
     }
+}
+
+/// Something that a run was seen to ask for.
+#[derive(Debug, Clone)]
+pub struct Need {
+    pub access: Access,
+    /// If it was a request: its method, and its URI as the system made it.
+    pub request: Option<(http::Method, http::Uri)>,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// The access's name was made up, so others will come instead: they are like this, with `*` for any characters.
+    pub pattern: Option<String>,
+}
+
+/// Whom rules are for, and where they hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Grantee<'a> {
+    /// What the rules are for; a name of letters, digits and `-`.
+    pub name: &'a str,
+    pub target: &'a Target,
+    /// In the system's own words; the one that is usual there, if it is not said.
+    pub subject: Option<&'a str>,
+}
+
+/// Rules of a system's own access control.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What such rules are called: `rbac`.
+    pub form: &'static str,
+    /// The rules, as that system's tools take them.
+    pub text: String,
 }
 
 /// The body of an error answer.

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods)] // this is the gate
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,83 @@ pub fn reopen_file(path: &Path) -> Result<Option<AppendFile>> {
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(explain(error, path)),
     }
+}
+
+/// A file of lines that several processes may append to at once.
+#[derive(Debug)]
+pub struct LogFile(File);
+
+impl LogFile {
+    /// Makes the file, which nobody else may read, or goes on with it.
+    ///
+    /// # Errors
+    /// `Failed`, `Forbidden`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed =
+            |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
+        let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path);
+        let mut log = LogFile(file.map_err(failed)?);
+        let length = log.0.metadata().map_err(failed)?.len();
+        // A line that was broken off, by a full disk, must not swallow the next one.
+        let mut last = [b'\n'];
+        if length > 0 {
+            log.0
+                .seek(SeekFrom::Start(length - 1))
+                .and_then(|_| log.0.read_exact(&mut last))
+                .map_err(failed)?;
+        }
+        if last != [b'\n'] {
+            log.append(b"\n", false).map_err(failed)?;
+        }
+        Ok(log)
+    }
+
+    /// Appends a line, whole, where the file ends now; if `durable`, it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn append(&self, line: &[u8], durable: bool) -> io::Result<()> {
+        (&self.0).write_all(line)?;
+        if durable { self.0.sync_data() } else { Ok(()) }
+    }
+}
+
+/// Replaces the content of a file of opsrun's own, which nobody else may read: whole, or not at all.
+///
+/// # Errors
+/// `Failed`.
+pub fn replace_text(path: &Path, text: &str) -> Result<()> {
+    let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let written = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new);
+    let written = written.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(failed)
+}
+
+/// Changes a small file of opsrun's own, which nobody else may read, while no other process does: `change` is given its text, and
+/// gives the new one or `None` to leave it.
+///
+/// # Errors
+/// `Failed`; those of `change`.
+pub fn update_text(path: &Path, change: impl FnOnce(Option<String>) -> Result<Option<String>>) -> Result<()> {
+    let failed = |error: io::Error| Error::failed(format!("`{}` cannot be written: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    let lock = path.with_extension("lock");
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).map_err(failed)?;
+    // It goes with the file, however this ends.
+    lock.lock().map_err(failed)?;
+    let text = match read_text(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        text => Some(text?),
+    };
+    change(text)?.map_or(Ok(()), |text| replace_text(path, &text))
+}
+
+/// The user of this process, as the machine numbers them.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 /// Makes a folder and those around it.

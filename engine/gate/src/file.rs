@@ -3,9 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use opsrun_core::{Access, Effect, Error, ErrorKind, Result};
+use opsrun_core::{Access, Call, Effect, Error, ErrorKind, Result};
 
-use crate::grant::Grants;
+use crate::audit::Reply;
+use crate::gate::Gate;
+
+/// Under which name grants speak of files.
+pub(crate) const SYSTEM: &str = "file";
 
 /// The files of a run.
 #[derive(Debug, Clone)]
@@ -27,73 +31,101 @@ impl Files {
     ///
     /// # Errors
     /// `Denied`, `NotFound`, `Failed`.
-    pub fn read(&self, grants: &Grants, path: &Path) -> Result<Vec<u8>> {
-        read(&self.open(grants, path)?, path)
+    pub fn read(&self, gate: &Gate, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.reach(gate, call, path, |real| read(real, path))
     }
 
     /// All files below `folder`, sorted, as paths from it.
     ///
     /// # Errors
     /// As [`Files::read`].
-    pub fn list(&self, grants: &Grants, folder: &Path) -> Result<Vec<PathBuf>> {
-        let real = self.open(grants, folder)?;
-        let mut found = Vec::new();
-        let mut folders = vec![real.clone()];
-        while let Some(current) = folders.pop() {
-            #[allow(clippy::disallowed_methods)] // this is the gate
-            let entries = std::fs::read_dir(&current).map_err(|error| explain(error, folder))?;
-            for entry in entries {
-                let path = entry.map_err(|error| explain(error, folder))?.path();
-                let target = path.canonicalize().map_err(|error| explain(error, &path))?;
-                if !target.starts_with(&real) {
-                    continue;
-                }
-                if target.is_dir() {
-                    // A link to a folder around it would never end.
-                    if !current.starts_with(&target) {
-                        folders.push(path);
-                    }
-                } else if let Ok(relative) = path.strip_prefix(&real) {
-                    found.push(relative.to_owned());
-                }
-            }
-        }
-        found.sort();
-        Ok(found)
+    pub fn list(&self, gate: &Gate, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.reach(gate, call, folder, |real| list(real, folder))
     }
 
     /// Any file that the operator's configuration names.
     ///
     /// # Errors
     /// `NotFound`, `Failed`.
-    pub fn read_configuration(&self, path: &Path) -> Result<Vec<u8>> {
-        read(&self.root.join(path), path)
+    pub fn read_configuration(&self, gate: &Gate, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        let whole = self.root.join(path);
+        let admitted = gate.admit_freely(call, &access(&whole), "configuration")?;
+        let content = read(&whole, path);
+        gate.reply(admitted, &reply(&content), None)?;
+        content
     }
 
-    /// Where `path` really is, if the run may read there.
-    fn open(&self, grants: &Grants, path: &Path) -> Result<PathBuf> {
+    /// Does something with `path`, if the run may.
+    fn reach<T>(
+        &self,
+        gate: &Gate,
+        call: &Call,
+        path: &Path,
+        with: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
         let real = self.root.join(path).canonicalize().map_err(|error| explain(error, path))?;
         let root = self.root.canonicalize().map_err(|error| explain(error, &self.root))?;
-        let access = Access {
-            system: "file".into(),
-            verb: "read".into(),
-            resource: real.display().to_string(),
-            name: None,
-            namespace: None,
-            effect: Effect::Read,
+        let access = access(&real);
+        let admitted = if real.starts_with(&root) {
+            gate.admit_freely(call, &access, "inside of the project")?
+        } else {
+            gate.admit(call, &access, None).map_err(|error| match error.kind() {
+                ErrorKind::Denied => outside(path, &root, &error),
+                _ => error,
+            })?
         };
-        if real.starts_with(&root) || grants.allow(&access) {
-            return Ok(real);
-        }
-        Err(Error::new(
-            ErrorKind::Denied,
-            format!("`{}` is outside of the project's folder `{}`", path.display(), root.display()),
-        )
-        .hint(format!(
-            "allow it with `--allow '{0}'`, or in `opsrun.toml`: grants = [\"{0}\"]",
-            Grants::narrowest(&access)
-        )))
+        let result = with(&real);
+        gate.reply(admitted, &reply(&result), None)?;
+        result
     }
+}
+
+/// What reading this file asks for.
+fn access(path: &Path) -> Access {
+    Access {
+        system: SYSTEM.into(),
+        verb: "read".into(),
+        resource: path.display().to_string(),
+        name: None,
+        namespace: None,
+        effect: Effect::Read,
+    }
+}
+
+fn outside(path: &Path, root: &Path, denied: &Error) -> Error {
+    let message = format!("`{}` is outside of the project's folder `{}`", path.display(), root.display());
+    let error = Error::new(ErrorKind::Denied, message);
+    denied.hint_text().into_iter().fold(error, |error, hint| error.hint(hint))
+}
+
+fn reply<T>(result: &Result<T>) -> Reply {
+    result.as_ref().map_or_else(|error| Reply::Failed(error.report()), |_| Reply::Read)
+}
+
+fn list(real: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![real.to_owned()];
+    while let Some(current) = folders.pop() {
+        #[allow(clippy::disallowed_methods)] // this is the gate
+        let entries = std::fs::read_dir(&current).map_err(|error| explain(error, folder))?;
+        for entry in entries {
+            let path = entry.map_err(|error| explain(error, folder))?.path();
+            let target = path.canonicalize().map_err(|error| explain(error, &path))?;
+            if !target.starts_with(real) {
+                continue;
+            }
+            if target.is_dir() {
+                // A link to a folder around it would never end.
+                if !current.starts_with(&target) {
+                    folders.push(path);
+                }
+            } else if let Ok(relative) = path.strip_prefix(real) {
+                found.push(relative.to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn read(real: &Path, shown: &Path) -> Result<Vec<u8>> {

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use opsrun_core::{
-    Access, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor, Result, System, Undo,
+    Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor,
+    Result, System, Undo, Value,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Asked, Auditor, Decision, Reply};
 use crate::canned;
 use crate::fault::{Action, FaultRule};
+use crate::fence::Fence;
 use crate::grant::Grants;
 use crate::route::Route;
 
@@ -54,12 +58,24 @@ pub enum Outcome {
     Lost(String),
 }
 
+impl From<&Outcome> for Reply {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Answered(status) => Reply::Status(status.as_u16()),
+            Outcome::NotSent(why) => Reply::NotSent(why.clone()),
+            Outcome::Lost(why) => Reply::Lost(why.clone()),
+        }
+    }
+}
+
 /// Everything that leaves goes through one of these.
 pub struct Gate {
     systems: BTreeMap<&'static str, &'static dyn System>,
     grants: Grants,
+    auditor: Option<Arc<dyn Auditor>>,
     held: RwLock<Option<String>>,
     bound: RwLock<Option<(Bound, Arc<Redactor>)>>,
+    fences: RwLock<Vec<Arc<Fence>>>,
     faults: Mutex<Vec<FaultRule>>,
     clock: Arc<dyn Clock>,
     route: Route,
@@ -70,12 +86,21 @@ impl Gate {
         Gate {
             systems: systems.iter().map(|system| (system.name(), *system)).collect(),
             grants,
+            auditor: None,
             held: RwLock::new(None),
             bound: RwLock::new(None),
+            fences: RwLock::default(),
             faults: Mutex::new(Vec::new()),
             clock,
             route,
         }
+    }
+
+    /// The same, telling `auditor` of everything that asks to leave.
+    #[must_use]
+    pub fn audited(mut self, auditor: Option<Arc<dyn Auditor>>) -> Self {
+        self.auditor = auditor;
+        self
     }
 
     /// From now on these faults happen.
@@ -100,8 +125,32 @@ impl Gate {
         *self.bound.write().unwrap_or_else(PoisonError::into_inner) = Some((bound, redactor));
     }
 
-    pub fn grants(&self) -> &Grants {
-        &self.grants
+    /// Tells the auditor something about the run.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be kept.
+    pub fn remark(&self, what: &str, fields: Value) -> Result<()> {
+        self.auditor.as_ref().map_or(Ok(()), |auditor| auditor.remarked(what, fields))
+    }
+
+    /// From now on writes leave only while this fence stands.
+    pub fn raise(&self, fence: Arc<Fence>) {
+        self.fences.write().unwrap_or_else(PoisonError::into_inner).push(fence);
+    }
+
+    /// The fence is not needed any more. One that has fallen stays where it is: nothing is written after it.
+    pub fn lower(&self, fence: &Arc<Fence>) {
+        let mut fences = self.fences.write().unwrap_or_else(PoisonError::into_inner);
+        if fence.fallen(self.clock.now()).is_none() {
+            fences.retain(|other| !Arc::ptr_eq(other, fence));
+        }
+    }
+
+    /// Why nothing may be written any more, if a fence has fallen.
+    pub fn fallen(&self) -> Option<String> {
+        let fences = self.fences.read().unwrap_or_else(PoisonError::into_inner);
+        let now = if fences.is_empty() { return None } else { self.clock.now() };
+        fences.iter().find_map(|fence| fence.fallen(now))
     }
 
     /// Sends a request of `call`. The future belongs to no thread.
@@ -123,33 +172,105 @@ impl Gate {
             .get(system)
             .ok_or_else(|| Error::failed(format!("no system `{system}` is registered")))?;
         let access = system.access(&parts);
-        self.permit(call, &access)?;
+        let admitted = self.admit(call, &access, Some(&parts))?;
         parts.uri = below(to, parts.uri)?;
-        let ticket = recorder.intent(call, &access).await?;
-        let answer = self.pass(call, to, system, &access, Request::from_parts(parts, body)).await;
+        let ticket = match recorder.intent(call, &access).await {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                self.reply(admitted, &Reply::NotSent(error.report()), None)?;
+                return Err(error);
+            }
+        };
+        let fault = self.fault(&access);
+        let action = fault.as_ref().map(|(action, _)| *action);
+        let answer = self.pass(call, to, system, &access, action, Request::from_parts(parts, body)).await;
         let outcome = match &answer {
             Ok(response) => Outcome::Answered(response.status()),
             Err(Lost { sent: true, error }) => Outcome::Lost(error.report()),
             Err(Lost { sent: false, error }) => Outcome::NotSent(error.report()),
         };
+        let audited = self.reply(admitted, &(&outcome).into(), fault.as_ref().map(|(_, rule)| rule.as_str()));
         recorder.outcome(ticket, outcome).await?;
+        audited?;
         answer.map_err(|lost| lost.error)
     }
 
-    /// Whether `call` may do this; for what is no request, too.
+    /// Lets something leave or not; the auditor is told either way. [`Gate::reply`] takes what this gives.
     ///
     /// # Errors
-    /// `Denied`, with the grant that would allow it.
+    /// `Denied`, with the grant that would allow it; `Failed` if the auditor cannot keep it.
+    pub fn admit(&self, call: &Call, access: &Access, request: Option<&Parts>) -> Result<Option<u64>> {
+        let permitted = self.judge(call, access);
+        let number = match (&self.auditor, &permitted) {
+            (None, _) => None,
+            (Some(_), Ok(grant)) => {
+                self.tell(call, access, request, &Decision::Granted(grant.to_string()))?
+            }
+            (Some(_), Err(Refused { held, error })) => {
+                let why = error.message().to_owned();
+                let decision = if *held { Decision::Held(why) } else { Decision::Denied(why) };
+                self.tell(call, access, request, &decision)?
+            }
+        };
+        permitted.map(|_| number).map_err(|refused| refused.error)
+    }
+
+    /// As [`Gate::admit`], for what needs no grant.
+    ///
+    /// # Errors
+    /// `Failed` if the auditor cannot keep it.
+    pub(crate) fn admit_freely(
+        &self,
+        call: &Call,
+        access: &Access,
+        because: &'static str,
+    ) -> Result<Option<u64>> {
+        self.tell(call, access, None, &Decision::Free(because))
+    }
+
+    fn tell(
+        &self,
+        call: &Call,
+        access: &Access,
+        request: Option<&Parts>,
+        decision: &Decision,
+    ) -> Result<Option<u64>> {
+        let asked = Asked { call, access, request, decision };
+        self.auditor.as_ref().map(|auditor| auditor.asked(&asked)).transpose()
+    }
+
+    /// Tells the auditor what became of what it was told under this number.
+    ///
+    /// # Errors
+    /// `Failed` if the auditor cannot keep it.
+    pub fn reply(&self, number: Option<u64>, reply: &Reply, fault: Option<&str>) -> Result<()> {
+        match (&self.auditor, number) {
+            (Some(auditor), Some(number)) => auditor.answered(number, reply, fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `call` may do this. Nothing leaves, so nobody is told.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
     pub fn permit(&self, call: &Call, access: &Access) -> Result<()> {
-        if !self.grants.allow(access) && !call.target.grants.iter().any(|grant| grant.matches(access)) {
-            return Err(Error::new(ErrorKind::Denied, format!("`{access}` is not granted")).hint(format!(
+        self.judge(call, access).map(drop).map_err(|refused| refused.error)
+    }
+
+    /// The grant by which `call` may do this.
+    fn judge<'g>(&'g self, call: &'g Call, access: &Access) -> Result<&'g AccessPattern, Refused> {
+        let mut of_target = call.target.grants.iter();
+        let grant = self.grants.allowing(access).or_else(|| of_target.find(|grant| grant.matches(access)));
+        let Some(grant) = grant else {
+            return Err(Refused::denied(format!("`{access}` is not granted")).hint(format!(
                 "allow it with `--allow '{0}'`, or in `opsrun.toml`: grants = [\"{0}\"]",
                 Grants::narrowest(access)
             )));
-        }
-        if access.effect > call.effect {
-            return Err(Error::new(
-                ErrorKind::Denied,
+        };
+        // What reads a file of this machine may still only compute.
+        if access.effect > call.effect && access.system != crate::file::SYSTEM {
+            return Err(Refused::denied(
                 format!("`{}` is declared to {:?} only, and was about to `{access}`", call.path, call.effect)
                     .to_lowercase(),
             ));
@@ -157,32 +278,36 @@ impl Gate {
         if access.effect == Effect::Write {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(hint) = held.as_ref() {
-                return Err(
-                    Error::new(ErrorKind::Denied, format!("`{access}` is a write")).hint(hint.clone())
-                );
+                let refused = Refused::denied(format!("`{access}` is a write")).hint(hint.clone());
+                return Err(Refused { held: true, ..refused });
             }
             let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((bound, redactor)) = bound.as_ref()
                 && !call.undoes
                 && !bound.names(access, redactor)
             {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    format!("`{access}` is not in the plan {}", bound.plan),
-                )
-                .hint("the run takes another course than the plan: look why, and make a new plan"));
-            }
-            if !matches!(call.undo, Undo::Never(_)) && call.inverses.load(Ordering::Relaxed) == 0 {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    format!(
-                        "`{}` was about to `{access}` without having recorded how to take it back",
-                        call.path
-                    ),
+                return Err(Refused::denied(format!("`{access}` is not in the plan {}", bound.plan)).hint(
+                    "the run takes another course than the plan: look why, and make a new plan".to_owned(),
                 ));
             }
+            if let Some(why) = self.fallen() {
+                let message = format!("`{access}` does not leave: {why}");
+                return Err(Refused { held: true, error: Error::new(ErrorKind::Conflict, message) });
+            }
+            if !matches!(call.undo, Undo::Never(_)) && call.inverses.load(Ordering::Relaxed) == 0 {
+                return Err(Refused::denied(format!(
+                    "`{}` was about to `{access}` without having recorded how to take it back",
+                    call.path
+                )));
+            }
         }
-        Ok(())
+        Ok(grant)
+    }
+
+    /// The fault that happens to this request, and its rule.
+    fn fault(&self, access: &Access) -> Option<(Action, String)> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter_mut().find_map(|fault| fault.strike(access).map(|action| (action, fault.to_string())))
     }
 
     async fn pass(
@@ -191,12 +316,9 @@ impl Gate {
         to: &Endpoint,
         system: &dyn System,
         access: &Access,
+        action: Option<Action>,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, Lost> {
-        let action = {
-            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-            faults.iter_mut().find_map(|fault| fault.strike(access))
-        };
         match action {
             None => self.route.send(call, to, system.name(), request).await,
             Some(Action::Status(status)) => {
@@ -221,6 +343,23 @@ impl Gate {
                 self.route.send(call, to, system.name(), request).await
             }
         }
+    }
+}
+
+/// Why something does not leave.
+struct Refused {
+    /// It would, if writes were not held back.
+    held: bool,
+    error: Error,
+}
+
+impl Refused {
+    fn denied(message: String) -> Self {
+        Refused { held: false, error: Error::new(ErrorKind::Denied, message) }
+    }
+
+    fn hint(self, hint: String) -> Self {
+        Refused { error: self.error.hint(hint), ..self }
     }
 }
 

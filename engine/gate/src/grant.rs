@@ -11,12 +11,9 @@ impl Grants {
         Grants(patterns)
     }
 
-    pub fn allow(&self, access: &Access) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(access))
-    }
-
-    pub fn patterns(&self) -> &[AccessPattern] {
-        &self.0
+    /// The first that allows it.
+    pub fn allowing(&self, access: &Access) -> Option<&AccessPattern> {
+        self.0.iter().find(|pattern| pattern.matches(access))
     }
 
     #[must_use]

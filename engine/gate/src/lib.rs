@@ -1,10 +1,12 @@
 //! The gate: the only way out of the process. Requests, programs and files pass the same checks here, and a request goes
 //! to the real world or to an estate: who asks cannot tell. It knows no system's protocol beyond HTTP.
 
+mod audit;
 mod canned;
 mod connector;
 mod disk;
 mod fault;
+mod fence;
 mod file;
 mod gate;
 mod grant;
@@ -13,11 +15,13 @@ mod program;
 mod route;
 mod wall;
 
+pub use audit::{Asked, Auditor, Decision, Reply};
 pub use disk::{
-    AppendFile, TemporaryFolder, append_file, create_folder, list_folder, owners_file, read_bytes, read_text,
-    reopen_file, write_file,
+    AppendFile, LogFile, TemporaryFolder, append_file, create_folder, list_folder, owners_file, read_bytes,
+    read_text, reopen_file, replace_text, update_text, user_id, write_file,
 };
 pub use fault::{FaultError, FaultRule};
+pub use fence::Fence;
 pub use file::Files;
 pub use gate::{Bound, Gate, Outcome, Recorder, Ticket};
 pub use grant::Grants;

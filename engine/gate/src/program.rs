@@ -5,6 +5,7 @@ use std::process::Stdio;
 use opsrun_core::{Access, Call, Effect, Error, ErrorKind, Program, ProgramOutput, Result};
 use tokio::io::AsyncWriteExt;
 
+use crate::audit::Reply;
 use crate::gate::Gate;
 
 /// The environment that every program gets.
@@ -36,7 +37,28 @@ impl Programs {
     /// # Errors
     /// `Denied` without a grant, `NotFound` if there is no such program.
     pub async fn run(&self, gate: &Gate, call: &Call, program: Program) -> Result<ProgramOutput> {
-        gate.permit(call, &Self::access(&program))?;
+        let admitted = gate.admit(call, &Self::access(&program), None)?;
+        let ended = self.carry_out(program).await;
+        let reply = match &ended {
+            Ok(output) => Reply::Exit(output.code),
+            Err(error) => Reply::Failed(error.report()),
+        };
+        gate.reply(admitted, &reply, None)?;
+        ended
+    }
+
+    /// The same on an estate, which has no programs.
+    ///
+    /// # Errors
+    /// `Denied` without a grant, else `NotFound`.
+    pub fn run_on_estate(&self, gate: &Gate, call: &Call, program: &Program) -> Result<ProgramOutput> {
+        let admitted = gate.admit(call, &Self::access(program), None)?;
+        let error = Error::not_found(format!("the estate has no program `{}`", program.name));
+        gate.reply(admitted, &Reply::Failed(error.report()), None)?;
+        Err(error)
+    }
+
+    async fn carry_out(&self, program: Program) -> Result<ProgramOutput> {
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::not_found(format!("there is no program `{}`", program.name))

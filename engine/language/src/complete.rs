@@ -70,8 +70,10 @@ fn units() -> Vec<Completion> {
 }
 
 fn methods() -> Vec<Completion> {
-    const ON_NOTHING: &[&str] =
-        &["now", "step", "parallel", "retry", "defer", "on", "param", "print", "assert", "fail"];
+    const ON_NOTHING: &[&str] = &[
+        "now", "step", "parallel", "retry", "defer", "on", "lease", "approve", "param", "print", "assert",
+        "fail",
+    ];
     library::functions()
         .filter(|function| !ON_NOTHING.contains(&function.name))
         .map(|function| completion(function.name, function.summary()))

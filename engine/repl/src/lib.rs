@@ -232,6 +232,9 @@ impl<'o> Repl<'o> {
             Outcome::Undone { left, .. } | Outcome::TakenBack { left, .. } => {
                 self.say(&format!("taken back, except:\n  {}", left.join("\n  ")))
             }
+            Outcome::BrokenOff { left, .. } => {
+                self.say(&format!("error: stopped at once; {left} things may still be taken back"))
+            }
             Outcome::UndoFailed { errors, .. } => {
                 let errors = errors.iter().map(|(what, error)| format!("  {what}: {}", error.report()));
                 let text = format!(

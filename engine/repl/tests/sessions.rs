@@ -116,7 +116,7 @@ fn completion_knows_the_place() {
         ("bar::pour(\"window\", 1, #{ ", "bill garnish within"),
         ("bar::pour(\"window\", 1, #{ within: 5.m, g", "garnish"),
         ("bar::pour(\"window\", 1, #{ within: ", ""),
-        ("step(\"x\", #{ ", "undo"),
+        ("step(\"x\", #{ ", "undo within"),
         ("retry(#{ times: 3, ", "backoff every"),
         ("sleep(5.", "GB GiB KiB MB MiB TB TiB d h kB m ms s"),
         ("gue", "guests"),

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use opsrun_core::{
-    BoxFuture, Call, Declaration, Effect, Error, ErrorKind, Marker, Result, Span, Target, Value,
+    BoxFuture, Call, CallId, Declaration, Effect, Error, ErrorKind, Marker, Result, Span, Target, Value,
 };
 
 use crate::event::{Happening, Level};
@@ -54,6 +55,25 @@ impl Undoes {
     }
 }
 
+/// By when something has to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct Deadline {
+    pub(crate) at: Timestamp,
+    /// What has to be done, and how long it may take.
+    pub(crate) what: String,
+    pub(crate) within: Span,
+}
+
+impl Deadline {
+    fn over(&self, place: &str) -> Error {
+        let Deadline { what, within, .. } = self;
+        Error::new(
+            ErrorKind::Timeout,
+            format!("{what} was to be done within {within}, which ran out in {place}"),
+        )
+    }
+}
+
 /// A thread of a run.
 pub struct Branch {
     run: Arc<Run>,
@@ -68,6 +88,7 @@ struct State {
     target: Arc<Target>,
     /// What is deferred, for each scope that is open.
     deferred: Vec<Arc<Mutex<Vec<StepUndo>>>>,
+    deadlines: Vec<Deadline>,
     /// What the branch does is taking back: nothing of it is to be taken back in turn.
     undoing: bool,
 }
@@ -79,6 +100,7 @@ impl Branch {
             scope: Scope::default(),
             target: run.setup.target.clone(),
             deferred: Vec::new(),
+            deadlines: run.deadline.clone().into_iter().collect(),
             undoing: false,
         };
         Arc::new(Branch { run, place, state: Mutex::new(state) })
@@ -91,6 +113,10 @@ impl Branch {
     /// The names of the steps that are open, outermost first.
     pub fn steps(&self) -> Vec<String> {
         locked(&self.state).steps.clone()
+    }
+
+    pub(crate) fn scope_now(&self) -> Scope {
+        locked(&self.state).scope.clone()
     }
 
     pub fn target(&self) -> Arc<Target> {
@@ -181,22 +207,72 @@ impl Branch {
         undoing: bool,
         future: BoxFuture<'static, Result<Value>>,
     ) -> Result<Value> {
-        let run = self.run.clone();
-        let result = self.run.setup.world.block_on(
-            &self.place,
-            Box::pin(async move {
-                use futures::future::{Either, select};
-                use opsrun_core::Host;
-                match select(future, run.cancelled()).await {
-                    Either::Left((done, _)) => done,
-                    Either::Right(_) => Err(Error::interrupted()),
-                }
-            }),
-        );
+        let result = self.bounded(&format!("`{}`", call.path), Some(call.id), future);
         if undoing {
             locked(&self.run.undo).forget(call.id);
         }
-        self.run.discreet(call.id, result?)
+        self.run.discreet(call.id, result)
+    }
+
+    /// Waits for something, but no longer than until the run is told to stop, or a deadline is over. A write of `call` that is
+    /// under way then is waited for, as far as nobody says again to stop.
+    pub(crate) fn bounded<T: Send + 'static>(
+        &self,
+        place: &str,
+        call: Option<CallId>,
+        future: BoxFuture<'static, Result<T>>,
+    ) -> Result<T> {
+        use futures::future::{Either, pending, select};
+        use opsrun_core::Host;
+        let (run, deadline) = (self.run.clone(), self.deadline());
+        if let Some(deadline) = deadline.as_ref().filter(|deadline| run.now() >= deadline.at) {
+            return Err(deadline.over(place));
+        }
+        let place = place.to_owned();
+        let waited = async move {
+            let late = match &deadline {
+                Some(deadline) => run.clock.sleep_until(deadline.at),
+                None => Box::pin(pending()),
+            };
+            let (why, future) = match select(future, select(run.cancelled(), late)).await {
+                Either::Left((done, _)) => return done,
+                Either::Right((Either::Left(_), future)) => (Error::interrupted(), future),
+                Either::Right((Either::Right(_), future)) => {
+                    (deadline.map_or_else(Error::interrupted, |deadline| deadline.over(&place)), future)
+                }
+            };
+            let Some(call) = call else { return Err(why) };
+            run.write_no_more(call, &why);
+            match select(future, run.landed(call)).await {
+                Either::Left((done, _)) => done,
+                Either::Right(_) => Err(why),
+            }
+        };
+        self.run.setup.world.block_on(&self.place, Box::pin(waited))?
+    }
+
+    /// The deadline that comes first; taking back has none.
+    fn deadline(&self) -> Option<Deadline> {
+        let state = locked(&self.state);
+        let deadlines = state.deadlines.iter().filter(|_| !state.undoing);
+        deadlines.min_by_key(|deadline| deadline.at).cloned()
+    }
+
+    /// Runs `body`, which has to be done within `span`. `what` names it in the error.
+    ///
+    /// # Errors
+    /// `Timeout` from whatever is waited for when it is over; those of `body`.
+    pub fn limited<T>(
+        self: &Arc<Self>,
+        span: Span,
+        what: impl Into<String>,
+        body: impl FnOnce(&Arc<Branch>) -> Result<T>,
+    ) -> Result<T> {
+        let deadline = Deadline { at: span.after(self.run.now()), what: what.into(), within: span };
+        locked(&self.state).deadlines.push(deadline);
+        let result = body(self);
+        locked(&self.state).deadlines.pop();
+        result
     }
 
     /// Runs `body` as the step `name`. `undo` takes it back if the run fails after it was entered.
@@ -425,17 +501,15 @@ impl Branch {
         if self.run.setup.course == Course::Back && !locked(&self.state).undoing {
             return Ok(());
         }
-        let (slept, stopped) = (self.run.sleep_until(span.after(self.run.now())), self.run.cancelled());
-        let woken = self.run.setup.world.block_on(
-            &self.place,
+        let slept = self.run.sleep_until(span.after(self.run.now()));
+        self.bounded(
+            "`sleep`",
+            None,
             Box::pin(async move {
-                match futures::future::select(slept, stopped).await {
-                    futures::future::Either::Left(_) => Ok(()),
-                    futures::future::Either::Right(_) => Err(Error::interrupted()),
-                }
+                slept.await;
+                Ok(())
             }),
-        );
-        woken?
+        )
     }
 
     /// Waits for any future on the world's runtime: for what is not a primitive, such as starting an estate.

@@ -12,6 +12,7 @@ use opsrun_core::{
 };
 use serde::Deserialize;
 
+use crate::approval::Rehearsed;
 use crate::run::Registry;
 use crate::world::World;
 
@@ -29,6 +30,9 @@ pub struct EstateFile {
     /// The values of secrets by their references, in which `*` stands for anything; every other secret has a placeholder.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
+    /// What becomes of approvals, by name: `refused`, `never`, or how long they take; the others are given at once.
+    #[serde(default)]
+    pub approvals: BTreeMap<String, Rehearsed>,
     #[serde(flatten)]
     pub sections: BTreeMap<String, Value>,
     #[serde(skip)]
@@ -48,6 +52,7 @@ impl Default for EstateFile {
             setup: None,
             params: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            approvals: BTreeMap::new(),
             sections: BTreeMap::new(),
             path: PathBuf::new(),
         }
@@ -97,7 +102,7 @@ impl Estate {
         if let Some(unknown) = file.sections.keys().find(|section| !names.contains(&section.as_str())) {
             return Err(Error::invalid(format!("`{}`: there is no system `{unknown}`", file.path.display()))
                 .hint(format!(
-                    "its keys are `start`, `setup`, `params`, `secrets`, and a section for each of `{}`",
+                    "its keys are `start`, `setup`, `params`, `secrets`, `approvals`, and a section for each of `{}`",
                     names.join("`, `")
                 )));
         }

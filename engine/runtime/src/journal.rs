@@ -9,6 +9,7 @@ use opsrun_core::{Access, BoxFuture, Error, Inverse, Result, Value};
 use opsrun_gate::Bound;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Word;
 use crate::scope::Scope;
 
 /// The version of the form of what is recorded.
@@ -107,6 +108,33 @@ pub enum Entry {
     Settled {
         what: Settling,
         reason: String,
+    },
+    /// The run waits for somebody to approve of it.
+    ApprovalAsked {
+        scope: Scope,
+        name: String,
+        /// Counts approvals of the same name in the same place.
+        number: u32,
+        message: String,
+        /// Who runs it, and may not approve of it if `by_other`.
+        runner: String,
+        by_other: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Timestamp>,
+    },
+    /// Somebody did, or refused.
+    ApprovalGiven {
+        scope: Scope,
+        name: String,
+        number: u32,
+        word: Word,
+    },
+    /// The run writes although the target's calendar is closed.
+    FreezeOverridden {
+        target: String,
+        closed: String,
+        reason: String,
+        by: String,
     },
     UndoBegun {
         because: String,

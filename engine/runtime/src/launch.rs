@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use opsrun_core::{AccessPattern, Error, Redactor, Result, Target};
-use opsrun_gate::{Bound, FaultRule, Files, Gate, Grants, Programs, Route};
+use opsrun_core::{AccessPattern, Error, Redactor, Result, Span, Target};
+use opsrun_gate::{Auditor, Bound, FaultRule, Files, Gate, Grants, Programs, Route};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
+use crate::approval::{Approvals, Asker, Rehearsed, words_file};
+use crate::audit::{AuditLog, user};
 use crate::estate::{Estate, EstateFile};
-use crate::event::Watcher;
+use crate::event::{Unwatched, Watcher};
 use crate::journal::{Journal, MemoryJournal};
 use crate::journal_file::FileJournal;
 use crate::past::{Course, Past};
@@ -20,6 +22,7 @@ use crate::plan::Plan;
 use crate::project::Project;
 use crate::run::{Registry, Run, Setup};
 use crate::seal::Sealer;
+use crate::trust::TrustStore;
 use crate::vocabulary::Vocabulary;
 use crate::world::World;
 
@@ -32,6 +35,16 @@ pub struct Launch {
     pub target: Option<String>,
     /// Granted for this run alone.
     pub allow: Vec<AccessPattern>,
+    /// A file whose grants count instead of the project's; whoever names it needs not trust the project.
+    pub grants: Option<PathBuf>,
+    /// The audit log, instead of the project's.
+    pub audit: Option<PathBuf>,
+    /// How long the run may take.
+    pub deadline: Option<Span>,
+    /// Why a live run does not keep to the windows and freezes of its target.
+    pub override_freeze: Option<String>,
+    /// Asks whoever sits before a live run for approvals.
+    pub asker: Option<Arc<dyn Asker>>,
     /// The environment.
     pub variables: BTreeMap<String, String>,
     /// Knows what must not be written out; whoever shows the run asks it.
@@ -60,6 +73,23 @@ struct Stage {
     bound: Option<Bound>,
     /// On an estate.
     secrets: Option<BTreeMap<String, String>>,
+    /// Whose grants count.
+    ground: Ground,
+    auditor: Option<Arc<dyn Auditor>>,
+    approvals: Approvals,
+}
+
+/// Whose grants count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// Something real is reached: the project's, if its file is trusted.
+    Real,
+    /// The same, for looking only: without its file's grants if that is not trusted.
+    Looking,
+    /// What is real is looked at by somebody else, and nothing is changed: the project's, if its file is trusted.
+    Overlay,
+    /// Nothing real is reached: the project's.
+    Estate,
 }
 
 impl Stage {
@@ -82,6 +112,9 @@ impl Stage {
             course: Course::Onward,
             bound: None,
             secrets: None,
+            ground: Ground::Real,
+            auditor: None,
+            approvals: Approvals::default(),
         }
     }
 }
@@ -94,6 +127,11 @@ impl Launch {
             project,
             target: None,
             allow: Vec::new(),
+            grants: None,
+            audit: None,
+            deadline: None,
+            override_freeze: None,
+            asker: None,
             variables: BTreeMap::new(),
             redactor: Arc::default(),
             plan: None,
@@ -103,8 +141,11 @@ impl Launch {
     /// A run on real targets. `playbook` gives the run a part of its name.
     ///
     /// # Errors
-    /// `Invalid` for a project or target that cannot be used; `Failed` if the journal cannot be begun.
+    /// `Invalid` for a project or target that cannot be used; `Denied` if its file is not trusted; `Failed` if the journal or
+    /// the audit log cannot be begun.
     pub fn live(&self, playbook: &Path, watcher: Arc<dyn Watcher>) -> Result<LiveRun> {
+        // Before anything is written.
+        self.authority(Ground::Real)?;
         let world = World::live();
         let stem = playbook.file_stem().unwrap_or_default().to_string_lossy();
         let time = world.clock().now().to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
@@ -112,7 +153,8 @@ impl Launch {
         let journal =
             FileJournal::create(&self.journal_folder()?, &name, self.redactor.clone(), self.sealer())?;
         let path = journal.path().to_owned();
-        let mut stage = Stage::new(name, world, Arc::new(journal), watcher);
+        let approvals = self.approvals(&path);
+        let mut stage = Stage { approvals, ..Stage::new(name, world, Arc::new(journal), watcher) };
         if let Some(plan) = &self.plan {
             // Generated names are those of the plan.
             stage = Stage { seed: plan.seed, bound: Some(plan.bound()), ..stage };
@@ -125,15 +167,16 @@ impl Launch {
     /// # Errors
     /// As [`Launch::live`]; `Denied` while another process carries it out, or if it cannot go that way.
     pub fn again(&self, path: &Path, watcher: Arc<dyn Watcher>, course: Course) -> Result<LiveRun> {
+        self.authority(Ground::Real)?;
         let (journal, reading) = FileJournal::resume(path, self.redactor.clone(), self.sealer())?;
         let mut past = Past::read(&reading.records, self.registry);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         past.may_go(course, &name, self.registry)?;
         past.open(&self.sealer(), &self.redactor)
             .map_err(|error| error.context(format!("the run `{name}` cannot be taken back here")))?;
-        let bound = past.plan.clone();
-        let stage =
-            Stage { past, course, bound, ..Stage::new(name, World::live(), Arc::new(journal), watcher) };
+        let (bound, approvals) = (past.plan.clone(), self.approvals(path));
+        let stage = Stage::new(name, World::live(), Arc::new(journal), watcher);
+        let stage = Stage { past, course, bound, approvals, ..stage };
         Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path.to_owned() })
     }
 
@@ -143,7 +186,8 @@ impl Launch {
     /// As [`Launch::live`].
     pub fn looking(&self, watcher: Arc<dyn Watcher>) -> Result<Arc<Run>> {
         let journal = Arc::new(MemoryJournal::default());
-        let run = self.run(Stage::new("looking", World::live(), journal, watcher), |target| target)?;
+        let stage = Stage::new("looking", World::live(), journal, watcher);
+        let run = self.run(Stage { ground: Ground::Looking, ..stage }, |target| target)?;
         run.gate().hold_writes(Some("this only looks".into()));
         Ok(run)
     }
@@ -158,7 +202,9 @@ impl Launch {
         seed: u64,
     ) -> Result<Arc<Run>> {
         let stage = Stage::new("plan", world.clone(), journal, watcher);
-        self.run(Stage { route: estate.route(), seed, ..stage }, |target| estate.adopt(target))
+        self.run(Stage { route: estate.route(), seed, ground: Ground::Overlay, ..stage }, |target| {
+            estate.adopt(target)
+        })
     }
 
     /// Where journals are: what the project says, else `$XDG_STATE_HOME/opsrun/runs`.
@@ -169,7 +215,7 @@ impl Launch {
         if let Some(folder) = &self.project.table.journal {
             return Ok(self.project.root.join(folder));
         }
-        self.state_folder().map(|state| state.join("runs")).ok_or_else(|| {
+        state_folder(&self.variables).map(|state| state.join("runs")).ok_or_else(|| {
             Error::invalid("there is no place for the journal")
                 .hint("set HOME, or `journal = \"FOLDER\"` in `opsrun.toml`")
         })
@@ -177,14 +223,38 @@ impl Launch {
 
     /// Seals with the key `$XDG_STATE_HOME/opsrun/key`.
     pub fn sealer(&self) -> Arc<Sealer> {
-        Arc::new(Sealer::new(self.state_folder().map(|state| state.join("key"))))
+        Arc::new(Sealer::new(state_folder(&self.variables).map(|state| state.join("key"))))
     }
 
-    fn state_folder(&self) -> Option<PathBuf> {
-        let variable = |name| self.variables.get(name).filter(|path| !path.is_empty());
-        let state = variable("XDG_STATE_HOME").map(PathBuf::from);
-        let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
-        state.map(|state| state.join("opsrun"))
+    fn approvals(&self, journal: &Path) -> Approvals {
+        let rehearsed = BTreeMap::new();
+        Approvals { file: Some(words_file(journal)), asker: self.asker.clone(), rehearsed }
+    }
+
+    /// The project as far as its grants count on this ground.
+    fn authority(&self, ground: Ground) -> Result<Project> {
+        if let Some(file) = &self.grants {
+            return self.project.granting(file, self.registry);
+        }
+        let trusted = match ground {
+            Ground::Estate => Ok(()),
+            Ground::Real | Ground::Looking | Ground::Overlay => {
+                TrustStore::of(&self.variables).check(&self.project)
+            }
+        };
+        match trusted {
+            Err(_) if ground == Ground::Looking => Ok(self.project.granting_nothing()),
+            trusted => trusted.map(|()| self.project.clone()),
+        }
+    }
+
+    /// The audit log of a run, if one is wanted.
+    fn audit_log(&self, project: &Project, run: &str, world: &World) -> Result<Option<Arc<dyn Auditor>>> {
+        let of_project = project.table.audit.as_ref().map(|file| project.root.join(file));
+        let Some(path) = self.audit.clone().or(of_project) else { return Ok(None) };
+        let who = user(&self.variables);
+        let log = AuditLog::open(&path, run, &who, world.clock(), self.redactor.clone())?;
+        Ok(Some(Arc::new(log)))
     }
 
     /// The estate file for a rehearsal: the one that is named, else the project's, else none.
@@ -216,9 +286,28 @@ impl Launch {
 
     /// A run on `stage`; `adopt` leads a target there.
     fn run(&self, stage: Stage, adopt: impl Fn(Target) -> Target) -> Result<Arc<Run>> {
-        let Stage { name, world, route, journal, watcher, seed, allow, past, course, bound, secrets } = stage;
-        let targets: BTreeMap<String, Arc<Target>> = self
-            .project
+        let Stage {
+            name,
+            world,
+            route,
+            journal,
+            watcher,
+            seed,
+            allow,
+            past,
+            course,
+            bound,
+            secrets,
+            ground,
+            auditor,
+            approvals,
+        } = stage;
+        let project = self.authority(ground)?;
+        let auditor = match ground {
+            Ground::Estate | Ground::Overlay => auditor,
+            Ground::Real | Ground::Looking => self.audit_log(&project, &name, &world)?,
+        };
+        let targets: BTreeMap<String, Arc<Target>> = project
             .targets(self.registry)?
             .into_iter()
             .map(|(name, target)| (name, Arc::new(adopt(target))))
@@ -229,8 +318,7 @@ impl Launch {
         })?;
         let target = targets.get(&self.target_name()?).cloned();
         let target = target.unwrap_or_else(|| Arc::new(adopt(Target::default())));
-        let grants =
-            Grants::new(self.project.grants(self.registry)?).and(self.allow.iter().cloned()).and(allow);
+        let grants = Grants::new(project.grants(self.registry)?).and(self.allow.iter().cloned()).and(allow);
         let inherited =
             ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
         let env = inherited
@@ -238,7 +326,7 @@ impl Launch {
             .filter_map(|name| self.variables.get(*name).map(|value| ((*name).to_owned(), value.clone())));
         Ok(Run::new(Setup {
             registry: self.registry,
-            gate: Gate::new(self.registry.systems(), grants, world.clock(), route),
+            gate: Gate::new(self.registry.systems(), grants, world.clock(), route).audited(auditor),
             world,
             files: Files::new(&self.project.root),
             programs: Programs::new(env.collect()),
@@ -255,6 +343,17 @@ impl Launch {
             course,
             bound,
             variables: self.variables.clone(),
+            user: user(&self.variables),
+            deadline: self.deadline,
+            calendars: if ground == Ground::Real { project.calendars() } else { BTreeMap::new() },
+            override_freeze: self.override_freeze.clone(),
+            approvals,
+            lease_folder: match ground {
+                Ground::Estate | Ground::Overlay => None,
+                Ground::Real | Ground::Looking => {
+                    state_folder(&self.variables).map(|state| state.join("leases"))
+                }
+            },
         }))
     }
 }
@@ -275,6 +374,7 @@ pub struct Rehearsal {
     estate: Estate,
     secrets: BTreeMap<String, String>,
     seed: u64,
+    approvals: BTreeMap<String, Rehearsed>,
 }
 
 impl Rehearsal {
@@ -300,7 +400,8 @@ impl Rehearsal {
     /// As [`Rehearsal::start`].
     pub fn start_in(launch: Launch, file: &EstateFile, seed: u64, world: World) -> Result<Self> {
         let estate = Estate::start(file, launch.registry, &world, seed)?;
-        Ok(Rehearsal { launch, world, estate, secrets: file.secrets.clone(), seed })
+        let (secrets, approvals) = (file.secrets.clone(), file.approvals.clone());
+        Ok(Rehearsal { launch, world, estate, secrets, seed, approvals })
     }
 
     pub fn estate(&self) -> &Estate {
@@ -359,11 +460,45 @@ impl Rehearsal {
         Ok([self.launch.registry.patterns(""), vec![secrets]].concat())
     }
 
+    /// A run that is allowed everything, of which `auditor` sees what it asks for.
+    ///
+    /// # Errors
+    /// As [`Launch::live`].
+    pub(crate) fn permissive(
+        &self,
+        auditor: Arc<dyn Auditor>,
+        past: Past,
+        course: Course,
+        journal: Arc<MemoryJournal>,
+        faults: Vec<FaultRule>,
+    ) -> Result<Arc<Run>> {
+        let mut allow = self.launch.registry.patterns("");
+        allow.extend(["file", "program", "secret"].iter().filter_map(|system| system.parse().ok()));
+        let stage = Stage::new("rehearsal", self.world.clone(), journal, Arc::new(Unwatched));
+        let run = self.on_estate(Stage { past, course, allow, auditor: Some(auditor), ..stage })?;
+        run.gate().set_faults(faults);
+        Ok(run)
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        self.launch.registry
+    }
+
     fn on_estate(&self, stage: Stage) -> Result<Arc<Run>> {
         let secrets = Some(self.secrets.clone());
-        let stage = Stage { route: self.estate.route(), seed: self.seed, secrets, ..stage };
+        let approvals = Approvals { rehearsed: self.approvals.clone(), ..Approvals::default() };
+        let (route, seed) = (self.estate.route(), self.seed);
+        let stage = Stage { route, seed, secrets, ground: Ground::Estate, approvals, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
     }
+}
+
+/// Where opsrun keeps what it remembers on this machine: `$XDG_STATE_HOME/opsrun`.
+pub(crate) fn state_folder(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let variable = |name| variables.get(name).filter(|path| !path.is_empty());
+    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| variable("HOME").map(|home| Path::new(home).join(".local/state")));
+    state.map(|state| state.join("opsrun"))
 }
 
 pub(crate) fn unknown_target<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> Error {

@@ -1,12 +1,17 @@
 //! A run: its steps, calls, journal, undo stack and time. It knows neither the script language nor any system;
 //! a playbook's evaluator drives it through [`Branch`], primitives see it through `opsrun_core::Cx`.
 
+mod approval;
+mod audit;
 mod branch;
+mod calendar;
 mod estate;
 mod event;
 mod journal;
 mod journal_file;
 mod launch;
+mod lease;
+mod needs;
 mod past;
 mod plan;
 mod planning;
@@ -16,11 +21,15 @@ mod scope;
 mod seal;
 mod secrets;
 mod simulated;
+mod trust;
 mod undo;
 mod vocabulary;
 mod world;
 
+pub use approval::{ApprovalTerms, Approvals, Asker, Rehearsed, Waiting, Word, say};
+pub use audit::user;
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};
+pub use calendar::{Calendar, Freeze, Window};
 pub use estate::{Change, Estate, EstateFile, changes, without_kept};
 pub use opsrun_gate::FaultRule;
 
@@ -28,6 +37,8 @@ pub use event::{Event, Happening, Level, Unwatched, Watcher};
 pub use journal::{Entry, FORMAT, Journal, MemoryJournal, Record, Settling, WriteOutcome};
 pub use journal_file::{FileJournal, Reading, read_journal};
 pub use launch::{Launch, LiveRun, Rehearsal, fresh_seed};
+pub use lease::LeaseTerms;
+pub use needs::{Inquiry, Needs, own_grants};
 pub use past::{Course, Past, Unsettled};
 pub use plan::{Plan, PlannedStep};
 pub use planning::{Planner, Planning};
@@ -36,4 +47,5 @@ pub use run::{Outcome, Registry, Run, Setup, Subject};
 pub use scope::{Part, Scope};
 pub use seal::Sealer;
 pub use secrets::{check_reference, is_reference};
+pub use trust::{TrustStore, Trusted, difference};
 pub use world::{LiveWorld, World};

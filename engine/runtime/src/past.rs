@@ -8,7 +8,9 @@ use opsrun_core::{
 };
 use opsrun_gate::Bound;
 
+use crate::approval::{Waiting, Word};
 use crate::journal::{Entry, Record, Settling, WriteOutcome};
+use crate::lease;
 use crate::run::Registry;
 use crate::scope::{CallKey, Scope};
 use crate::seal::Sealer;
@@ -40,6 +42,12 @@ pub struct Past {
     calls: BTreeMap<CallKey, Earlier>,
     pub(crate) undo: UndoStack,
     pub(crate) secrets: Vec<Remembered>,
+    /// What was said of its approvals, by place, name and number.
+    pub(crate) approved: BTreeMap<(Scope, String, u32), Word>,
+    /// The approvals that it waits for.
+    pub waiting: Vec<Waiting>,
+    /// The leases that it took.
+    pub(crate) leases: Vec<lease::Wanted>,
     pub(crate) last_call: u64,
     pub(crate) last_write: u64,
     /// What the run carried out: the playbook's path, its texts, its parameters, the target's name.
@@ -135,6 +143,10 @@ impl Past {
                 Entry::StepEnded { scope, error: Some(_), .. } => {
                     past.steps.remove(scope);
                 }
+                Entry::CallBegun { call, path, arguments, .. } if path == lease::PATH => {
+                    past.last_call = past.last_call.max(*call);
+                    past.leases.extend(lease::Wanted::read(arguments));
+                }
                 Entry::CallBegun { call, path, scope, number, arguments, undoes } => {
                     past.last_call = past.last_call.max(*call);
                     let undo = registry.primitive(path).map_or(Undo::Nothing, |declaration| declaration.undo);
@@ -207,6 +219,22 @@ impl Past {
                         past.steps.remove(scope);
                     }
                 },
+                Entry::ApprovalAsked { name, message, runner, by_other, expires, .. } => {
+                    past.waiting.retain(|waiting| waiting.name != *name);
+                    past.waiting.push(Waiting {
+                        name: name.clone(),
+                        message: message.clone(),
+                        runner: runner.clone(),
+                        by_other: *by_other,
+                        since: record.at,
+                        expires: *expires,
+                    });
+                }
+                Entry::ApprovalGiven { scope, name, number, word } => {
+                    past.waiting.retain(|waiting| waiting.name != *name);
+                    past.approved.insert((scope.clone(), name.clone(), *number), word.clone());
+                }
+                Entry::FreezeOverridden { .. } => {}
                 Entry::UndoBegun { .. } => past.undoing = true,
                 Entry::StepUndone { scope } => past.undo.take_step(scope),
                 Entry::UndoEnded { .. } => past.undoing = false,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use opsrun_core::{AccessPattern, Error, Result, Target, Value};
 use serde::Deserialize;
 
+use crate::calendar::{Calendar, Freeze, Window};
 use crate::run::Registry;
 use crate::vocabulary::Vocabulary;
 
@@ -16,6 +17,8 @@ pub struct Project {
     pub root: PathBuf,
     /// The `opsrun.toml`, if there is one.
     pub file: Option<PathBuf>,
+    /// Its text.
+    pub text: String,
     pub table: ProjectTable,
 }
 
@@ -29,6 +32,8 @@ pub struct ProjectTable {
     pub estate: Option<PathBuf>,
     /// The folder of journals.
     pub journal: Option<PathBuf>,
+    /// The file of the audit log of runs that name none.
+    pub audit: Option<PathBuf>,
     /// What playbooks may do on every target.
     #[serde(default)]
     pub grants: Vec<String>,
@@ -43,8 +48,31 @@ pub struct TargetTable {
     pub protected: bool,
     #[serde(default)]
     pub grants: Vec<String>,
+    /// When live runs may begin to write; always, if there is none.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// When they may not.
+    #[serde(default)]
+    pub freezes: Vec<Freeze>,
     #[serde(flatten)]
     pub sections: BTreeMap<String, Value>,
+}
+
+/// A file of grants that is named on the command line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantsTable {
+    #[serde(default)]
+    grants: Vec<String>,
+    #[serde(default)]
+    targets: BTreeMap<String, GrantsOfTarget>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantsOfTarget {
+    #[serde(default)]
+    grants: Vec<String>,
 }
 
 const FILE: &str = "opsrun.toml";
@@ -72,7 +100,63 @@ impl Project {
         let table = toml::from_str(&text).map_err(|error| {
             Error::invalid(format!("`{}` cannot be read: {}", shown.display(), error.to_string().trim_end()))
         })?;
-        Ok(Project { root: file.parent().unwrap_or(file).to_owned(), file: Some(shown), table })
+        Ok(Project { root: file.parent().unwrap_or(file).to_owned(), file: Some(shown), text, table })
+    }
+
+    /// The same with the grants of `file`, and no others.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid`, naming what is wrong with the file.
+    pub(crate) fn granting(&self, file: &Path, registry: Registry) -> Result<Self> {
+        let text = opsrun_gate::read_text(file)?;
+        let table: GrantsTable = toml::from_str(&text).map_err(|error| {
+            Error::invalid(format!("`{}` cannot be read: {}", file.display(), error.to_string().trim_end()))
+                .hint(
+                    "it has `grants = […]`, for all targets, and tables `[targets.NAME]` with `grants = […]`",
+                )
+        })?;
+        let mut project = self.granting_nothing();
+        project.table.grants = table.grants;
+        for (name, of_target) in table.targets {
+            let Some(target) = project.table.targets.get_mut(&name) else {
+                let error = Error::invalid(format!("`{}`: there is no target `{name}`", file.display()));
+                let known = self.table.targets.keys().map(String::as_str).collect::<Vec<_>>();
+                return Err(error.hint(format!("the targets are `{}`", known.join("`, `"))));
+            };
+            target.grants = of_target.grants;
+        }
+        let shown = Project { file: Some(file.to_owned()), ..project.clone() };
+        shown.grants(registry)?;
+        shown.targets(registry)?;
+        Ok(project)
+    }
+
+    /// The same without its grants, and without what it has written to files of its choice.
+    pub(crate) fn granting_nothing(&self) -> Self {
+        let mut project = self.clone();
+        project.table.grants.clear();
+        project.table.audit = None;
+        project.table.targets.values_mut().for_each(|target| target.grants.clear());
+        project
+    }
+
+    /// When live runs may begin to write, by target.
+    pub(crate) fn calendars(&self) -> BTreeMap<String, Calendar> {
+        let calendar = |target: &TargetTable| Calendar {
+            windows: target.windows.clone(),
+            freezes: target.freezes.clone(),
+        };
+        self.table.targets.iter().map(|(name, target)| (name.clone(), calendar(target))).collect()
+    }
+
+    /// What the file allows, line by line: `k8s read`, `on `prod`: k8s write * in prod`.
+    pub fn shown_grants(&self) -> Vec<String> {
+        let everywhere = self.table.grants.iter().map(|grant| format!("on every target: {grant}"));
+        let of_target = |(name, target): (&String, &TargetTable)| -> Vec<String> {
+            target.grants.iter().map(|grant| format!("on `{name}`: {grant}")).collect()
+        };
+        let audit = self.table.audit.iter().map(|file| format!("the audit log in {}", file.display()));
+        everywhere.chain(self.table.targets.iter().flat_map(of_target)).chain(audit).collect()
     }
 
     /// A file of the project by its shortest name, for messages.
@@ -111,7 +195,7 @@ impl Project {
             return Err(self
                 .invalid(&format!("[targets.{name}] has a key `{unknown}` that means nothing"))
                 .hint(format!(
-                    "its keys are `protected`, `grants`, and a table for each of the systems `{}`",
+                    "its keys are `protected`, `grants`, `windows`, `freezes`, and a table for each of the systems `{}`",
                     systems.join("`, `")
                 )));
         }

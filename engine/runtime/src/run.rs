@@ -12,16 +12,20 @@ use jiff::Timestamp;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error,
     ErrorKind, Host, Inverse, Marker, Markers, Module, Note, Program, ProgramOutput, Redactor, Result,
-    SecretText, System, Target, Undo, Value,
+    SecretText, Span, System, Target, Undo, Value,
 };
 use opsrun_gate::{Bound, Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use serde_json::json;
 use tokio::sync::watch;
 
-use crate::branch::Branch;
+use crate::approval::Approvals;
+use crate::branch::{Branch, Deadline};
+use crate::calendar::Calendar;
 use crate::event::{Event, Happening, Unwatched, Watcher};
 use crate::journal::{Entry, FORMAT, Journal, MemoryJournal, Record, WriteOutcome};
+use crate::lease::{self, Holdings};
 use crate::past::{Course, Past};
 use crate::scope::{CallKey, Counts, Scope};
 use crate::seal::Sealer;
@@ -95,6 +99,17 @@ pub struct Setup {
     pub bound: Option<Bound>,
     /// The environment variables that configuration may be found by.
     pub variables: BTreeMap<String, String>,
+    /// Who runs it.
+    pub user: String,
+    /// Where leases are that no system keeps; `None`: nobody else is there to see them.
+    pub lease_folder: Option<PathBuf>,
+    /// How long it may take.
+    pub deadline: Option<Span>,
+    /// When writing may begin on which target; none for what is no live run.
+    pub calendars: BTreeMap<String, Calendar>,
+    /// Why this run does not keep to them.
+    pub override_freeze: Option<String>,
+    pub approvals: Approvals,
 }
 
 impl Setup {
@@ -119,6 +134,12 @@ impl Setup {
             course: Course::default(),
             bound: None,
             variables: BTreeMap::new(),
+            user: "nobody".to_owned(),
+            lease_folder: None,
+            deadline: None,
+            calendars: BTreeMap::new(),
+            override_freeze: None,
+            approvals: Approvals::default(),
         }
     }
 }
@@ -132,6 +153,8 @@ pub struct Run {
     calls: AtomicU64,
     writes: AtomicU64,
     in_flight: Mutex<BTreeMap<u64, (Arc<Call>, Access)>>,
+    /// Counts the writes that were answered, or will not be.
+    landed: watch::Sender<u64>,
     /// How often the run was told to stop; undoing tolerates the first time.
     stops: watch::Sender<u32>,
     tolerated: AtomicU64,
@@ -141,6 +164,12 @@ pub struct Run {
     pub(crate) secrets: Secrets,
     /// The calls that got the values of secrets, until they end.
     entrusted: Mutex<BTreeSet<CallId>>,
+    pub(crate) leases: Holdings,
+    /// The targets that it has begun to write on.
+    begun_on: Mutex<BTreeSet<String>>,
+    pub(crate) deadline: Option<Deadline>,
+    /// Calls that may not write any more, by number.
+    broken_off: Mutex<BTreeMap<u64, Error>>,
 }
 
 /// What a run carries out, so that its journal can say it.
@@ -182,12 +211,18 @@ pub enum Outcome {
         left: Vec<String>,
         errors: Vec<(String, Error)>,
     },
+    /// It was stopped at once while it took back what it had done; so many things are left, which `undo` goes on with.
+    BrokenOff {
+        error: Error,
+        left: usize,
+    },
 }
 
 impl Outcome {
     /// 0 done, 1 failed, 2 refused, 3 failed and undone, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Outcome::BrokenOff { .. } => 130,
             Outcome::Done(_) | Outcome::TakenBack { .. } => 0,
             Outcome::UndoFailed { .. } => 1,
             Outcome::Failed(error) | Outcome::Undone { error, .. }
@@ -206,9 +241,10 @@ impl Outcome {
     pub fn error(&self) -> Option<&Error> {
         match self {
             Outcome::Done(_) | Outcome::TakenBack { .. } => None,
-            Outcome::Failed(error) | Outcome::Undone { error, .. } | Outcome::UndoFailed { error, .. } => {
-                Some(error)
-            }
+            Outcome::Failed(error)
+            | Outcome::Undone { error, .. }
+            | Outcome::UndoFailed { error, .. }
+            | Outcome::BrokenOff { error, .. } => Some(error),
         }
     }
 
@@ -217,6 +253,7 @@ impl Outcome {
         match self {
             Outcome::Done(_) => "done",
             Outcome::UndoFailed { .. } => "undo-failed",
+            Outcome::BrokenOff { .. } => "broken-off",
             Outcome::Failed(error) | Outcome::Undone { error, .. }
                 if error.kind() == ErrorKind::Interrupted =>
             {
@@ -233,13 +270,21 @@ impl Run {
         if let Some(bound) = &setup.bound {
             setup.gate.bind(bound.clone(), setup.redactor.clone());
         }
+        let clock = setup.world.clock();
+        let deadline = setup.deadline.filter(|_| setup.course == Course::Onward).map(|within| Deadline {
+            at: within.after(clock.now()),
+            what: "the run".to_owned(),
+            within,
+        });
         Arc::new(Run {
-            clock: setup.world.clock(),
+            clock,
+            deadline,
             undo: Mutex::new(std::mem::take(&mut setup.past.undo)),
             counts: Mutex::default(),
             calls: AtomicU64::new(setup.past.last_call),
             writes: AtomicU64::new(setup.past.last_write),
             in_flight: Mutex::default(),
+            landed: watch::channel(0).0,
             stops: watch::channel(0).0,
             tolerated: AtomicU64::new(0),
             kept: Mutex::default(),
@@ -247,6 +292,9 @@ impl Run {
             shared: Mutex::default(),
             secrets: Secrets::default(),
             entrusted: Mutex::default(),
+            begun_on: Mutex::default(),
+            broken_off: Mutex::default(),
+            leases: Holdings::before(std::mem::take(&mut setup.past.leases)),
             setup,
         })
     }
@@ -304,6 +352,26 @@ impl Run {
         self.stops.send_replace(0);
     }
 
+    /// From now on no further write of this call leaves, because of this.
+    pub(crate) fn write_no_more(&self, call: CallId, why: &Error) {
+        locked(&self.broken_off).insert(call.0, why.clone());
+    }
+
+    /// Ends when no write of this call is under way any more, or the run was told to stop once more.
+    pub(crate) fn landed(self: &Arc<Self>, call: CallId) -> BoxFuture<'static, ()> {
+        let (run, mut landed, mut stops) = (self.clone(), self.landed.subscribe(), self.stops.subscribe());
+        let told = *stops.borrow();
+        Box::pin(async move {
+            let landed = async {
+                let under_way = || locked(&run.in_flight).values().any(|(of, _)| of.id == call);
+                // That the channel has ended says that the run has.
+                while under_way() && landed.changed().await.is_ok() {}
+            };
+            let stopped = stops.wait_for(|stops| *stops > told);
+            futures::future::select(std::pin::pin!(landed), std::pin::pin!(stopped)).await;
+        })
+    }
+
     pub fn is_stopped(&self) -> bool {
         u64::from(*self.stops.borrow()) > self.tolerated.load(Ordering::Relaxed)
     }
@@ -328,6 +396,11 @@ impl Run {
                 // How far it had got is known now, and that is all that was wanted.
                 (_, Course::Back) => self.take_back_as_asked(&branch),
             };
+            if let Outcome::BrokenOff { .. } = outcome {
+                // As if the process had been killed: its journal is what goes on.
+                return Ok(outcome);
+            }
+            self.let_all_go(&branch);
             let error = outcome.error().map(Error::to_value);
             branch.record(Entry::RunEnded { outcome: outcome.word().into(), error }, true)?;
             Ok(outcome)
@@ -387,7 +460,7 @@ impl Run {
         let count = locked(&self.undo).len();
         match self.take_back(branch, Error::failed("somebody asked for it")) {
             Outcome::Undone { left, .. } => Outcome::TakenBack { count, left },
-            Outcome::UndoFailed { error, left, errors } => Outcome::UndoFailed { error, left, errors },
+            broken @ (Outcome::UndoFailed { .. } | Outcome::BrokenOff { .. }) => broken,
             // There was nothing.
             _ => Outcome::TakenBack { count: 0, left: Vec::new() },
         }
@@ -401,15 +474,33 @@ impl Run {
         }
         // Undoing goes on although the run was told to stop; told once more, it stops.
         self.tolerated.store(u64::from(*self.stops.borrow()), Ordering::Relaxed);
+        // What was done under a lease is taken back under it, or not at all.
+        let left_alone = match self.setup.gate.fallen() {
+            Some(why) => Err(Error::new(ErrorKind::Conflict, why)),
+            None => self.hold_again(branch),
+        };
+        if let Err(why) = left_alone {
+            let why = why.hint(format!(
+                "nothing was taken back; when the lease is free, `opsrun undo {}` does it",
+                self.name()
+            ));
+            let errors = vec![("everything that was done".to_owned(), why)];
+            return Outcome::UndoFailed { error, left: Vec::new(), errors };
+        }
         branch.tell(Happening::UndoBegun { because: error.clone(), entries: entries.len() });
         let mut left = Vec::new();
         let mut errors = Vec::new();
         if let Err(failed) = branch.record(Entry::UndoBegun { because: error.message().into() }, false) {
             errors.push(("the journal".to_owned(), failed));
         }
-        for entry in entries {
+        let count = entries.len();
+        for (done, entry) in entries.into_iter().enumerate() {
             let what = entry.to_string();
-            match entry.carry_out(branch) {
+            let carried_out = entry.carry_out(branch);
+            if self.is_stopped() {
+                return Outcome::BrokenOff { error, left: count - done };
+            }
+            match carried_out {
                 Ok(None) => branch.tell(Happening::Undone { what }),
                 Ok(Some(why)) => {
                     branch.tell(Happening::Left { what: what.clone(), why: why.clone() });
@@ -429,6 +520,35 @@ impl Run {
             true => Outcome::Undone { error, left },
             false => Outcome::UndoFailed { error, left, errors },
         }
+    }
+
+    /// Whether the target's calendar lets the run begin to write there. What has begun is brought to its end, and taking back is
+    /// always allowed.
+    fn may_begin(&self, call: &Call, access: &Access) -> Result<()> {
+        let target = &call.target.name;
+        let Some(calendar) = self.setup.calendars.get(target) else { return Ok(()) };
+        if self.setup.course == Course::Back || locked(&self.begun_on).contains(target) {
+            return Ok(());
+        }
+        if let Err(closed) = calendar.open_at(self.now()) {
+            let Some(reason) = &self.setup.override_freeze else {
+                let error =
+                    Error::new(ErrorKind::Denied, format!("`{access}` on the target `{target}`: {closed}"));
+                return Err(error.hint(
+                    "reads, rehearsals and `opsrun undo` are free; `--override-freeze \"REASON\"` writes all the same",
+                ));
+            };
+            let (target, reason, by) = (target.clone(), reason.clone(), self.setup.user.clone());
+            self.setup.gate.remark(
+                "overridden",
+                json!({ "target": target, "closed": closed, "reason": reason, "who": by }),
+            )?;
+            let entry = Entry::FreezeOverridden { target, closed, reason, by };
+            // It is flushed with the write's intent.
+            futures::FutureExt::now_or_never(self.append(entry, false)).unwrap_or(Ok(()))?;
+        }
+        locked(&self.begun_on).insert(target.clone());
+        Ok(())
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -467,6 +587,12 @@ impl Recorder for Run {
         if access.effect != Effect::Write {
             return Box::pin(async { Ok(Ticket(0)) });
         }
+        if let Some(why) = locked(&self.broken_off).get(&call.id.0).cloned() {
+            return Box::pin(async { Err(why) });
+        }
+        if let Err(error) = self.may_begin(call, access) {
+            return Box::pin(async { Err(error) });
+        }
         let write = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         locked(&self.in_flight).insert(write, (call.clone(), access.clone()));
         locked(&self.undo).about_to_write(call.id, call.path, &call.steps, call.undo);
@@ -480,6 +606,10 @@ impl Recorder for Run {
             return Box::pin(async { Ok(()) });
         };
         let outcome = match outcome {
+            // That a lease is renewed again and again is no news.
+            RequestOutcome::Answered(status) if call.path == lease::PATH => {
+                WriteOutcome::Status(status.as_u16())
+            }
             RequestOutcome::Answered(status) => {
                 self.tell(&call.steps, Happening::Wrote { path: call.path, access, status: status.as_u16() });
                 WriteOutcome::Status(status.as_u16())
@@ -490,7 +620,9 @@ impl Recorder for Run {
         if outcome.changed_nothing() {
             locked(&self.undo).not_written(call.id.0);
         }
-        self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false)
+        let appended = self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false);
+        self.landed.send_modify(|landed| *landed += 1);
+        appended
     }
 }
 
@@ -525,16 +657,16 @@ impl Host for Run {
         Box::pin(async move { self.setup.gate.send(&*self, &call, &to, system, request).await })
     }
 
-    fn read_file(&self, _: &Call, path: &Path) -> Result<Vec<u8>> {
-        self.setup.files.read(self.setup.gate.grants(), path)
+    fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read(&self.setup.gate, call, path)
     }
 
-    fn list_files(&self, _: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
-        self.setup.files.list(self.setup.gate.grants(), folder)
+    fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.setup.files.list(&self.setup.gate, call, folder)
     }
 
-    fn read_configuration(&self, _: &Call, path: &Path) -> Result<Vec<u8>> {
-        self.setup.files.read_configuration(path)
+    fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read_configuration(&self.setup.gate, call, path)
     }
 
     fn run_program(
@@ -543,8 +675,8 @@ impl Host for Run {
         program: Program,
     ) -> BoxFuture<'static, Result<ProgramOutput>> {
         if let World::Simulated(_) = self.setup.world {
-            let error = Error::not_found(format!("the estate has no program `{}`", program.name));
-            return Box::pin(async { Err(error) });
+            let refused = self.setup.programs.run_on_estate(&self.setup.gate, &call, &program);
+            return Box::pin(async { refused });
         }
         Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
     }

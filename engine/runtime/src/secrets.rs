@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opsrun_core::{
-    Access, BoxFuture, Call, Effect, Error, ErrorKind, Marker, Markers, Note, Program, Result, SecretScheme,
+    Access, BoxFuture, Call, Cx, Effect, Error, ErrorKind, Marker, Markers, Note, Program, Result, SecretScheme,
     SecretText, Target, Value, glob,
 };
+use opsrun_gate::Reply;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::OnceCell;
@@ -217,10 +218,20 @@ impl Run {
 
     async fn read(self: &Arc<Self>, call: &Call, named: &Named) -> Result<SecretText> {
         let reference = named.marker.reference.as_str();
-        let (scheme, rest) = reference.split_once(':').unwrap_or((reference, ""));
         // It may not write, whatever the call that needs the secret may.
         let cx = self.reading(CALL, named.target.clone());
-        self.gate().permit(cx.call(), &access(reference))?;
+        let admitted = self.gate().admit(cx.call(), &access(reference), None)?;
+        let read = self.read_permitted(cx, call, reference).await;
+        let reply = match &read {
+            Ok(_) => Reply::Read,
+            Err(error) => Reply::Failed(error.report()),
+        };
+        self.gate().reply(admitted, &reply, None)?;
+        read
+    }
+
+    async fn read_permitted(self: &Arc<Self>, cx: Cx, call: &Call, reference: &str) -> Result<SecretText> {
+        let (scheme, rest) = reference.split_once(':').unwrap_or((reference, ""));
         if let Some(value) = self.estates(reference) {
             return Ok(SecretText::from(value));
         }
@@ -251,7 +262,7 @@ impl Run {
                     .ok_or_else(|| Error::not_found(format!("the environment has no variable `{rest}`")))
             }
             "file" => {
-                let bytes = self.setup.files.read(self.gate().grants(), Path::new(rest))?;
+                let bytes = self.setup.files.read(self.gate(), cx.call(), Path::new(rest))?;
                 one_line(bytes, &format!("`{rest}`"))
             }
             _ if matches!(self.setup.world, World::Simulated(_)) => warned("a plan runs no program for"),

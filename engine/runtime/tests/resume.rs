@@ -12,7 +12,7 @@ use opsrun_core::{Error, ErrorKind, Redactor, Result, Span, Value};
 use opsrun_gate::{Gate, Grants};
 use opsrun_runtime::{
     Branch, Course, Entry, Estate, EstateFile, FileJournal, Journal, MemoryJournal, Outcome, ParallelBody,
-    Past, Record, RetryOptions, Run, Sealer, Settling, Setup, World, read_journal,
+    Past, Record, RetryOptions, Run, Scope, Sealer, Settling, Setup, Word, World, read_journal,
 };
 use serde_json::json;
 
@@ -375,7 +375,26 @@ fn the_page_on_the_journal_names_every_kind_of_entry() {
     bar.run(&records, Course::Back, back.clone(), evening);
     records.extend(back.records());
     let settled = Entry::Settled { what: Settling::CallNotDone { call: 1 }, reason: "it was quiet".into() };
-    records.push(Record { at: records[0].at, entry: settled });
+    // What a bar has none of.
+    let (at, scope, name) = (records[0].at, Scope::default(), "last-orders".to_owned());
+    let word = Word { by: "ann".into(), at, reason: String::new(), refused: false };
+    let asked = Entry::ApprovalAsked {
+        scope: scope.clone(),
+        name: name.clone(),
+        number: 0,
+        message: String::new(),
+        runner: "bob".into(),
+        by_other: true,
+        expires: None,
+    };
+    let given = Entry::ApprovalGiven { scope, name, number: 0, word };
+    let overridden = Entry::FreezeOverridden {
+        target: "bar".into(),
+        closed: "it is late".into(),
+        reason: "thirst".into(),
+        by: "ann".into(),
+    };
+    records.extend([settled, asked, given, overridden].map(|entry| Record { at, entry }));
     let kind = |record: &Record| serde_json::to_value(record).unwrap()["entry"].as_str().unwrap().to_owned();
     let written: BTreeSet<String> = records.iter().map(kind).collect();
 

@@ -56,21 +56,25 @@ pub(crate) fn of(request: &Parts) -> Access {
 
 /// The parts of `/apis/GROUP/VERSION/namespaces/NAMESPACE/RESOURCE/NAME/SUBRESOURCE`.
 #[derive(Debug, PartialEq, Eq)]
-struct ResourcePath<'p> {
-    namespace: Option<&'p str>,
-    resource: &'p str,
-    name: Option<&'p str>,
-    subresource: Option<&'p str>,
+pub(crate) struct ResourcePath<'p> {
+    /// Empty for the core group.
+    pub group: &'p str,
+    pub namespace: Option<&'p str>,
+    pub resource: &'p str,
+    pub name: Option<&'p str>,
+    pub subresource: Option<&'p str>,
 }
 
 impl<'p> ResourcePath<'p> {
-    fn parse(path: &'p str) -> Option<Self> {
+    pub(crate) fn parse(path: &'p str) -> Option<Self> {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let rest = match segments.as_slice() {
-            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] if !rest.is_empty() => rest,
+        let (group, rest) = match segments.as_slice() {
+            ["api", _, rest @ ..] if !rest.is_empty() => ("", rest),
+            ["apis", group, _, rest @ ..] if !rest.is_empty() => (*group, rest),
             _ => return None,
         };
         let path = |namespace, resource, rest: &[&'p str]| ResourcePath {
+            group,
             namespace,
             resource,
             name: rest.first().copied(),
@@ -98,7 +102,7 @@ impl<'p> ResourcePath<'p> {
     }
 
     /// A way into the container: whatever its method, something may be done there.
-    fn is_way_in(&self) -> bool {
+    pub(crate) fn is_way_in(&self) -> bool {
         matches!(self.subresource, Some("exec" | "attach" | "portforward" | "proxy"))
     }
 }

@@ -156,7 +156,11 @@ fn api(message: String, cluster: &str, status: &Status) -> opsrun_core::Error {
         }
     }
     match status.code {
-        403 => error.hint(format!("the user of {cluster} needs an RBAC rule that allows it")),
+        403 => match crate::policy::missing_rule(status) {
+            Some(rule) => error.hint(format!("allow it to the user of {cluster} with RBAC: {rule}")),
+            // Something else than permissions forbids it, and says what.
+            None => error,
+        },
         _ => error,
     }
 }

@@ -16,11 +16,13 @@ mod job;
 mod kubeconfig;
 #[cfg(test)]
 mod kubeconfig_tests;
+mod lease;
 pub mod manifests;
 pub mod object;
 mod overlay;
 mod pod_trouble;
 mod pods;
+mod policy;
 mod primitives;
 pub mod readiness;
 mod recreate;
@@ -40,8 +42,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use opsrun_core::{
-    Access, BoxFuture, Cx, Finding, Module, Original, Precondition, Refusal, Result, SecretScheme, Simulator,
-    Surroundings, System, Value,
+    Access, BoxFuture, Cx, Finding, Grantee, Leases, Module, Need, Original, Policy, Precondition, Refusal,
+    Result, SecretScheme, Simulator, Surroundings, System, Target, Value,
 };
 
 pub use client::Client;
@@ -100,6 +102,14 @@ impl System for Kubernetes {
 
     fn secrets(&self) -> &'static [SecretScheme] {
         &[secrets::SCHEME]
+    }
+
+    fn leases(&self, target: &Target) -> Option<Arc<dyn Leases>> {
+        lease::of(target)
+    }
+
+    fn policies(&self, needs: &[Need], grantee: &Grantee<'_>) -> Result<Vec<Policy>> {
+        policy::rbac(needs, grantee).map(|rbac| vec![rbac])
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

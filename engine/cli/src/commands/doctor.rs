@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opsrun_core::{Finding, Result, Value};
-use opsrun_runtime::{Launch, Project, Unwatched};
+use opsrun_runtime::{Launch, Project, TrustStore, Unwatched};
 use serde_json::json;
 
+use super::run::AuditOption;
 use crate::output::{Form, print};
 use crate::program::Program;
 
@@ -14,6 +15,8 @@ pub(crate) struct Doctor {
     /// The target to look at; all of the project, if none is named.
     #[arg(long)]
     target: Option<String>,
+    #[command(flatten)]
+    audit: AuditOption,
     #[arg(long, value_enum, default_value = "text")]
     output: Form,
 }
@@ -27,12 +30,13 @@ struct Section {
 impl Doctor {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
         let launch = match program.launch() {
-            Ok(launch) => launch,
+            Ok(launch) => Launch { audit: self.audit.audit.clone(), ..launch },
             Err(error) => return self.tell(&[own(Err(error.report()), Vec::new())], str::to_owned),
         };
         let project = project(&launch);
         let usable = project.is_ok();
-        let mut sections = vec![own(project, vec![journals(&launch)])];
+        let mut sections =
+            vec![own(project, std::iter::once(journals(&launch)).chain(trust(&launch)).collect())];
         // A project that cannot be used has no targets.
         let targets = if usable { self.targets(&launch.project) } else { Vec::new() };
         for name in targets {
@@ -124,6 +128,17 @@ fn journals(launch: &Launch) -> Finding {
         .journal_folder()
         .and_then(|folder| opsrun_gate::create_folder(&folder).map(|()| folder.display().to_string()));
     Finding { what: "journals".into(), found: folder.map_err(|error| error.report()) }
+}
+
+/// Whether what the project grants counts, if it grants something.
+fn trust(launch: &Launch) -> Option<Finding> {
+    let project = &launch.project;
+    if project.file.is_none() || project.shown_grants().is_empty() {
+        return None;
+    }
+    let trusted = TrustStore::of(&launch.variables).check(project);
+    let found = trusted.map(|()| "what the project grants counts on this machine".to_owned());
+    Some(Finding { what: "trust".into(), found: found.map_err(|error| error.report()) })
 }
 
 fn examine(launch: &Launch, target: &str) -> Result<Vec<Finding>> {

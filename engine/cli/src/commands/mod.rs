@@ -1,16 +1,20 @@
 //! The commands, one file each.
 
+pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod estate;
+pub(crate) mod grants;
 pub(crate) mod helm;
+pub(crate) mod lease;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod repl;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod trust;
 
 use std::ffi::OsString;
 
@@ -45,6 +49,10 @@ pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
         Commands::Run(run) => run.carry_out(program, playbook, &given),
         Commands::Plan(plan) => plan.carry_out(program, playbook, &given),
         Commands::Rehearse(rehearse) => rehearse.carry_out(program, playbook, &given),
+        Commands::Grants(grants) => grants.carry_out(program, playbook, &given),
+        Commands::Approve(approve) => approve.carry_out(program),
+        Commands::Lease(lease) => lease.carry_out(program),
+        Commands::Trust(trust) => trust.carry_out(program),
         Commands::Check(check) => check.carry_out(program),
         Commands::Resume(resume) => resume.carry_out(program),
         Commands::Undo(undo) => undo.carry_out(program),

@@ -41,8 +41,7 @@ impl Planned {
                 .hint(format!("give a reference, such as `--{plain} env:NAME`")));
         }
         let mut launch = program.launch_from(&self.playbook)?;
-        launch.target.clone_from(&self.options.target);
-        launch.allow.clone_from(&self.options.allow);
+        self.options.apply(&mut launch);
         let redactor = launch.redactor.clone();
         let plan = match make(launch, &playbook, &arguments, self.server)? {
             Ok(plan) => plan,

@@ -41,8 +41,7 @@ impl Rehearse {
         let arguments = playbook.arguments(given)?;
         warn_of_plain_secrets(program, &playbook, &arguments);
         let mut launch = program.launch_from(&self.playbook)?;
-        launch.target.clone_from(&self.options.target);
-        launch.allow.clone_from(&self.options.allow);
+        self.options.apply(&mut launch);
         let file = launch.estate_file(self.estate.as_deref())?;
         let redactor = launch.redactor.clone();
         let rehearsal = Rehearsal::start(launch, &file, self.seed)?;

@@ -27,12 +27,20 @@ pub(crate) struct Repl {
     /// Decides names and identifiers of an estate.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A file whose grants count instead of those of `opsrun.toml`, which then needs not be trusted.
+    #[arg(long, value_name = "FILE")]
+    grants: Option<PathBuf>,
+    /// Append everything that is asked for, and what came of it, to this file, as JSON lines.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rehearse", "estate"])]
+    audit: Option<PathBuf>,
 }
 
 impl Repl {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
         let mut launch = program.launch()?;
         launch.target.clone_from(&self.target);
+        launch.grants.clone_from(&self.grants);
+        launch.audit.clone_from(&self.audit);
         // Looking is what an incident begins with: it needs no grant.
         launch.allow.extend(launch.registry.patterns("read"));
         let folder = launch.project.root.display().to_string();

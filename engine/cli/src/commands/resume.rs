@@ -10,7 +10,7 @@ use opsrun_runtime::{Course, Past, Reading, read_journal};
 use serde_json::json;
 use similar::TextDiff;
 
-use super::run::{RunOptions, consent, took, watcher};
+use super::run::{LiveOptions, RunOptions, consent, took, watcher};
 use super::runs;
 use crate::program::Program;
 
@@ -44,6 +44,8 @@ struct Again {
     yes: bool,
     #[command(flatten)]
     options: RunOptions,
+    #[command(flatten)]
+    live: LiveOptions,
 }
 
 /// A run as its journal tells it.
@@ -105,8 +107,9 @@ impl Again {
     fn carry_out(&self, program: &Program, told: &Told, playbook: &Playbook, course: Course) -> Result<u8> {
         let mut launch = program.launch_from(Path::new(&told.past.playbook)).or_else(|_| program.launch())?;
         let target = Some(told.past.target.clone()).filter(|name| !name.is_empty());
+        self.options.apply(&mut launch);
+        self.live.apply(&mut launch);
         launch.target = self.options.target.clone().or(target);
-        launch.allow.clone_from(&self.options.allow);
         let what = match course {
             Course::Onward => format!("go on with {}", told.name),
             Course::Back => format!("take back {}", told.name),

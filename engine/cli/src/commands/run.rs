@@ -20,12 +20,32 @@ pub(crate) struct Run {
     playbook: Option<PathBuf>,
     #[command(flatten)]
     options: RunOptions,
+    #[command(flatten)]
+    live: LiveOptions,
     /// Runs what this file of `opsrun plan -o FILE` says, and writes nothing else.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Does not ask. On a protected target only for the plan with this hash: `--plan FILE --yes=HASH`.
     #[arg(long, value_name = "HASH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     yes: Option<String>,
+}
+
+/// Of runs that do something real.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LiveOptions {
+    #[command(flatten)]
+    pub(crate) audit: AuditOption,
+    /// Write outside of the target's windows and during its freezes; the reason goes into the journal and the audit log.
+    #[arg(long, value_name = "REASON")]
+    override_freeze: Option<String>,
+}
+
+/// Of everything that reaches something real.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditOption {
+    /// Append everything that is asked for, and what came of it, to this file, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 /// What `run` and `rehearse` have in common.
@@ -37,8 +57,33 @@ pub(crate) struct RunOptions {
     /// Grants the playbook an access for this run: `k8s read * in prod`, `http POST hooks.slack.com`.
     #[arg(long, value_name = "ACCESS")]
     pub(crate) allow: Vec<AccessPattern>,
+    /// A file whose grants count instead of those of `opsrun.toml`, which then needs not be trusted.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grants: Option<PathBuf>,
+    /// The run has to be done within this time, `30m`; else it fails, and is taken back.
+    #[arg(long, value_name = "SPAN")]
+    deadline: Option<Span>,
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Form,
+}
+
+impl RunOptions {
+    /// Has the launch use them.
+    pub(crate) fn apply(&self, launch: &mut Launch) {
+        launch.target.clone_from(&self.target);
+        launch.allow.clone_from(&self.allow);
+        launch.grants.clone_from(&self.grants);
+        launch.deadline = self.deadline;
+    }
+}
+
+impl LiveOptions {
+    /// Has the launch use them, and whoever sits there be asked for approvals.
+    pub(crate) fn apply(&self, launch: &mut Launch) {
+        launch.audit.clone_from(&self.audit.audit);
+        launch.override_freeze.clone_from(&self.override_freeze);
+        launch.asker = crate::output::asker();
+    }
 }
 
 impl Run {
@@ -62,8 +107,8 @@ impl Run {
             (playbook, _) => needed(playbook, &path)?,
         };
         let mut launch = program.launch_from(&path)?;
-        launch.target.clone_from(&self.options.target);
-        launch.allow.clone_from(&self.options.allow);
+        self.options.apply(&mut launch);
+        self.live.apply(&mut launch);
         let arguments = match &plan {
             None => playbook.arguments(given)?,
             Some(plan) => planned(plan, &playbook, given)?,

@@ -282,6 +282,18 @@ fn line(record: &Record) -> String {
             WriteOutcome::Lost(why) => format!("    write {write}: UNKNOWN: {why}"),
         },
         Entry::CallEnded { call, error, .. } => format!("  call {call} ended{}", failed(error)),
+        Entry::ApprovalAsked { name, message, .. } if message.is_empty() => {
+            format!("  waits for the approval `{name}`")
+        }
+        Entry::ApprovalAsked { name, message, .. } => format!("  waits for the approval `{name}`: {message}"),
+        Entry::ApprovalGiven { name, word, .. } => {
+            let said = if word.refused { "refused" } else { "approved" };
+            let reason = if word.reason.is_empty() { String::new() } else { format!(": {}", word.reason) };
+            format!("  `{name}` is {said} by {}{reason}", word.by)
+        }
+        Entry::FreezeOverridden { target, closed, reason, by } => {
+            format!("{by} writes on `{target}` although {closed}: {reason}")
+        }
         Entry::UndoBegun { because } => format!("taking back: {because}"),
         Entry::UndoEnded { errors } => format!("took back, with {} errors", errors.len()),
         Entry::RunEnded { outcome, error } => format!("{outcome}{}", failed(error)),

@@ -3,12 +3,13 @@
 mod json;
 mod text;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use opsrun_core::{Error, Redactor, Result, Value};
-use opsrun_runtime::{Change, Outcome, Watcher};
+use opsrun_runtime::{Asker, Change, Outcome, Watcher};
 
 pub(crate) use json::JsonLines;
 pub(crate) use text::TextLines;
@@ -75,6 +76,35 @@ pub(crate) fn complain(redactor: &Redactor, error: &Error) {
 pub(crate) fn complain_with(text: &str) {
     // As above.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Asks for approvals at the terminal, if somebody sits there.
+pub(crate) fn asker() -> Option<Arc<dyn Asker>> {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    is_terminal.then(|| Arc::new(Keyboard(Mutex::default())) as Arc<dyn Asker>)
+}
+
+/// Lines from the keyboard. They are read by a thread of its own, which nothing can end: what is asked may be answered elsewhere.
+struct Keyboard(Mutex<Option<Receiver<String>>>);
+
+impl Asker for Keyboard {
+    fn ask(&self, question: &str) {
+        complain_with(question);
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.get_or_insert_with(|| {
+            let (sender, lines) = channel();
+            std::thread::spawn(move || {
+                let typed = std::io::stdin().lines().map_while(std::io::Result::ok);
+                typed.map(|line| sender.send(line)).take_while(std::result::Result::is_ok).for_each(drop);
+            });
+            lines
+        });
+    }
+
+    fn typed(&self) -> Option<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.as_ref().and_then(|lines| lines.try_recv().ok())
+    }
 }
 
 /// Prints a text that is a command's result.

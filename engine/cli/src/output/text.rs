@@ -102,6 +102,12 @@ impl Show for TextLines {
                     self.stream.line(&format!("stays: {left}"));
                 }
             }
+            Outcome::BrokenOff { left, .. } => {
+                self.stream.line(&format!(
+                    "stopped at once after {took}; {left} thing{} may still be taken back: `opsrun undo` goes on\n{report}",
+                    plural(*left)
+                ));
+            }
             Outcome::UndoFailed { left, errors, .. } => {
                 self.stream
                     .line(&format!("failed after {took}, and NOT everything could be taken back\n{report}"));

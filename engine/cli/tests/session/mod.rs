@@ -1,6 +1,6 @@
 //! A session at the shell, with the files it works on and what the program answered, in one text file:
 //! a sentence, `== FILE` with the content of each file, `== session` with `$ opsrun …`, the answers and the exit codes.
-//! Words before `opsrun` are environment variables; `^C` at the end interrupts the program as soon as it waits.
+//! Its projects are trusted, unless it says itself what it trusts. Words before `opsrun` are environment variables; `^C` at the end interrupts the program as soon as it waits.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,7 @@ impl Session {
         let mut session =
             Session { path: path.to_owned(), text, folder, names, program, estate: None, _tls: tls };
         session.write_files();
+        session.trust_projects();
         if session.text.contains("{estate}") {
             let file = session.folder.path().join("estate.yaml");
             let estate = ServedEstate::served_by(session.program.clone(), &file, 1);
@@ -81,6 +82,18 @@ impl Session {
                 std::fs::write(path, self.with_texts(content.to_owned()) + "\n")
                     .expect("a file can be written");
             }
+        }
+    }
+
+    /// As the owner of a project does once; a session about trust does it itself.
+    fn trust_projects(&self) {
+        if self.text.lines().any(|line| line == "$ opsrun trust" || line.starts_with("$ opsrun trust ")) {
+            return;
+        }
+        let files = self.text.lines().filter_map(|line| line.strip_prefix("== "));
+        for file in files.filter(|file| file.ends_with("opsrun.toml")) {
+            // What cannot be read cannot be trusted, which is then what the session is about.
+            self.program.run(["trust", file]);
         }
     }
 

@@ -1,4 +1,5 @@
 //! A program on a pseudo-terminal: what is typed reaches it as keys, and what it shows is read as a person would.
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::io::{Read, Write};
 use std::process::{Child, Command};

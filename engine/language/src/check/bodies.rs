@@ -10,7 +10,7 @@ use super::walk;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Functions whose last argument is a body.
-const WITH_BODY: &[&str] = &["step", "retry", "defer", "on"];
+const WITH_BODY: &[&str] = &["step", "retry", "defer", "on", "lease"];
 
 pub(super) fn check(file: &str, ast: &AST, registry: Registry, found: &mut Vec<Diagnostic>) {
     walk(ast, &mut |path| {
@@ -62,7 +62,7 @@ pub(super) fn check(file: &str, ast: &AST, registry: Registry, found: &mut Vec<D
 }
 
 fn least(function: &str) -> usize {
-    if matches!(function, "step" | "on") { 2 } else { 1 }
+    if matches!(function, "step" | "on" | "lease") { 2 } else { 1 }
 }
 
 struct Bodies<'a> {
@@ -165,7 +165,9 @@ impl Bodies<'_> {
             let wanted = match (self.function, key.name.as_str()) {
                 ("step", "undo") => return self.wrong(value, "`undo`"),
                 ("retry", "times") | ("parallel", "max") => "an integer from 1",
-                ("retry", "every") => "a length of time such as `5.s`",
+                ("retry", "every") | ("step", "within") | ("lease", "expiry" | "wait") => {
+                    "a length of time such as `5.s`"
+                }
                 ("retry", "backoff") => "a number from 1",
                 _ => return None,
             };

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use opsrun_core::{Error, Span, Value};
-use opsrun_runtime::{ParallelBody, RetryOptions, StepUndo};
+use opsrun_runtime::{ApprovalTerms, LeaseTerms, ParallelBody, RetryOptions, StepUndo};
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
 use super::options::{Options, span};
@@ -13,13 +13,25 @@ use crate::failure::{Failure, Frame, fail};
 use crate::host::Here;
 use crate::value::{from_json, kind_of, to_json};
 
-const STEP: &[(&str, &str)] =
-    &[("undo", "A closure that takes the step back; called if the run fails later, or in it.")];
+const STEP: &[(&str, &str)] = &[
+    ("undo", "A closure that takes the step back; called if the run fails later, or in it."),
+    ("within", "How long the step may take; then whatever it waits for fails."),
+];
+const APPROVE: &[(&str, &str)] = &[
+    ("message", "What is to be approved of."),
+    ("by_other", "Whether somebody else than who runs it has to; not if it is not said."),
+    ("expires", "How long to wait; for ever if it is not said."),
+];
 const PARALLEL: &[(&str, &str)] = &[("max", "How many run at once; 16 if not said.")];
 const RETRY: &[(&str, &str)] = &[
     ("times", "How often at most, the first time included; 3 if not said."),
     ("every", "The pause between two attempts; `1.s` if not said."),
     ("backoff", "Each pause is this many times as long as the one before; 1 if not said."),
+];
+const LEASE: &[(&str, &str)] = &[
+    ("reason", "What for; told to others who want it."),
+    ("expiry", "So long after the run has died it is free; `1.m` if not said."),
+    ("wait", "How long to wait while somebody else holds it; not at all if not said."),
 ];
 const PARAM: &[(&str, &str)] = &[
     ("default", "What it is if it is not given; without a default it is required."),
@@ -81,6 +93,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |ctx: NativeCallContext, target: &str, body: FnPtr| on(&ctx, target, body)
     ),
     function!(
+        "lease",
+        "lease(name, [options], body) -> value",
+        "Does something while nobody else holds the lease of that name on the target.\n\n\
+         It is kept in the cluster where the target has one, else on this machine, and renewed while the body runs. If it is lost, \
+         nothing more is written, and the run fails. If the body fails, it is held until what was done is taken back.\n\n\
+         ```rhai\nlease(\"deploy\", #{ reason: \"version 5\", wait: 5.m }, || log(\"nobody else deploys now\"));\n```",
+        |ctx: NativeCallContext, name: &str, body: FnPtr| lease(&ctx, name, Map::new(), body),
+        |ctx: NativeCallContext, name: &str, options: Map, body: FnPtr| lease(&ctx, name, options, body)
+    )
+    .options(LEASE),
+    function!(
+        "approve",
+        "approve(name, [options]) -> map",
+        "Waits until somebody approves, and gives who did (`by`), when (`at`) and why (`reason`).\n\n\
+         Whoever sits at the run's terminal types the name; from elsewhere it is `opsrun approve RUN NAME`. A run that goes on does not \
+         ask again. In a rehearsal it is approved at once, unless the estate says otherwise.\n\n\
+         ```rhai\nlet word = approve(\"cut-over\", #{ message: \"the replica has caught up\", expires: 1.h });\n```",
+        |ctx: NativeCallContext, name: &str| approve(&ctx, name, Map::new()),
+        |ctx: NativeCallContext, name: &str, options: Map| approve(&ctx, name, options)
+    )
+    .options(APPROVE),
+    function!(
         "sleep",
         "sleep(span)",
         "Waits on the run's clock: in a rehearsal no time passes on the wall.\n\n```rhai\nsleep(5.s);\n```",
@@ -105,18 +139,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
 fn step(ctx: &NativeCallContext, name: &str, options: Map, body: FnPtr) -> Outcome<Dynamic> {
     let mut options = Options::new(ctx, "step", STEP, options)?;
     let undo = options.closure("undo")?.map(|undo| finisher(ctx, &undo)).transpose()?;
+    let within = options.span("within")?;
     let (here, body) = (Here::of(ctx)?, Closure::of(ctx, body));
     let host = here.host(ctx)?;
     let mut told = Told::default();
     let result = here.branch.step(name, undo, &mut |branch| {
-        told.keep(body.call(&host, branch, Vec::new()).and_then(|value| {
-            // What a step returns is recorded, and comes from the record when the run is resumed.
-            to_json(&value).map_err(|what| {
-                Failure::new(Error::invalid(format!(
-                    "the step `{name}` returns {what}, which cannot be recorded"
-                )))
-            })
-        }))
+        let mut body = |branch: &_| {
+            told.keep(body.call(&host, branch, Vec::new()).and_then(|value| {
+                // What a step returns is recorded, and comes from the record when the run is resumed.
+                to_json(&value).map_err(|what| {
+                    Failure::new(Error::invalid(format!(
+                        "the step `{name}` returns {what}, which cannot be recorded"
+                    )))
+                })
+            }))
+        };
+        match within {
+            Some(within) => branch.limited(within, format!("the step `{name}`"), body),
+            None => body(branch),
+        }
     });
     match result {
         Ok(value) => Ok(from_json(&value)),
@@ -142,6 +183,37 @@ fn retry(ctx: &NativeCallContext, options: Map, body: FnPtr) -> Outcome<Dynamic>
         }))
     });
     result.map(|_| value).map_err(|error| told.raise(ctx, error, "retry"))
+}
+
+fn lease(ctx: &NativeCallContext, name: &str, options: Map, body: FnPtr) -> Outcome<Dynamic> {
+    let mut options = Options::new(ctx, "lease", LEASE, options)?;
+    let terms = LeaseTerms {
+        reason: options.text("reason")?.unwrap_or_default(),
+        expiry: options.span("expiry")?.unwrap_or(Span::from_secs(60)),
+        wait: options.span("wait")?.unwrap_or(Span::from_secs(0)),
+    };
+    let (here, body) = (Here::of(ctx)?, Closure::of(ctx, body));
+    let host = here.host(ctx)?;
+    let mut told = Told::default();
+    let mut value = Dynamic::UNIT;
+    let result = here.branch.lease(name, terms, &mut |branch| {
+        told.keep(body.call(&host, branch, Vec::new()).map(|returned| {
+            value = returned;
+            Value::Null
+        }))
+    });
+    result.map(|_| value).map_err(|error| told.raise(ctx, error, format!("lease `{name}`")))
+}
+
+fn approve(ctx: &NativeCallContext, name: &str, options: Map) -> Outcome<Dynamic> {
+    let mut options = Options::new(ctx, "approve", APPROVE, options)?;
+    let terms = ApprovalTerms {
+        message: options.text("message")?.unwrap_or_default(),
+        by_other: options.flag("by_other")?.unwrap_or_default(),
+        expires: options.span("expires")?,
+    };
+    let word = Here::of(ctx)?.branch.approve(name, &terms);
+    word.map(|word| from_json(&word)).map_err(|error| fail(ctx, error))
 }
 
 fn on(ctx: &NativeCallContext, target: &str, body: FnPtr) -> Outcome<Dynamic> {

@@ -50,6 +50,14 @@ impl<'c> Options<'c> {
         self.typed(key, "a length of time such as `5.s`", span)
     }
 
+    pub(super) fn text(&mut self, key: &str) -> Outcome<Option<String>> {
+        self.typed(key, "a text", |value| value.clone().into_string().ok())
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Outcome<Option<bool>> {
+        self.typed(key, "`true` or `false`", |value| value.as_bool().ok())
+    }
+
     pub(super) fn at_least_one(&mut self, key: &str) -> Outcome<Option<u32>> {
         self.typed(key, "an integer from 1", |value| {
             value.as_int().ok().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0)

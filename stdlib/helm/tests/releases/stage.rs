@@ -93,6 +93,7 @@ impl Done {
             Outcome::Failed(error) => error.report(),
             Outcome::Undone { error, left } => format!("{}\nleft: {left:?}", error.report()),
             Outcome::TakenBack { count, left } => format!("took back {count}; left: {left:?}"),
+            Outcome::BrokenOff { error, left } => format!("{}\nleft: {left}", error.report()),
             Outcome::UndoFailed { error, errors, .. } => {
                 let errors: Vec<_> =
                     errors.iter().map(|(what, error)| format!("{what}: {}", error.report())).collect();
