@@ -2,11 +2,14 @@
 //! a playbook's evaluator drives it through [`Branch`], primitives see it through `opsrun_core::Cx`.
 
 mod branch;
+mod chronicle;
 mod estate;
 mod event;
+mod everywhere;
 mod journal;
 mod journal_file;
 mod launch;
+mod likeness;
 mod past;
 mod plan;
 mod planning;
@@ -21,11 +24,13 @@ mod vocabulary;
 mod world;
 
 pub use branch::{Branch, ParallelBody, RetryOptions, StepBody, StepUndo};
+pub use chronicle::{CallTold, Chronicle, Remark, StepTold, UndoTold, WriteTold};
 pub use estate::{Change, Estate, EstateFile, changes, without_kept};
 pub use opsrun_gate::FaultRule;
 
 pub use event::{Event, Happening, Level, Unwatched, Watcher};
-pub use journal::{Entry, FORMAT, Journal, MemoryJournal, Record, Settling, WriteOutcome};
+pub use everywhere::{Case, FailAt, Failure, Killed, Playing, Trial, Write};
+pub use journal::{Death, Entry, FORMAT, Journal, MemoryJournal, Record, Settling, WriteOutcome};
 pub use journal_file::{FileJournal, Reading, read_journal};
 pub use launch::{Launch, LiveRun, Rehearsal, fresh_seed};
 pub use past::{Course, Past, Unsettled};

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod estate;
+mod failing;
 pub(crate) mod helm;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
@@ -11,6 +12,7 @@ pub(crate) mod repl;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+mod telling;
 
 use std::ffi::OsString;
 
