@@ -122,6 +122,7 @@ fn reading() -> Call {
         target: Arc::new(Target::default()),
         undoes: false,
         inverses: AtomicUsize::new(0),
+        broken_off: None,
     }
 }
 

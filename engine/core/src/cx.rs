@@ -57,6 +57,19 @@ pub struct Call {
     pub undoes: bool,
     /// How many inverses this call has recorded.
     pub inverses: AtomicUsize,
+    /// How far the same call had got, if the run goes on after it broke off there.
+    pub broken_off: Option<BrokenOff>,
+}
+
+/// A call that had begun when its run broke off, and is made once more: it may find its own work half done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokenOff {
+    /// When it began.
+    pub at: Timestamp,
+    /// What it had recorded to take it back, in that order.
+    pub inverses: Vec<Inverse>,
+    /// Whether a write of it may have been carried out.
+    pub wrote: bool,
 }
 
 /// Where a system answers, and how to speak to it there.
@@ -210,6 +223,11 @@ impl Cx {
 
     pub fn target(&self) -> &Target {
         &self.call.target
+    }
+
+    /// How far this call had got, if the run goes on after it broke off in it.
+    pub fn broken_off(&self) -> Option<&BrokenOff> {
+        self.call.broken_off.as_ref()
     }
 
     pub fn now(&self) -> Timestamp {

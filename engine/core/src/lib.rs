@@ -20,7 +20,9 @@ pub mod yaml;
 pub use access::{Access, AccessPattern, PatternError, glob};
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
-pub use cx::{Body, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body};
+pub use cx::{
+    Body, BrokenOff, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body,
+};
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use lease::{KeptLease, Lease, Leases};

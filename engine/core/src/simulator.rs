@@ -50,6 +50,12 @@ pub trait Simulator: Send + Sync {
         Vec::new()
     }
 
+    /// The same system once more, as it is now, in other surroundings: what is done to one of them the other does not see.
+    /// Connections stay behind. `None` if this simulator cannot do that.
+    fn fork(&self, _surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {
+        None
+    }
+
     /// When served on `address` for other programs: the environment variables they need, some with a file's content.
     fn environment(&self, _address: &str) -> Vec<Variable> {
         Vec::new()
@@ -77,7 +83,7 @@ where
 
 /// All that a small system needs: a simulator that is a state, a function from a request to status and body that may change
 /// it, and what of it a user would call state. It answers at every address.
-pub fn simulate<S: Send + 'static>(
+pub fn simulate<S: Clone + Send + 'static>(
     system: &'static str,
     state: S,
     answer: fn(&mut S, &Request<Bytes>) -> (StatusCode, String),
@@ -93,7 +99,7 @@ struct Simulated<S> {
     snapshot: fn(&S) -> BTreeMap<String, Value>,
 }
 
-impl<S: Send + 'static> Simulator for Simulated<S> {
+impl<S: Clone + Send + 'static> Simulator for Simulated<S> {
     fn connect(&self, system: &str, _to: &Uri) -> Option<DuplexStream> {
         let (state, answer) = (self.state.clone(), self.answer);
         (system == self.system).then(|| {
@@ -114,6 +120,11 @@ impl<S: Send + 'static> Simulator for Simulated<S> {
 
     fn snapshot(&self) -> BTreeMap<String, Value> {
         (self.snapshot)(&locked(&self.state))
+    }
+
+    fn fork(&self, _: &Surroundings) -> Option<Arc<dyn Simulator>> {
+        let state = locked(&self.state).clone();
+        Some(simulate(self.system, state, self.answer, self.snapshot))
     }
 }
 

@@ -41,6 +41,14 @@ pub struct FaultError {
 }
 
 impl FaultRule {
+    /// What happens to the write of this number, from 1, whatever it asks for; `action` is as a rule has it.
+    ///
+    /// # Errors
+    /// As for any rule.
+    pub fn of_write(number: u64, action: &str) -> Result<Self, FaultError> {
+        format!("* write: {action} after {}", number.saturating_sub(1)).parse()
+    }
+
     pub(crate) fn strike(&mut self, access: &Access) -> Option<Action> {
         if self.left == 0 || !self.pattern.matches(access) {
             return None;

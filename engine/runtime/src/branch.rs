@@ -151,12 +151,14 @@ impl Branch {
         }
         let state = locked(&self.state).clone();
         let key = self.run.key(&state.scope, declaration.path, &arguments);
+        let mut broken_off = None;
         if declaration.effect != Effect::None && !state.undoing {
             match self.run.setup.past.meet(declaration, &key, self.run.setup.course)? {
                 Met::Kept(value) => {
                     self.tell(Happening::CallKept { path: declaration.path });
                     return Ok(value);
                 }
+                Met::Again(earlier) => broken_off = Some(earlier),
                 Met::New => {}
             }
         }
@@ -169,6 +171,7 @@ impl Branch {
             target: state.target,
             undoes: state.undoing || undoes.is_some(),
             inverses: AtomicUsize::new(0),
+            broken_off,
         });
         let id = call.id.0;
         let begun = Entry::CallBegun {

@@ -85,6 +85,7 @@ pub struct Estate {
 }
 
 /// A simulator in its place.
+#[derive(Clone)]
 struct Placed {
     system: &'static str,
     /// The target that it is laid over; `None`: every target leads to it.
@@ -155,6 +156,25 @@ impl Estate {
             };
             world.block_on(&place, Box::pin(start))
         })??
+    }
+
+    /// The same estate once more, as it is now, in `world`; `None` if one of its simulators cannot be forked.
+    ///
+    /// # Errors
+    /// `Failed` if the machine gives no thread.
+    pub fn fork(&self, world: &World, seed: u64) -> Result<Option<Self>> {
+        let surroundings = Surroundings { clock: world.clock(), seed };
+        let originals = self.simulators.clone();
+        world.enter(|place| {
+            let fork = async move {
+                let forked = originals.into_iter().map(|placed| {
+                    let simulator = placed.simulator.fork(&surroundings)?;
+                    Some(Placed { simulator, ..placed })
+                });
+                forked.collect::<Option<_>>().map(|simulators| Estate { simulators })
+            };
+            world.block_on(&place, Box::pin(fork))
+        })?
     }
 
     /// By the names of their systems.

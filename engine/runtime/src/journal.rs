@@ -2,6 +2,7 @@
 //! Intents cannot be lost any more when their write leaves; everything else at the latest when the run ends.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -38,13 +39,21 @@ pub enum Entry {
         target: String,
         params: Value,
         version: String,
+        /// Who began it, as far as the machine knew.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        who: String,
         /// The plan that it is bound by.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Bound>,
     },
     /// The run goes on after it broke off.
     RunResumed {
+        /// The version of the form of what follows.
+        #[serde(default = "first_format")]
+        format: u32,
         version: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        who: String,
         /// The texts, where they are others than before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         files: Option<BTreeMap<String, String>>,
@@ -138,6 +147,9 @@ pub enum Entry {
     },
     UndoBegun {
         because: String,
+        /// Only what was done after this step had ended is taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Scope>,
     },
     /// A step's own undo was carried out.
     StepUndone {
@@ -151,6 +163,10 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Value>,
     },
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 /// What somebody says of something whose end is not known.
@@ -199,29 +215,60 @@ pub trait Journal: Send + Sync {
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
     records: Mutex<Vec<Record>>,
-    room: Option<usize>,
+    death: Option<Death>,
+    dead: AtomicBool,
+}
+
+/// When a journal in memory dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// When it has so many records.
+    AfterRecords(usize),
+    /// Instead of recording the intent of this write.
+    BeforeWrite(u64),
+    /// When it has the intent of this write.
+    AtWrite(u64),
 }
 
 impl MemoryJournal {
     /// Dies when it has `room` records.
     pub fn dying_after(room: usize) -> Self {
-        MemoryJournal { records: Mutex::default(), room: Some(room) }
+        Self::dying(Death::AfterRecords(room))
+    }
+
+    pub fn dying(death: Death) -> Self {
+        MemoryJournal { death: Some(death), ..MemoryJournal::default() }
+    }
+
+    /// Whether it has refused a record.
+    pub fn has_died(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
     }
 
     pub fn records(&self) -> Vec<Record> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Whether somebody wanted to write after it died.
-    pub fn has_died(&self) -> bool {
-        self.room == Some(self.records.lock().unwrap_or_else(PoisonError::into_inner).len())
+impl Death {
+    /// Whether `next` comes too late for a journal that has `records`.
+    fn forbids(self, records: &[Record], next: &Record) -> bool {
+        let is_write = |record: &Record, number| matches!(&record.entry, Entry::WriteIntent { write, .. } if *write == number);
+        match self {
+            Death::AfterRecords(room) => records.len() >= room,
+            Death::BeforeWrite(number) => is_write(next, number),
+            Death::AtWrite(number) => records.last().is_some_and(|last| is_write(last, number)),
+        }
     }
 }
 
 impl Journal for MemoryJournal {
     fn append(&self, record: &Record, _: bool) -> BoxFuture<'static, Result<()>> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.room.is_some_and(|room| records.len() >= room) {
+        if self.dead.load(Ordering::Relaxed)
+            || self.death.is_some_and(|death| death.forbids(&records, record))
+        {
+            self.dead.store(true, Ordering::Relaxed);
             return Box::pin(async { Err(Error::failed("the journal has died")) });
         }
         records.push(record.clone());

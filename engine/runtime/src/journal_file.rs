@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opsrun_core::{BoxFuture, Error, ErrorKind, Inverse, Redactor, Result, Value};
 use opsrun_gate::AppendFile;
@@ -17,6 +17,8 @@ pub struct FileJournal {
     path: PathBuf,
     lines: Mutex<Option<Sender<Line>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Why the writer has stopped.
+    stopped: Arc<OnceLock<String>>,
     redactor: Arc<Redactor>,
     sealer: Arc<Sealer>,
 }
@@ -60,11 +62,15 @@ impl FileJournal {
 
     fn on(file: AppendFile, path: PathBuf, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<Self> {
         let (sender, receiver) = channel();
-        let writer = std::thread::Builder::new().name("journal".into()).spawn(move || write(file, &receiver));
+        let stopped = Arc::new(OnceLock::new());
+        let told = stopped.clone();
+        let writer = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || drop(write(file, &receiver).map_err(|why| told.set(why))));
         let writer =
             writer.map_err(|error| Error::failed(format!("the machine gives no thread: {error}")))?;
         let (lines, writer) = (Mutex::new(Some(sender)), Mutex::new(Some(writer)));
-        Ok(FileJournal { path, lines, writer, redactor, sealer })
+        Ok(FileJournal { path, lines, writer, stopped, redactor, sealer })
     }
 
     pub fn path(&self) -> &Path {
@@ -78,7 +84,7 @@ impl FileJournal {
     pub fn append_now(&self, record: &Record) -> Result<()> {
         match self.hand_over(record, true)?.blocking_recv() {
             Ok(written) => written.map_err(|why| self.failed(&why)),
-            Err(_) => Err(self.failed("its writer has stopped")),
+            Err(_) => Err(stopped(&self.path, &self.stopped)),
         }
     }
 
@@ -93,7 +99,7 @@ impl FileJournal {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match lines.as_ref().is_some_and(|lines| lines.send(line).is_ok()) {
             true => Ok(wait),
-            false => Err(self.failed("its writer has stopped")),
+            false => Err(stopped(&self.path, &self.stopped)),
         }
     }
 
@@ -144,13 +150,22 @@ impl FileJournal {
     }
 
     fn failed(&self, why: &str) -> Error {
-        Error::failed(format!("the journal `{}` cannot be written: {why}", self.path.display()))
+        unwritten(&self.path, why)
     }
+}
+
+fn unwritten(path: &Path, why: &str) -> Error {
+    Error::failed(format!("the journal `{}` cannot be written: {why}", path.display()))
+}
+
+/// The writer stops at the first record that it cannot write; those who waited for a later one learn why.
+fn stopped(path: &Path, why: &OnceLock<String>) -> Error {
+    unwritten(path, why.get().map_or("its writer has stopped", String::as_str))
 }
 
 impl Journal for FileJournal {
     fn append(&self, record: &Record, durable: bool) -> BoxFuture<'static, Result<()>> {
-        let (handed, stopped) = (self.hand_over(record, durable), self.failed("its writer has stopped"));
+        let (handed, reason) = (self.hand_over(record, durable), self.stopped.clone());
         let path = self.path.clone();
         Box::pin(async move {
             let wait = handed?;
@@ -159,10 +174,8 @@ impl Journal for FileJournal {
             }
             match wait.await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(why)) => {
-                    Err(Error::failed(format!("the journal `{}` cannot be written: {why}", path.display())))
-                }
-                Err(_) => Err(stopped),
+                Ok(Err(why)) => Err(unwritten(&path, &why)),
+                Err(_) => Err(stopped(&path, &reason)),
             }
         })
     }
@@ -178,7 +191,7 @@ impl Drop for FileJournal {
     }
 }
 
-fn write(mut file: AppendFile, lines: &Receiver<Line>) {
+fn write(mut file: AppendFile, lines: &Receiver<Line>) -> Result<(), String> {
     while let Ok(first) = lines.recv() {
         let mut text = first.text;
         let mut waiting: Vec<_> = first.written.into_iter().collect();
@@ -192,10 +205,9 @@ fn write(mut file: AppendFile, lines: &Receiver<Line>) {
             // Who no longer waits was interrupted.
             let _ = written.send(result.clone());
         }
-        if result.is_err() {
-            return;
-        }
+        result?;
     }
+    Ok(())
 }
 
 /// What is in a journal.
@@ -224,8 +236,12 @@ pub fn read_journal(path: &Path) -> Result<Reading> {
             Err(why) => reading.damaged.push((number + 1, why)),
         }
     }
-    match reading.records.first().map(|record| &record.entry) {
-        Some(Entry::RunBegun { format, .. }) if *format > FORMAT => Err(Error::invalid(format!(
+    let formats = reading.records.iter().filter_map(|record| match &record.entry {
+        Entry::RunBegun { format, .. } | Entry::RunResumed { format, .. } => Some(*format),
+        _ => None,
+    });
+    match formats.max() {
+        Some(format) if format > FORMAT => Err(Error::invalid(format!(
             "`{}` is in form {format} of the journal, this opsrun reads up to {FORMAT}",
             path.display()
         ))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use opsrun_core::{AccessPattern, Error, Redactor, Result, Span, Target};
 use opsrun_gate::{Auditor, Bound, FaultRule, Files, Gate, Grants, Programs, Route};
@@ -15,7 +14,7 @@ use crate::approval::{Approvals, Asker, Rehearsed, words_file};
 use crate::audit::{AuditLog, user};
 use crate::estate::{Estate, EstateFile};
 use crate::event::{Unwatched, Watcher};
-use crate::journal::{Journal, MemoryJournal};
+use crate::journal::{Entry, Journal, MemoryJournal, Record};
 use crate::journal_file::FileJournal;
 use crate::past::{Course, Past};
 use crate::plan::Plan;
@@ -162,22 +161,26 @@ impl Launch {
         Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path })
     }
 
-    /// The run whose journal is at `path`, from where it broke off.
+    /// The run with this journal, from where it broke off; `past` is what the journal tells, and `course` a way that it may go.
     ///
     /// # Errors
-    /// As [`Launch::live`]; `Denied` while another process carries it out, or if it cannot go that way.
-    pub fn again(&self, path: &Path, watcher: Arc<dyn Watcher>, course: Course) -> Result<LiveRun> {
+    /// As [`Launch::live`].
+    pub fn again(
+        &self,
+        journal: FileJournal,
+        mut past: Past,
+        watcher: Arc<dyn Watcher>,
+        course: Course,
+    ) -> Result<LiveRun> {
         self.authority(Ground::Real)?;
-        let (journal, reading) = FileJournal::resume(path, self.redactor.clone(), self.sealer())?;
-        let mut past = Past::read(&reading.records, self.registry);
+        let path = journal.path().to_owned();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        past.may_go(course, &name, self.registry)?;
         past.open(&self.sealer(), &self.redactor)
             .map_err(|error| error.context(format!("the run `{name}` cannot be taken back here")))?;
-        let (bound, approvals) = (past.plan.clone(), self.approvals(path));
+        let (bound, approvals) = (past.plan.clone(), self.approvals(&path));
         let stage = Stage::new(name, World::live(), Arc::new(journal), watcher);
         let stage = Stage { past, course, bound, approvals, ..stage };
-        Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path.to_owned() })
+        Ok(LiveRun { run: self.run(stage, |target| target)?, journal: path })
     }
 
     /// A run on real targets that is to look only: its journal is in memory, and writes are held back.
@@ -365,7 +368,7 @@ pub fn fresh_seed() -> u64 {
 }
 
 /// What an estate is given to become what its file says, so that a rehearsal does not begin before its controllers have.
-const SETTLING: SignedDuration = SignedDuration::from_secs(10);
+const SETTLING: Span = Span::from_secs(10);
 
 /// An estate with its world, on which runs take place one after the other.
 pub struct Rehearsal {
@@ -383,14 +386,10 @@ impl Rehearsal {
     /// # Errors
     /// `Invalid` for an estate that cannot be.
     pub fn start(launch: Launch, file: &EstateFile, seed: u64) -> Result<Self> {
-        let boot =
-            file.start.checked_sub(SETTLING).map_err(|error| Error::invalid(format!("`start`: {error}")))?;
-        let world = World::simulated(boot)?;
-        let rehearsal = Self::start_in(launch, file, seed, world.clone())?;
-        let (clock, start) = (world.clock(), file.start);
-        world.enter(|place| {
-            world.block_on(&place, Box::pin(async move { clock.sleep_until(start).await }))
-        })??;
+        let boot = file.start.checked_sub(SETTLING.duration());
+        let world = World::simulated(boot.map_err(|error| Error::invalid(format!("`start`: {error}")))?)?;
+        let rehearsal = Self::start_in(launch, file, seed, world)?;
+        rehearsal.settle(SETTLING)?;
         Ok(rehearsal)
     }
 
@@ -402,6 +401,47 @@ impl Rehearsal {
         let estate = Estate::start(file, launch.registry, &world, seed)?;
         let (secrets, approvals) = (file.secrets.clone(), file.approvals.clone());
         Ok(Rehearsal { launch, world, estate, secrets, seed, approvals })
+    }
+
+    /// The same estate once more, as it is now, in a world of its own; `None` if one of its simulators cannot be forked.
+    ///
+    /// # Errors
+    /// `Failed` if the machine gives no thread.
+    pub fn fork(&self) -> Result<Option<Self>> {
+        let world = World::simulated(self.world.clock().now())?;
+        let estate = self.estate.fork(&world, self.seed)?;
+        let (launch, secrets, seed) = (self.launch.clone(), self.secrets.clone(), self.seed);
+        let approvals = self.approvals.clone();
+        Ok(estate.map(|estate| Rehearsal { launch, world, estate, secrets, seed, approvals }))
+    }
+
+    /// Lets time pass, so that the estate's controllers catch up.
+    ///
+    /// # Errors
+    /// `Failed` if the machine gives no thread.
+    pub fn settle(&self, span: Span) -> Result<()> {
+        let clock = self.world.clock();
+        let end = span.after(clock.now());
+        self.world.enter(|place| {
+            self.world.block_on(&place, Box::pin(async move { clock.sleep_until(end).await }))
+        })?
+    }
+
+    /// Records as they are read back off a journal in a file: without the values that are hidden, but for those that are
+    /// sealed there.
+    ///
+    /// # Errors
+    /// `Failed` if one cannot be written.
+    pub fn as_written(&self, records: &[Record]) -> Result<Vec<Record>> {
+        let written = records.iter().map(|record| {
+            let mut value = serde_json::to_value(record)?;
+            if !matches!(record.entry, Entry::Inverse { .. }) {
+                self.launch.redactor.apply_value(&mut value);
+            }
+            serde_json::from_value(value)
+        });
+        let written: Result<_, serde_json::Error> = written.collect();
+        written.map_err(|error| Error::failed(format!("a record cannot be written: {error}")))
     }
 
     pub fn estate(&self) -> &Estate {
@@ -487,7 +527,9 @@ impl Rehearsal {
     fn on_estate(&self, stage: Stage) -> Result<Arc<Run>> {
         let secrets = Some(self.secrets.clone());
         let approvals = Approvals { rehearsed: self.approvals.clone(), ..Approvals::default() };
-        let (route, seed) = (self.estate.route(), self.seed);
+        // Who goes on with a run draws other names than who began it.
+        let seed = self.seed.wrapping_add(u64::from(!stage.past.is_empty()));
+        let route = self.estate.route();
         let stage = Stage { route, seed, secrets, ground: Ground::Estate, approvals, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
     }

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use opsrun_core::{
-    Access, CallId, Declaration, Effect, Error, ErrorKind, Inverse, Redactor, Result, Settle, Undo, Value,
+    Access, BrokenOff, CallId, Declaration, Effect, Error, ErrorKind, Inverse, Redactor, Result, Settle,
+    Undo, Value,
 };
 use opsrun_gate::Bound;
 
@@ -15,7 +17,7 @@ use crate::run::Registry;
 use crate::scope::{CallKey, Scope};
 use crate::seal::Sealer;
 use crate::secrets::Remembered;
-use crate::undo::UndoStack;
+use crate::undo::{UndoEntry, UndoStack};
 
 /// Which way a run goes that broke off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Course {
 /// What is to be done about a call.
 pub(crate) enum Met {
     New,
+    /// It was made before, and broke off so far.
+    Again(BrokenOff),
     /// It was made before, and gave this.
     Kept(Value),
 }
@@ -38,7 +42,10 @@ pub(crate) enum Met {
 #[derive(Default)]
 pub struct Past {
     steps: BTreeMap<Scope, Value>,
-    begun: BTreeSet<Scope>,
+    /// When each step began, as a number of a record.
+    begun: BTreeMap<Scope, usize>,
+    /// Where the run stood when each finished step had ended.
+    ended_at: BTreeMap<Scope, Mark>,
     calls: BTreeMap<CallKey, Earlier>,
     pub(crate) undo: UndoStack,
     pub(crate) secrets: Vec<Remembered>,
@@ -61,6 +68,17 @@ pub struct Past {
     pub ended: Option<String>,
     /// It broke off while it was taking back.
     pub undoing: bool,
+    /// What is taken back is what was done after this step had ended.
+    pub(crate) until: Option<(Scope, Mark)>,
+}
+
+/// A moment of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// How many records there were.
+    records: usize,
+    /// The last call that had begun.
+    call: u64,
 }
 
 /// What became of a call.
@@ -70,12 +88,13 @@ pub(crate) enum Earlier {
     Done(Option<Value>),
     /// It failed so, and changed nothing that is not known: it can be made again.
     Failed(Value),
-    /// It broke off, or the answer to a write was lost: the writes that may have been carried out.
-    Unknown { call: u64, writes: Vec<Access> },
+    /// It broke off, or the answer to a write was lost: the writes that may have been carried out, and what else is known.
+    Unknown { call: u64, writes: Vec<Access>, broken_off: BrokenOff },
 }
 
 /// A call, as far as the journal has got.
 struct Begun {
+    at: Timestamp,
     key: CallKey,
     path: String,
     undo: Undo,
@@ -84,6 +103,8 @@ struct Begun {
     ended: Option<Ended>,
     /// Writes by number, and what is known of them.
     writes: BTreeMap<u64, (Access, Option<WriteOutcome>)>,
+    /// What it recorded, by slot.
+    inverses: BTreeMap<usize, Inverse>,
 }
 
 enum Ended {
@@ -111,7 +132,8 @@ impl Past {
         let mut calls: BTreeMap<u64, Begun> = BTreeMap::new();
         let mut writers: BTreeMap<u64, u64> = BTreeMap::new();
         let mut settled: BTreeMap<u64, Earlier> = BTreeMap::new();
-        for record in records {
+        let mut to: Option<Scope> = None;
+        for (number, record) in records.iter().enumerate() {
             match &record.entry {
                 Entry::RunBegun { playbook, files, params, target, plan, .. } => {
                     past.plan.clone_from(plan);
@@ -132,13 +154,15 @@ impl Past {
                     tag: tag.clone(),
                 }),
                 Entry::StepBegun { scope, undo } => {
-                    past.begun.insert(scope.clone());
+                    past.begun.insert(scope.clone(), number);
                     if *undo {
                         past.undo.expect_step(scope);
                     }
                 }
                 Entry::StepEnded { scope, error: None, value } => {
                     past.steps.insert(scope.clone(), value.clone());
+                    let mark = Mark { records: number, call: past.last_call };
+                    past.ended_at.insert(scope.clone(), mark);
                 }
                 Entry::StepEnded { scope, error: Some(_), .. } => {
                     past.steps.remove(scope);
@@ -158,6 +182,7 @@ impl Past {
                     };
                     let steps = scope.steps().map(str::to_owned).collect();
                     let begun = Begun {
+                        at: record.at,
                         key,
                         path: path.clone(),
                         undo,
@@ -165,11 +190,16 @@ impl Past {
                         steps,
                         ended: None,
                         writes: BTreeMap::new(),
+                        inverses: BTreeMap::new(),
                     };
                     calls.insert(*call, begun);
                 }
                 Entry::Inverse { call, slot, inverse } => {
-                    if let Some(begun) = calls.get(call).filter(|begun| !begun.takes_back()) {
+                    if let Some(begun) = calls.get_mut(call).filter(|begun| !begun.takes_back()) {
+                        match inverse {
+                            Some(inverse) => begun.inverses.insert(*slot, inverse.clone()),
+                            None => begun.inverses.remove(slot),
+                        };
                         let inverse = inverse.clone().map(usable);
                         past.undo.record(CallId(*call), *slot, &begun.path, &begun.steps, inverse);
                     }
@@ -213,6 +243,8 @@ impl Past {
                         settled.insert(*call, Earlier::Failed(Value::Null));
                     }
                     Settling::StepDone { scope, value } => {
+                        let mark = Mark { records: number, call: past.last_call };
+                        past.ended_at.insert(scope.clone(), mark);
                         past.steps.insert(scope.clone(), value.clone());
                     }
                     Settling::StepNotDone { scope } => {
@@ -235,9 +267,19 @@ impl Past {
                     past.approved.insert((scope.clone(), name.clone(), *number), word.clone());
                 }
                 Entry::FreezeOverridden { .. } => {}
-                Entry::UndoBegun { .. } => past.undoing = true,
+                Entry::UndoBegun { to: step, .. } => {
+                    past.undoing = true;
+                    to.clone_from(step);
+                }
                 Entry::StepUndone { scope } => past.undo.take_step(scope),
-                Entry::UndoEnded { .. } => past.undoing = false,
+                Entry::UndoEnded { errors } => {
+                    past.undoing = false;
+                    if errors.is_empty()
+                        && let Some(mark) = to.take().and_then(|step| past.ended_at.get(&step).copied())
+                    {
+                        past.forget_after(mark, &mut calls);
+                    }
+                }
                 Entry::RunEnded { outcome, .. } => past.ended = Some(outcome.clone()),
             }
         }
@@ -254,6 +296,60 @@ impl Past {
     /// `Denied` if it was sealed with another key.
     pub fn open(&mut self, sealer: &Sealer, redactor: &Redactor) -> Result<()> {
         self.undo.open(sealer, redactor)
+    }
+
+    /// What was done after `mark` was taken back: it is to be done again, but for what could not be.
+    fn forget_after(&mut self, mark: Mark, calls: &mut BTreeMap<u64, Begun>) {
+        let stays = self.undo.calls();
+        calls.retain(|call, begun| *call <= mark.call || begun.takes_back() || stays.contains(call));
+        let ended_at = &mut self.ended_at;
+        ended_at.retain(|_, ended| ended.records <= mark.records);
+        self.steps.retain(|scope, _| ended_at.contains_key(scope));
+        self.begun.retain(|_, began| *began <= mark.records);
+    }
+
+    /// The same, to be taken back up to the moment when `step` had ended.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no finished step of that name, `Invalid` if there are several.
+    pub fn back_to(mut self, step: &str) -> Result<Self> {
+        let mut finished = self.ended_at.iter().filter(|(scope, _)| self.steps.contains_key(scope));
+        let named: Vec<_> = finished.by_ref().filter(|(scope, _)| scope.to_string() == step).collect();
+        self.until = match named.as_slice() {
+            [(scope, mark)] => Some(((*scope).clone(), **mark)),
+            [] => {
+                let names: Vec<_> = self.finished().into_iter().map(ToString::to_string).collect();
+                let error = Error::not_found(format!("the run has not finished a step `{step}`"));
+                return Err(match names.is_empty() {
+                    true => error.hint("it has finished none; without `--to` all of it is taken back"),
+                    false => {
+                        error.hint(format!("the steps that it has finished are `{}`", names.join("`, `")))
+                    }
+                });
+            }
+            several => {
+                let error = Error::invalid(format!("{} steps of the run are called `{step}`", several.len()));
+                return Err(error.hint("take back to the end of the step around them, or all of it"));
+            }
+        };
+        Ok(self)
+    }
+
+    /// Whether this is among what is to be taken back.
+    pub(crate) fn goes(&self, entry: &UndoEntry) -> bool {
+        let Some((_, mark)) = &self.until else { return true };
+        match entry {
+            UndoEntry::Inverse { call, .. } => call.0 > mark.call,
+            UndoEntry::Step { scope, .. } => self.begun.get(scope).is_none_or(|began| *began > mark.records),
+        }
+    }
+
+    /// The finished steps, in the order in which they ended.
+    fn finished(&self) -> Vec<&Scope> {
+        let mut finished: Vec<_> =
+            self.ended_at.iter().filter(|(scope, _)| self.steps.contains_key(scope)).collect();
+        finished.sort_by_key(|(_, mark)| mark.records);
+        finished.into_iter().map(|(scope, _)| scope).collect()
     }
 
     /// What a step gave that was finished.
@@ -324,30 +420,26 @@ impl Past {
             (Some(Earlier::Failed(error)), Course::Back) => Err(Error::from_value(error)),
             (None | Some(Earlier::Unknown { .. }), Course::Back) => Err(Error::interrupted()),
             // An unknown one is repeated: those that must not be have been settled before the run went on.
-            (None | Some(Earlier::Failed(_) | Earlier::Unknown { .. }), Course::Onward) => Ok(Met::New),
+            (Some(Earlier::Unknown { broken_off, .. }), Course::Onward) => Ok(Met::Again(broken_off.clone())),
+            (None | Some(Earlier::Failed(_)), Course::Onward) => Ok(Met::New),
         }
     }
 
     /// The steps that were begun, and whether each is finished.
     pub fn steps(&self) -> impl Iterator<Item = (&Scope, bool)> {
-        self.begun.iter().map(|scope| (scope, self.steps.contains_key(scope)))
+        self.begun.keys().map(|scope| (scope, self.steps.contains_key(scope)))
     }
 
     /// The calls that cannot simply be repeated, in their order.
     pub fn unsettled(&self, registry: Registry) -> BTreeSet<Unsettled> {
         let unsettled = self.calls.iter().filter_map(|(key, earlier)| {
-            let Earlier::Unknown { call, writes } = earlier else { return None };
+            let Earlier::Unknown { call, writes, .. } = earlier else { return None };
             let Settle::Look(look) = registry.primitive(&key.path)?.settle else { return None };
             let writes: Vec<_> = writes.iter().map(ToString::to_string).collect();
             let (path, step) = (key.path.clone(), key.scope.to_string());
             (!writes.is_empty()).then_some(Unsettled { call: *call, path, step, writes, look })
         });
         unsettled.collect()
-    }
-
-    /// How many things there are to take back.
-    pub fn to_take_back(&self) -> usize {
-        self.undo.len()
     }
 }
 
@@ -362,20 +454,22 @@ impl Begun {
             let writes = self.writes.values().filter(|(_, outcome)| may_have(outcome.as_ref()));
             writes.map(|(access, _)| access.clone()).collect()
         };
+        let unknown = |writes: Vec<Access>| {
+            let inverses = self.inverses.values().cloned().collect();
+            let broken_off = BrokenOff { at: self.at, inverses, wrote: !writes.is_empty() };
+            Earlier::Unknown { call, writes, broken_off }
+        };
         match &self.ended {
             Some(Ended::Well(Value::Null)) => Earlier::Done(None),
             Some(Ended::Well(value)) => Earlier::Done(Some(value.clone())),
             Some(Ended::InError(error)) => {
                 match writes(|outcome| matches!(outcome, None | Some(WriteOutcome::Lost(_)))) {
-                    unknown if unknown.is_empty() => Earlier::Failed(error.clone()),
-                    writes => Earlier::Unknown { call, writes },
+                    writes if writes.is_empty() => Earlier::Failed(error.clone()),
+                    writes => unknown(writes),
                 }
             }
             // It had not ended: an answer that came was not the last thing it wanted to do.
-            None => {
-                let writes = writes(|outcome| !outcome.is_some_and(WriteOutcome::changed_nothing));
-                Earlier::Unknown { call, writes }
-            }
+            None => unknown(writes(|outcome| !outcome.is_some_and(WriteOutcome::changed_nothing))),
         }
     }
 }

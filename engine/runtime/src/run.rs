@@ -387,7 +387,7 @@ impl Run {
         body: impl FnOnce(&Arc<Branch>) -> Result<Value> + Send,
     ) -> Result<Outcome> {
         let begun = self.begun(subject);
-        self.setup.world.enter(|place| {
+        let ended = self.setup.world.enter(|place| {
             let branch = Branch::first(self.clone(), place);
             branch.record(begun, true)?;
             let outcome = match (branch.scope(body), self.setup.course) {
@@ -401,10 +401,17 @@ impl Run {
                 return Ok(outcome);
             }
             self.let_all_go(&branch);
+            if let (Outcome::TakenBack { .. }, Some(_)) = (&outcome, &self.setup.past.until) {
+                // It can go on from there.
+                return Ok(outcome);
+            }
             let error = outcome.error().map(Error::to_value);
             branch.record(Entry::RunEnded { outcome: outcome.word().into(), error }, true)?;
             Ok(outcome)
-        })?
+        });
+        // Steps' own undo holds the run that holds it.
+        drop(locked(&self.undo).drain(|_| true));
+        ended?
     }
 
     /// What a call ended with, as the playbook may have it: without the values of secrets in errors, and in results of calls
@@ -429,14 +436,14 @@ impl Run {
 
     fn begun(&self, subject: Subject) -> Entry {
         let Subject { playbook, files, params } = subject;
-        let version = VERSION.to_owned();
+        let (version, who) = (VERSION.to_owned(), user(&self.setup.variables));
         if !self.setup.past.is_empty() {
             let files = (self.setup.past.files != files).then_some(files);
-            return Entry::RunResumed { version, files };
+            return Entry::RunResumed { format: FORMAT, version, who, files };
         }
         let (run, target) = (self.setup.name.clone(), self.setup.target.name.clone());
         let plan = self.setup.bound.clone();
-        Entry::RunBegun { format: FORMAT, run, playbook, files, target, params, version, plan }
+        Entry::RunBegun { format: FORMAT, run, playbook, files, target, params, version, who, plan }
     }
 
     /// The key of a call that is made now.
@@ -457,7 +464,7 @@ impl Run {
 
     /// The same as after a failure, because somebody wants it.
     pub(crate) fn take_back_as_asked(self: &Arc<Self>, branch: &Arc<Branch>) -> Outcome {
-        let count = locked(&self.undo).len();
+        let count = locked(&self.undo).count(|entry| self.setup.past.goes(entry));
         match self.take_back(branch, Error::failed("somebody asked for it")) {
             Outcome::Undone { left, .. } => Outcome::TakenBack { count, left },
             broken @ (Outcome::UndoFailed { .. } | Outcome::BrokenOff { .. }) => broken,
@@ -468,8 +475,10 @@ impl Run {
 
     /// Takes back everything, latest first. An error does not keep the rest from being taken back.
     pub(crate) fn take_back(self: &Arc<Self>, branch: &Arc<Branch>, error: Error) -> Outcome {
-        let entries = locked(&self.undo).drain();
-        if entries.is_empty() {
+        let entries = locked(&self.undo).drain(|entry| self.setup.past.goes(entry));
+        let to = self.setup.past.until.as_ref().map(|(scope, _)| scope.clone());
+        // Where a run goes back to a step, that has to be known even if nothing is to be done for it.
+        if entries.is_empty() && to.is_none() {
             return Outcome::Failed(error);
         }
         // Undoing goes on although the run was told to stop; told once more, it stops.
@@ -487,10 +496,14 @@ impl Run {
             let errors = vec![("everything that was done".to_owned(), why)];
             return Outcome::UndoFailed { error, left: Vec::new(), errors };
         }
-        branch.tell(Happening::UndoBegun { because: error.clone(), entries: entries.len() });
+        if !entries.is_empty() {
+            branch.tell(Happening::UndoBegun { because: error.clone(), entries: entries.len() });
+        }
         let mut left = Vec::new();
         let mut errors = Vec::new();
-        if let Err(failed) = branch.record(Entry::UndoBegun { because: error.message().into() }, false) {
+        if let Err(failed) =
+            branch.record(Entry::UndoBegun { because: error.message().into(), to: to.clone() }, false)
+        {
             errors.push(("the journal".to_owned(), failed));
         }
         let count = entries.len();
@@ -512,8 +525,9 @@ impl Run {
                 }
             }
         }
+        // Where a run goes back to a step, this is its last record.
         let recorded = errors.iter().map(|(_, error)| error.to_value()).collect();
-        if let Err(failed) = branch.record(Entry::UndoEnded { errors: recorded }, false) {
+        if let Err(failed) = branch.record(Entry::UndoEnded { errors: recorded }, to.is_some()) {
             errors.push(("the journal".to_owned(), failed));
         }
         match errors.is_empty() {
@@ -570,6 +584,7 @@ impl Run {
             target,
             undoes: false,
             inverses: AtomicUsize::new(0),
+            broken_off: None,
         }))
     }
 
@@ -738,6 +753,13 @@ impl Host for Run {
         shared.insert(key.to_owned(), value.clone());
         Ok(value)
     }
+}
+
+/// Who runs this process, as far as its environment says: `OPSRUN_USER`, which CI sets, else the login name.
+fn user(variables: &BTreeMap<String, String>) -> String {
+    let names = ["OPSRUN_USER", "USER", "LOGNAME"];
+    let named = names.iter().filter_map(|name| variables.get(*name)).find(|name| !name.is_empty());
+    named.cloned().unwrap_or_default()
 }
 
 /// A lock that a panic elsewhere does not break: the panic is reported where the thread is joined.

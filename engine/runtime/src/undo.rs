@@ -1,6 +1,6 @@
 //! What takes back what a run has done so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::seal::Sealer;
 #[derive(Default)]
 pub(crate) struct UndoStack {
     entries: Vec<UndoEntry>,
+    /// The slots, and the steps, that are among the entries: a long run asks for them often.
+    slots: BTreeSet<(u64, usize)>,
+    steps: BTreeSet<Scope>,
     /// By call.
     writes: BTreeMap<u64, u32>,
 }
@@ -46,23 +49,27 @@ impl UndoStack {
         inverse: Option<Inverse>,
     ) {
         let Some(inverse) = inverse else { return self.take(call, slot) };
-        match self.entries.iter_mut().rev().find(|entry| entry.is_of(call, slot)) {
-            Some(UndoEntry::Inverse { inverse: recorded, .. }) => *recorded = inverse,
-            _ => {
-                let (path, steps) = (path.to_owned(), steps.to_vec());
-                self.entries.push(UndoEntry::Inverse { call, slot, path, steps, inverse });
-            }
+        if self.slots.insert((call.0, slot)) {
+            let (path, steps) = (path.to_owned(), steps.to_vec());
+            self.entries.push(UndoEntry::Inverse { call, slot, path, steps, inverse });
+        } else if let Some(UndoEntry::Inverse { inverse: recorded, .. }) =
+            self.entries.iter_mut().rev().find(|entry| entry.is_of(call, slot))
+        {
+            *recorded = inverse;
         }
     }
 
     /// The inverse in a slot of a call is not needed, or was carried out.
     pub(crate) fn take(&mut self, call: CallId, slot: usize) {
+        if !self.slots.remove(&(call.0, slot)) {
+            return;
+        }
         self.entries.retain(|entry| !entry.is_of(call, slot));
     }
 
     /// A step has an undo of its own, which is not there yet. Comes before what is recorded inside the step.
     pub(crate) fn expect_step(&mut self, scope: &Scope) {
-        if !self.entries.iter().any(|entry| entry.is_step(scope)) {
+        if self.steps.insert(scope.clone()) {
             self.entries.push(UndoEntry::Step { scope: scope.clone(), body: None });
         }
     }
@@ -78,12 +85,16 @@ impl UndoStack {
 
     /// A step's own undo was carried out.
     pub(crate) fn take_step(&mut self, scope: &Scope) {
+        self.steps.remove(scope);
         self.entries.retain(|entry| !entry.is_step(scope));
     }
 
     /// Forgets what a call recorded: it was itself taking something back.
     pub(crate) fn forget(&mut self, call: CallId) {
-        self.entries.retain(|entry| !matches!(entry, UndoEntry::Inverse { call: of, .. } if *of == call));
+        if self.slots.range((call.0, 0)..=(call.0, usize::MAX)).next().is_some() {
+            self.slots.retain(|(of, _)| *of != call.0);
+            self.entries.retain(|entry| !matches!(entry, UndoEntry::Inverse { call: of, .. } if *of == call));
+        }
     }
 
     /// A write of this call is about to leave.
@@ -122,15 +133,36 @@ impl UndoStack {
         Ok(())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.iter().filter(|entry| self.counts(entry)).count()
+    /// How much there is to take back of what `wanted` says.
+    pub(crate) fn count(&self, wanted: impl Fn(&UndoEntry) -> bool) -> usize {
+        self.entries.iter().filter(|entry| wanted(entry) && self.counts(entry)).count()
     }
 
-    /// Empties the stack of what there is to take back, latest first.
-    pub(crate) fn drain(&mut self) -> Vec<UndoEntry> {
-        let mut stack = std::mem::take(self);
-        let entries = std::mem::take(&mut stack.entries);
-        entries.into_iter().rev().filter(|entry| stack.counts(entry)).collect()
+    /// Takes out what there is to take back of what `wanted` says, latest first.
+    pub(crate) fn drain(&mut self, wanted: impl Fn(&UndoEntry) -> bool) -> Vec<UndoEntry> {
+        let (taken, kept) = std::mem::take(&mut self.entries).into_iter().partition(wanted);
+        self.entries = kept;
+        let taken: Vec<UndoEntry> = taken;
+        for entry in &taken {
+            match entry {
+                UndoEntry::Inverse { call, slot, .. } => {
+                    self.slots.remove(&(call.0, *slot));
+                }
+                UndoEntry::Step { scope, .. } => {
+                    self.steps.remove(scope);
+                }
+            }
+        }
+        taken.into_iter().rev().filter(|entry| self.counts(entry)).collect()
+    }
+
+    /// The calls that have something to be taken back, or that cannot be.
+    pub(crate) fn calls(&self) -> BTreeSet<u64> {
+        let of_call = |entry: &UndoEntry| match entry {
+            UndoEntry::Inverse { call, .. } if self.counts(entry) => Some(call.0),
+            _ => None,
+        };
+        self.entries.iter().filter_map(of_call).collect()
     }
 
     fn counts(&self, entry: &UndoEntry) -> bool {

@@ -11,8 +11,8 @@ use bar::{REGISTRY, Told, pour, ring, setup};
 use opsrun_core::{Error, ErrorKind, Redactor, Result, Span, Value};
 use opsrun_gate::{Gate, Grants};
 use opsrun_runtime::{
-    Branch, Course, Entry, Estate, EstateFile, FileJournal, Journal, MemoryJournal, Outcome, ParallelBody,
-    Past, Record, RetryOptions, Run, Scope, Sealer, Settling, Setup, Word, World, read_journal,
+    Branch, Chronicle, Course, Entry, Estate, EstateFile, FileJournal, Journal, MemoryJournal, Outcome,
+    ParallelBody, Past, Record, RetryOptions, Run, Scope, Sealer, Settling, Setup, Word, World, read_journal,
 };
 use serde_json::json;
 
@@ -38,9 +38,19 @@ impl Bar {
         journal: Arc<dyn Journal>,
         playbook: Playbook,
     ) -> (Outcome, Vec<String>) {
+        self.go(Past::read(records, REGISTRY), course, journal, playbook)
+    }
+
+    /// The same for a past that was looked at.
+    fn go(
+        &self,
+        past: Past,
+        course: Course,
+        journal: Arc<dyn Journal>,
+        playbook: Playbook,
+    ) -> (Outcome, Vec<String>) {
         let gate = Gate::new(REGISTRY.systems(), grants(), self.world.clock(), self.estate.route());
         let told = Arc::new(Told::default());
-        let past = Past::read(records, REGISTRY);
         // What a run must know of its earlier part is in the journal, not in its seed.
         let seed = 2;
         let run =
@@ -241,6 +251,65 @@ fn a_run_that_ended_does_not_go_on_and_is_taken_back_once() {
     assert!(past.may_go(Course::Back, "r1", REGISTRY).unwrap_err().message().contains("taken back already"));
 }
 
+#[test]
+fn a_run_taken_back_to_any_step_goes_on_from_there_to_the_same_end() {
+    let (_, expected) = undisturbed(evening);
+    let bar = Bar::open();
+    let whole = Arc::new(MemoryJournal::default());
+    bar.run(&[], Course::Onward, whole.clone(), evening);
+    let steps: BTreeSet<String> =
+        Past::read(&whole.records(), REGISTRY).steps().map(|(scope, _)| scope.to_string()).collect();
+    assert!(steps.len() >= 6, "{steps:?}");
+    for step in steps {
+        let bar = Bar::open();
+        let journal = Arc::new(MemoryJournal::default());
+        bar.run(&[], Course::Onward, journal.clone(), evening);
+        let mut records = journal.records();
+        let past = match Past::read(&records, REGISTRY).back_to(&step) {
+            Ok(past) => past,
+            Err(error) => {
+                assert_eq!(
+                    (step.as_str(), error.kind()),
+                    ("serve / table", ErrorKind::Invalid),
+                    "{}",
+                    error.report()
+                );
+                continue;
+            }
+        };
+        let back = Arc::new(MemoryJournal::default());
+        let (outcome, told) = bar.go(past, Course::Back, back.clone(), evening);
+        assert_eq!(outcome.word(), "undone", "back to {step}: {told:#?}");
+        records.extend(back.records());
+        let past = Past::read(&records, REGISTRY);
+        past.may_go(Course::Onward, "r1", REGISTRY).unwrap();
+        let (outcome, told) = bar.go(past, Course::Onward, Arc::new(MemoryJournal::default()), evening);
+        assert_eq!(outcome.word(), "done", "on from {step}: {told:#?}");
+        assert!(told.iter().any(|line| line.contains(": was done before")), "{step}: {told:#?}");
+        let mut left = bar.glasses();
+        left.remove("bar cleaned");
+        assert_eq!(left, expected, "back to {step} and on");
+    }
+    let error = Past::read(&whole.records(), REGISTRY).back_to("dance").err().unwrap();
+    assert!(error.report().contains("the steps that it has finished are `open`, "), "{}", error.report());
+}
+
+#[test]
+fn a_clock_that_goes_back_changes_nothing() {
+    let (count, expected) = undisturbed(evening);
+    for room in (1..count).step_by(3) {
+        let bar = Bar::open();
+        let mut records = bar.killed_after(room, evening);
+        let times: Vec<_> = records.iter().rev().map(|record| record.at).collect();
+        records.iter_mut().zip(times).for_each(|(record, at)| record.at = at);
+        let (outcome, told) = bar.run(&records, Course::Onward, Arc::new(MemoryJournal::default()), evening);
+        assert_eq!(outcome.word(), "done", "killed after {room} records: {told:#?}");
+        assert_eq!(bar.glasses(), expected, "killed after {room} records");
+        let told = Chronicle::of(&records, &[]);
+        assert_eq!(told.steps.iter().filter(|step| step.step == "open").count(), usize::from(room > 1));
+    }
+}
+
 fn one_step(branch: &Arc<Branch>) -> Result<Value> {
     branch.step("one", None, &mut |_| Ok(json!(1)))
 }
@@ -359,12 +428,22 @@ fn a_secret_in_an_inverse_is_sealed_on_the_disk_and_opened_with_the_key_alone() 
 #[test]
 fn a_journal_of_a_later_opsrun_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r1.jsonl");
+    let path = folder.path().join("later.jsonl");
     let line = r#"{"at":"2026-03-02T03:00:00Z","entry":"run-begun","format":99,"run":"r1","playbook":"p","target":"","params":{},"version":"9""#;
     let sum = crc32fast::hash(line.as_bytes());
     std::fs::write(&path, format!("{line},\"crc32\":\"{sum:08x}\"}}\n")).unwrap();
     let error = read_journal(&path).unwrap_err();
     assert!(error.message().contains("is in form 99 of the journal"), "{}", error.report());
+
+    // It may also have gone on with a journal of an earlier one.
+    let path = journal_file(folder.path());
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let line = r#"{"at":"2026-03-02T03:00:00Z","entry":"run-resumed","format":98,"version":"9""#;
+    let sum = crc32fast::hash(line.as_bytes());
+    text.push_str(&format!("{line},\"crc32\":\"{sum:08x}\"}}\n"));
+    std::fs::write(&path, text).unwrap();
+    let error = read_journal(&path).unwrap_err();
+    assert!(error.message().contains("is in form 98 of the journal"), "{}", error.report());
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(crate) struct How {
     pub force: bool,
     /// Take over objects that are not the release's.
     pub take_ownership: bool,
+    /// The revision has its record: the run broke off after that.
+    pub recorded: bool,
 }
 
 /// What became of the objects.
@@ -66,7 +68,9 @@ pub(crate) async fn run(
     if !how.take_ownership {
         check_ownership(client, &release, &objects, &old).await?;
     }
-    storage.create(&release).await?;
+    if !how.recorded {
+        storage.create(&release).await?;
+    }
     match deploy(client, storage, &mut release, &objects, &old, how).await {
         Ok(counts) => {
             for mut superseded in storage.history(&release.name).await? {

@@ -23,6 +23,11 @@ pub enum Error {
     /// Helm's only lock, and it never expires.
     #[error("the release `{release}` is {status} at revision {revision}: another operation is in progress")]
     Pending { release: String, revision: u32, status: Status },
+    /// A call that goes on after its run broke off finds a newer revision than it had begun with, and not its own.
+    #[error(
+        "revision {revision} of the release `{release}` was made after this call began, and is not what it was to make"
+    )]
+    Overtaken { release: String, revision: u32 },
     /// Objects that exist and belong to somebody else.
     #[error("{object} exists and cannot be imported into the release `{release}`: {why}")]
     NotOurs { object: String, release: String, why: String },
@@ -43,6 +48,9 @@ impl From<Error> for opsrun_core::Error {
             }
             Error::Pending { .. } => new(ErrorKind::Conflict).hint(
                 "wait for it; if whoever began it is gone, `helm::rollback` to a good revision takes it over",
+            ),
+            Error::Overtaken { .. } => new(ErrorKind::Conflict).hint(
+                "look at it with `helm::history`; `opsrun runs mark` says that the step is done, `opsrun undo` takes the run back",
             ),
             Error::NotOurs { .. } => new(ErrorKind::Conflict)
                 .hint("leave it out of the chart, or take it over with `take_ownership: true`"),

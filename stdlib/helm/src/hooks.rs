@@ -36,9 +36,17 @@ pub(crate) async fn run(
     });
     for (done, at) in order.iter().enumerate() {
         let hook = release.hooks[*at].clone();
+        // A revision is new, unless the run broke off in it: then a hook that has run does not run again, and one that runs
+        // is waited for.
+        if hook.last_run.phase == "Succeeded" {
+            continue;
+        }
+        let goes_on = hook.last_run.phase == "Running";
         let started = time(client.cx().now());
         client.cx().progress(format!("{event} hook {}", hook.name));
-        delete_by(client, release, &hook, BEFORE_CREATION, timeout).await?;
+        if !goes_on {
+            delete_by(client, release, &hook, BEFORE_CREATION, timeout).await?;
+        }
         release.hooks[*at].last_run =
             HookRun { started_at: Some(started.clone()), completed_at: None, phase: "Running".to_owned() };
         storage.update(release).await?;

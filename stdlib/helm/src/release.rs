@@ -138,6 +138,12 @@ impl Release {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.revision)
     }
 
+    /// Whether it was made at `time` or later.
+    pub fn is_since(&self, time: Timestamp) -> bool {
+        let made = self.info.last_deployed.as_deref().and_then(|made| made.parse::<Timestamp>().ok());
+        made.is_some_and(|made| made >= time)
+    }
+
     pub fn chart_name(&self) -> String {
         let text = |field: &str| self.chart["metadata"][field].as_str().unwrap_or_default();
         format!("{}-{}", text("name"), text("version"))

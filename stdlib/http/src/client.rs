@@ -51,6 +51,11 @@ pub async fn send(cx: &Cx, request: &Request, within: Span) -> Result<Answer> {
     if endpoint.uri.scheme_str() == Some("https") {
         endpoint.tls = section::tls(cx)?;
     }
+    if !request.method().is_safe() {
+        let host = endpoint.uri.host().unwrap_or_default();
+        let name = format!("http {} {host}*{}", request.method(), request.uri().path());
+        cx.keep(&name, "what a request changed, only the other side can take back");
+    }
     let (begun, to) = (cx.now(), Arc::new(endpoint));
     let exchange = async { cx.ask("http", &to, request).await.map_err(of_unknown_issuer) };
     let Some(response) = cx.until(within.after(begun), exchange).await? else {

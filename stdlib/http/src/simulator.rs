@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use opsrun_core::{Error, Result, Simulator, Value, serve};
+use opsrun_core::{Error, Result, Simulator, Surroundings, Value, serve};
 use serde::Deserialize;
 use tokio::io::DuplexStream;
 
@@ -86,6 +86,11 @@ impl Simulator for Web {
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.iter().map(|(what, bodies)| (what.clone(), bodies.clone().into())).collect()
+    }
+
+    fn fork(&self, _: &Surroundings) -> Option<Arc<dyn Simulator>> {
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(Arc::new(Web { hosts: self.hosts.clone(), received: Arc::new(Mutex::new(received)) }))
     }
 }
 

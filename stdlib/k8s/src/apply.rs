@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::client::{Client, IN_FLIGHT, Parameters, PatchKind, Query};
 use crate::discovery::Resource;
 use crate::error::Error;
-use crate::inverse::{Memory, Outcome, difference, without_state};
+use crate::inverse::{Memory, Outcome, difference, formerly, without_state};
 use crate::manifests::Wave;
 use crate::object::{Address, Object};
 use crate::wait;
@@ -146,7 +146,12 @@ async fn one_wave(client: &Client, objects: &[&Value], how: &Apply<'_>) -> Resul
             (true, Some(before)) => (Change::Unchanged, before.clone()),
             _ => changes.next()?,
         };
-        Some(Applied { at: write.at, change, before: write.before, after })
+        // The run broke off here: what the call did then counts.
+        let (change, before) = match formerly(client.cx(), &write.at, Some(&after)) {
+            Some(former) => (since(former.as_ref(), &after), former),
+            None => (change, write.before),
+        };
+        Some(Applied { at: write.at, change, before, after })
     });
     Ok(applied.collect())
 }
@@ -213,6 +218,16 @@ fn placed(object: &Value, at: &Address) -> Value {
         }
     }
     object
+}
+
+fn since(former: Option<&Value>, after: &Value) -> Change {
+    match former {
+        None => Change::Created,
+        Some(former) if difference(&without_state(former), &without_state(after)).is_none() => {
+            Change::Unchanged
+        }
+        Some(_) => Change::Changed,
+    }
 }
 
 fn change(created: bool, before: Option<&Value>, after: &Value, how: &Apply<'_>) -> Change {

@@ -1,7 +1,7 @@
 //! What takes writes to objects back: how each object was, recorded before the first write and made exact after the last.
 //! The record is a call of `k8s::restore`; who carries it out needs nothing else.
 
-use opsrun_core::{Inverse, Result, UndoSlot};
+use opsrun_core::{BrokenOff, Cx, Inverse, Result, UndoSlot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -147,6 +147,36 @@ impl Entry {
             was,
         }
     }
+}
+
+/// What a call had recorded of the objects before it broke off.
+pub(crate) fn recorded(before: &BrokenOff) -> Vec<Former> {
+    let formers = before.inverses.iter().filter_map(|inverse| match inverse {
+        Inverse::Call { path, args, .. } if path == RESTORE => {
+            serde_json::from_value::<Vec<Former>>(args["objects"].clone()).ok()
+        }
+        _ => None,
+    });
+    formers.flatten().collect()
+}
+
+/// How an object was when this call first began, if the run broke off in it after it had recorded that; `now` is how it is.
+/// `Some(None)`: it did not exist.
+pub(crate) fn formerly(cx: &Cx, at: &Address, now: Option<&Value>) -> Option<Option<Value>> {
+    let is_meant = |former: &Former| {
+        (&former.kind, &former.namespace, &former.name) == (&at.resource.kind, &at.namespace, &at.name)
+            && former.api_version == at.resource.api_version()
+    };
+    let former = recorded(cx.broken_off()?).into_iter().find(is_meant)?;
+    Some(match former.was {
+        Was::Absent { .. } => None,
+        Was::Whole(object) => Some(object),
+        Was::Parts { patch, .. } => now.map(|now| {
+            let mut object = now.clone();
+            opsrun_k8s_schema::patch::merge_patch(&mut object, &patch);
+            object
+        }),
+    })
 }
 
 fn restore(objects: &[Former]) -> Inverse {

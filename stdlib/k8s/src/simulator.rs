@@ -43,10 +43,7 @@ pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Res
     let time = Arc::new(ClockTime(surroundings.clock.clone()));
     let cluster = Cluster::start(ClusterOptions { seed: surroundings.seed, now: time.now(), estate });
     let cluster = cluster.map_err(|status| Error::invalid(status.message))?;
-    let server = Server::new(cluster, time);
-    let driven = server.clone();
-    let life = tokio::spawn(async move { driven.drive().await });
-    Ok(Arc::new(Simulated { server, life }))
+    Ok(Arc::new(Simulated::living(Server::new(cluster, time))))
 }
 
 pub(crate) struct ClockTime(pub(crate) Arc<dyn Clock>);
@@ -88,6 +85,11 @@ impl Simulator for Simulated {
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let objects = self.server.snapshot();
         objects.into_iter().filter_map(|(key, object)| Some((place(&key)?, state(object)?))).collect()
+    }
+
+    fn fork(&self, surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {
+        let time = Arc::new(ClockTime(surroundings.clock.clone()));
+        Some(Arc::new(Simulated::living(self.server.fork(time))))
     }
 
     fn environment(&self, address: &str) -> Vec<Variable> {
@@ -167,6 +169,15 @@ pub(crate) fn wanted(mut object: Value) -> Option<Value> {
         }
     }
     Some(object)
+}
+
+impl Simulated {
+    /// Lets the server's time pass, on the tokio runtime that this is called on.
+    fn living(server: Server) -> Self {
+        let driven = server.clone();
+        let life = tokio::spawn(async move { driven.drive().await });
+        Simulated { server, life }
+    }
 }
 
 /// A connection to a service, pod or ingress of the cluster, as seen from outside of it and inside.

@@ -69,6 +69,7 @@ impl Surroundings {
             target: Arc::new(Target { name: "shop".to_owned(), sections, ..Target::default() }),
             undoes: false,
             inverses: AtomicUsize::new(0),
+            broken_off: None,
         };
         Cx::new(Arc::new(call), self.clone())
     }

@@ -6,6 +6,7 @@ pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod estate;
 pub(crate) mod grants;
+mod failing;
 pub(crate) mod helm;
 pub(crate) mod lease;
 pub(crate) mod plan;
@@ -15,6 +16,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod trust;
+mod telling;
 
 use std::ffi::OsString;
 

@@ -7,27 +7,38 @@ use std::sync::Arc;
 use opsrun_core::{Error, Result};
 use opsrun_gate::FaultRule;
 use opsrun_language::Playbook;
-use opsrun_runtime::{EstateFile, Rehearsal, Unwatched, changes, without_kept};
+use opsrun_runtime::{EstateFile, FailAt, Rehearsal, Unwatched, changes, without_kept};
 use serde_json::json;
 
+use super::failing::Failing;
 use super::run::{RunOptions, needed, took, warn_of_plain_secrets, watcher};
 use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rehearse {
     /// The playbook, a file that ends in `.rhai`.
-    playbook: PathBuf,
+    pub(super) playbook: PathBuf,
     /// The estate file; the project's, if none is named.
     #[arg(long, value_name = "FILE")]
-    estate: Option<PathBuf>,
+    pub(super) estate: Option<PathBuf>,
     /// Decides every random name and the order of everything: the same seed, the same rehearsal.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
     /// A fault to rehearse with: `k8s patch deployments: 403`. It happens once unless it says how often.
     #[arg(long, value_name = "RULE")]
     fault: Vec<FaultRule>,
+    /// Rehearse once for each write and each way in which it can fail, and tell where the playbook neither copes nor is
+    /// taken back, nor can go on after it was killed.
+    #[arg(long, conflicts_with_all = ["fault", "fail_at"])]
+    fail_everywhere: bool,
+    /// Only each Nth of these rehearsals: for a quick look.
+    #[arg(long, value_name = "N", requires = "fail_everywhere")]
+    pub(super) sample: Option<std::num::NonZeroUsize>,
+    /// Show one of these rehearsals: `12:lost-answer`.
+    #[arg(long, value_name = "WRITE:HOW", conflicts_with = "fault")]
+    fail_at: Option<FailAt>,
     #[command(flatten)]
-    options: RunOptions,
+    pub(super) options: RunOptions,
 }
 
 impl Rehearse {
@@ -43,6 +54,14 @@ impl Rehearse {
         let mut launch = program.launch_from(&self.playbook)?;
         self.options.apply(&mut launch);
         let file = launch.estate_file(self.estate.as_deref())?;
+        if self.fail_everywhere || self.fail_at.is_some() {
+            let failing =
+                Failing { rehearse: self, program, playbook: &playbook, arguments, given, launch, file };
+            return match self.fail_at {
+                Some(at) => failing.at(at),
+                None => failing.everywhere(),
+            };
+        }
         let redactor = launch.redactor.clone();
         let rehearsal = Rehearsal::start(launch, &file, self.seed)?;
         set_up(program, &rehearsal, &file)?;
@@ -109,7 +128,7 @@ pub(crate) fn set_up(program: &Program, rehearsal: &Rehearsal, file: &EstateFile
     }
 }
 
-fn shown(file: &EstateFile) -> String {
+pub(super) fn shown(file: &EstateFile) -> String {
     match file.path.as_os_str().is_empty() {
         true => "an empty estate".to_owned(),
         false => file.path.display().to_string(),

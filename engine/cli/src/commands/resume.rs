@@ -1,12 +1,12 @@
 //! `opsrun resume RUN` and `opsrun undo RUN`: a run that broke off goes on, or back.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use opsrun_core::{Error, ErrorKind, Result, Value};
+use opsrun_core::{Error, ErrorKind, Redactor, Result, Value};
 use opsrun_language::Playbook;
-use opsrun_runtime::{Course, Past, Reading, read_journal};
+use opsrun_runtime::{Course, FileJournal, Past, Reading};
 use serde_json::json;
 use similar::TextDiff;
 
@@ -29,6 +29,9 @@ pub(crate) struct Resume {
 pub(crate) struct Undo {
     /// The run's name, or the beginning of it: `opsrun runs list` lists them.
     run: String,
+    /// Take back only what was done after this step had ended, so that the run can go on from there.
+    #[arg(long, value_name = "STEP")]
+    to: Option<String>,
     #[command(flatten)]
     again: Again,
 }
@@ -50,7 +53,9 @@ struct Again {
 
 /// A run as its journal tells it.
 struct Told {
-    journal: PathBuf,
+    /// No other process goes on with the run meanwhile.
+    journal: FileJournal,
+    redactor: Arc<Redactor>,
     name: String,
     past: Past,
 }
@@ -74,52 +79,59 @@ impl Resume {
                 told.name
             )));
         }
-        self.again.carry_out(program, &told, &playbook, Course::Onward)
+        self.again.carry_out(program, told, &playbook, Course::Onward)
     }
 }
 
 impl Undo {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
-        let told = self.again.read(program, &self.run, Course::Back)?;
+        let mut told = self.again.read(program, &self.run, Course::Back)?;
         // As it was when it ran: what is on the disk now may be another one.
         let playbook = Playbook::load(&told.past.playbook, &told.past.files, program.registry())
             .map_err(|refusal| refusal.error().context("the journal's playbook cannot be loaded"))?;
-        self.again.carry_out(program, &told, &playbook, Course::Back)
+        if let Some(step) = &self.to {
+            told.past = told.past.back_to(step)?;
+        }
+        self.again.carry_out(program, told, &playbook, Course::Back)
     }
 }
 
 impl Again {
     fn read(&self, program: &Program, run: &str, course: Course) -> Result<Told> {
-        let journal = runs::find(program, run)?;
-        let name = runs::name_of(&journal);
-        let Reading { records, damaged, .. } = read_journal(&journal)?;
+        let path = runs::find(program, run)?;
+        let (name, redactor) = (runs::name_of(&path), Arc::new(Redactor::default()));
+        let sealer = program.launch()?.sealer();
+        let (journal, Reading { records, damaged, .. }) =
+            FileJournal::resume(&path, redactor.clone(), sealer)?;
         if let Some((line, why)) = damaged.first().filter(|_| !self.damaged) {
-            let what = format!("line {line} of the journal `{}` is damaged: {why}", journal.display());
+            let what = format!("line {line} of the journal `{}` is damaged: {why}", path.display());
             return Err(Error::new(ErrorKind::Denied, what).hint(
                 "what it said is not known: look at what the run did there; `--damaged` does it all the same",
             ));
         }
         let past = Past::read(&records, program.registry());
         past.may_go(course, &name, program.registry())?;
-        Ok(Told { journal, name, past })
+        Ok(Told { journal, redactor, name, past })
     }
 
-    fn carry_out(&self, program: &Program, told: &Told, playbook: &Playbook, course: Course) -> Result<u8> {
-        let mut launch = program.launch_from(Path::new(&told.past.playbook)).or_else(|_| program.launch())?;
-        let target = Some(told.past.target.clone()).filter(|name| !name.is_empty());
+    fn carry_out(&self, program: &Program, told: Told, playbook: &Playbook, course: Course) -> Result<u8> {
+        let Told { journal, redactor, name, past } = told;
+        let mut launch = program.launch_from(Path::new(&past.playbook)).or_else(|_| program.launch())?;
+        launch.redactor = redactor;
+        let target = Some(past.target.clone()).filter(|name| !name.is_empty());
         self.options.apply(&mut launch);
         self.live.apply(&mut launch);
         launch.target = self.options.target.clone().or(target);
         let what = match course {
-            Course::Onward => format!("go on with {}", told.name),
-            Course::Back => format!("take back {}", told.name),
+            Course::Onward => format!("go on with {name}"),
+            Course::Back => format!("take back {name}"),
         };
         consent(&launch, self.yes, &what)?;
-        let arguments: BTreeMap<String, Value> = serde_json::from_value(told.past.params.clone())
+        let arguments: BTreeMap<String, Value> = serde_json::from_value(past.params.clone())
             .map_err(|error| Error::failed(format!("the journal's parameters cannot be read: {error}")))?;
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
-        let live = launch.again(&told.journal, watcher(&show), course)?;
+        let live = launch.again(journal, past, watcher(&show), course)?;
         let stopped = live.run.clone();
         opsrun_gate::interrupts(move || stopped.stop())
             .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
@@ -127,15 +139,15 @@ impl Again {
         let ended = opsrun_language::run(playbook, &arguments, &live.run)?;
         show.ended(&ended.outcome, &ended.report(playbook), took(start, live.run.now()));
         show.remark(
-            &format!("journal: opsrun runs show {}", told.name),
-            json!({ "run": told.name, "journal": live.journal }),
+            &format!("journal: opsrun runs show {name}"),
+            json!({ "run": name, "journal": live.journal }),
         );
         Ok(ended.outcome.exit_code())
     }
 }
 
 /// What of the playbook's texts is otherwise than it was, as a diff.
-fn difference(before: &BTreeMap<String, String>, now: &Arc<Playbook>) -> String {
+pub(super) fn difference(before: &BTreeMap<String, String>, now: &Arc<Playbook>) -> String {
     let now: BTreeMap<&str, &str> = now.files().collect();
     let mut paths: Vec<&str> = before.keys().map(String::as_str).chain(now.keys().copied()).collect();
     paths.sort_unstable();

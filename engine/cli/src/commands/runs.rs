@@ -7,6 +7,7 @@ use opsrun_runtime::{
     Entry, FileJournal, Past, Reading, Record, Scope, Sealer, Settling, World, WriteOutcome, read_journal,
 };
 
+use super::telling;
 use crate::output::{Form, complain_with, print};
 use crate::program::Program;
 
@@ -62,6 +63,25 @@ pub(crate) enum Runs {
         #[arg(long, value_enum, default_value = "text")]
         output: Form,
     },
+    /// Says in what two runs differ: parameters, playbook, steps, writes, results, outcome.
+    Diff {
+        /// A run's name, or the beginning of it.
+        run: String,
+        /// The other run's.
+        other: String,
+        #[arg(long, value_enum, default_value = "text")]
+        output: Form,
+    },
+    /// Tells of a run in Markdown: who did what, when, with what result.
+    Report {
+        /// The run's name, or the beginning of it.
+        run: String,
+    },
+    /// Prints all that is known of a run as one JSON document.
+    Export {
+        /// The run's name, or the beginning of it.
+        run: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -75,6 +95,11 @@ impl Runs {
         match self {
             Runs::List { output } => list(&journals(program)?, *output),
             Runs::Show { run, output } => show(&find(program, run)?, *output),
+            Runs::Diff { run, other, output } => {
+                telling::diff(&find(program, run)?, &find(program, other)?, *output)
+            }
+            Runs::Report { run } => telling::report(&find(program, run)?),
+            Runs::Export { run } => telling::export(&find(program, run)?),
             Runs::Settle { run, call, became, value, reason } => {
                 let what = match became {
                     Became::Done => Settling::CallDone { call: *call, value: read_value(value.as_deref())? },
@@ -255,14 +280,14 @@ fn line(record: &Record) -> String {
         Entry::RunBegun { run, playbook, target, params, .. } => {
             format!("run {run} of {playbook} on `{target}` with {}", unsealed(params.clone()))
         }
-        Entry::RunResumed { version, files } => {
+        Entry::RunResumed { version, files, .. } => {
             let changed = if files.is_some() { ", with another playbook" } else { "" };
             format!("goes on with opsrun {version}{changed}")
         }
         Entry::SecretNamed { secret, .. } => format!("names the secret {secret}"),
         Entry::StepBegun { scope, .. } => format!("> {scope}"),
         Entry::StepEnded { scope, error, .. } => format!("< {scope}{}", failed(error)),
-        Entry::Settled { what, reason } => format!("{}: {reason}", settled(what)),
+        Entry::Settled { what, reason } => format!("{what}, somebody says: {reason}"),
         Entry::StepUndone { scope } => format!("took back step {scope}"),
         Entry::CallBegun { call, path, arguments, undoes, .. } => {
             let undoing = undoes.map(|(call, _)| format!(" takes back call {call}")).unwrap_or_default();
@@ -294,7 +319,10 @@ fn line(record: &Record) -> String {
         Entry::FreezeOverridden { target, closed, reason, by } => {
             format!("{by} writes on `{target}` although {closed}: {reason}")
         }
-        Entry::UndoBegun { because } => format!("taking back: {because}"),
+        Entry::UndoBegun { because, to: None } => format!("taking back: {because}"),
+        Entry::UndoBegun { because, to: Some(step) } => {
+            format!("taking back what came after step {step}: {because}")
+        }
         Entry::UndoEnded { errors } => format!("took back, with {} errors", errors.len()),
         Entry::RunEnded { outcome, error } => format!("{outcome}{}", failed(error)),
     };
@@ -302,7 +330,7 @@ fn line(record: &Record) -> String {
 }
 
 /// Without the letters of what is sealed.
-fn unsealed(mut value: Value) -> Value {
+pub(super) fn unsealed(mut value: Value) -> Value {
     match &mut value {
         Value::String(text) if Sealer::is_sealed(text) => "‹sealed›".into(),
         Value::Array(items) => items.drain(..).map(unsealed).collect(),
@@ -310,14 +338,5 @@ fn unsealed(mut value: Value) -> Value {
             Value::Object(std::mem::take(map).into_iter().map(|(key, item)| (key, unsealed(item))).collect())
         }
         _ => value,
-    }
-}
-
-fn settled(what: &Settling) -> String {
-    match what {
-        Settling::CallDone { call, .. } => format!("call {call} was carried out, somebody says"),
-        Settling::CallNotDone { call } => format!("call {call} was not carried out, somebody says"),
-        Settling::StepDone { scope, .. } => format!("step {scope} is done, somebody says"),
-        Settling::StepNotDone { scope } => format!("step {scope} is to be done again, somebody says"),
     }
 }

@@ -1,5 +1,6 @@
 //! How a run is shown: lines for people, or JSON lines for programs. Both pass the run's redactor.
 
+pub(crate) mod failures;
 mod json;
 mod text;
 

@@ -112,7 +112,7 @@ impl Session {
             false => said(program.run(words)),
         };
         let said = self.with_names(said);
-        let said = if rehearsed { said } else { without_times(&said) };
+        let said = if rehearsed { without_real_time(&said) } else { without_times(&said) };
         format!("{said}[exit {code}]\n")
     }
 
@@ -155,13 +155,24 @@ fn without_times(text: &str) -> String {
         (r"(?m)^ *\d[\dhm]*(\.\d)?s  ", "   [time]  "),
         (r"\d{8}T\d{6}Z-([\w-]+)-[0-9a-f]{4}", "[time]-$1"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
-        (r"(done in|failed after) [\d.hmsu]+", "$1 [span]"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "[time]"),
+        (r"\b\d\d:\d\d:\d\d\b", "[time]"),
+        (r"(done in|failed after|, after|things? in) [\d.hmsu]+", "$1 [span]"),
+        (r"\| [\d.hmsu]+s \|", "| [span] |"),
         (r"(✓ .*|✗ .*)\([\d.hms]+\)", "$1([span])"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uid]"),
     ];
     patterns.iter().fold(text.to_owned(), |text, (pattern, name)| {
         Regex::new(pattern).expect("the pattern is one").replace_all(&text, *name).into_owned()
     })
+}
+
+/// A rehearsal's time is its own, but for what the rehearsals took together.
+fn without_real_time(text: &str) -> String {
+    Regex::new(r"(rehearsals in) \S+")
+        .expect("the pattern is one")
+        .replace_all(text, "$1 [span]")
+        .into_owned()
 }
 
 /// As a shell splits a line that quotes with `'` only.

@@ -1,11 +1,12 @@
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Settle, Span, Undo};
+use jiff::Timestamp;
+use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use opsrun_k8s::Client;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::deploy::{self, How, TIMEOUT};
+use crate::deploy::{self, Counts, How, TIMEOUT};
 use crate::error::Error;
 use crate::release::{HookRun, Release, Status, time};
 use crate::storage::{self, Storage};
@@ -45,19 +46,24 @@ pub(crate) struct Rollback {
     force: bool,
 }
 
+const DESCRIPTION: &str = "Rollback to ";
+
 impl Primitive for Rollback {
     const PATH: &'static str = "helm::rollback";
     const EFFECT: Effect = Effect::Write;
     const UNDO: Undo = Undo::By("helm::rollback");
-    const SETTLE: Settle =
-        Settle::Look("the release's history: whether its newest revision is the one meant");
     type Out = Deployed;
 
     async fn run(self, cx: &Cx) -> Result<Deployed> {
         let client = Client::new(cx)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
         let storage = Storage::new(&client, &namespace);
-        let history = storage.history(&self.release).await?;
+        let mut history = storage.history(&self.release).await?;
+        let own =
+            cx.broken_off().and_then(|before| history.pop_if(|newest| self.is_under_way(newest, before.at)));
+        if let Some(own) = own.as_ref().filter(|own| own.info.status == Status::Deployed) {
+            return Ok(Deployed::new(own, Counts::default()));
+        }
         let Some(last) = history.last() else {
             return Err(Error::NoRelease { release: self.release, namespace }.into());
         };
@@ -75,14 +81,9 @@ impl Primitive for Rollback {
         }
         let mut former = vec![last];
         former.extend(current.filter(|current| current.revision != last.revision));
-        let description = format!("Rollback to {}", target.revision);
-        let mut release = Release { revision: last.revision + 1, ..target.clone() };
-        release.info.status = Status::PendingRollback;
-        release.info.description.clone_from(&description);
-        release.info.first_deployed.clone_from(&last.info.first_deployed);
-        release.info.last_deployed = Some(time(cx.now()));
-        release.apply_method = "ssa".to_owned();
-        release.hooks.iter_mut().for_each(|hook| hook.last_run = HookRun::default());
+        let recorded = own.is_some();
+        let release = own.unwrap_or_else(|| again(target, last, cx.now()));
+        let description = release.info.description.clone();
         let how = How {
             events: ("pre-rollback", "post-rollback"),
             description,
@@ -92,13 +93,38 @@ impl Primitive for Rollback {
             hooks: !self.no_hooks,
             force: self.force || !last.is_server_side(),
             take_ownership: false,
+            recorded,
         };
         let (release, counts) = deploy::run(&client, &storage, release, &former, &how).await?;
         Ok(Deployed::new(&release, counts))
     }
 }
 
+/// A new revision after `last` that is what `target` was.
+fn again(target: &Release, last: &Release, now: Timestamp) -> Release {
+    let mut release = Release { revision: last.revision + 1, ..target.clone() };
+    release.info.status = Status::PendingRollback;
+    release.info.description = format!("{DESCRIPTION}{}", target.revision);
+    release.info.first_deployed.clone_from(&last.info.first_deployed);
+    release.info.last_deployed = Some(time(now));
+    release.apply_method = "ssa".to_owned();
+    release.hooks.iter_mut().for_each(|hook| hook.last_run = HookRun::default());
+    release
+}
+
 impl Rollback {
+    /// Whether this call has made the newest revision, when it began at `began` and broke off.
+    fn is_under_way(&self, newest: &Release, began: Timestamp) -> bool {
+        let info = &newest.info;
+        newest.is_since(began)
+            && matches!(info.status, Status::PendingRollback | Status::Deployed)
+            && match (self.to, info.description.strip_prefix(DESCRIPTION)) {
+                (Some(to), Some(revision)) => revision == to.to_string(),
+                (None, revision) => revision.is_some(),
+                (Some(_), None) => false,
+            }
+    }
+
     fn target<'h>(&self, history: &'h [Release], last: &Release) -> Result<&'h Release, Error> {
         let good = |release: &&Release| {
             matches!(release.info.status, Status::Deployed | Status::Superseded)

@@ -1,5 +1,6 @@
 use helm_render::{Chart, RenderOptions, Values};
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Settle, Span, Undo, Value};
+use jiff::Timestamp;
+use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use opsrun_k8s::Client;
 use opsrun_k8s::apply::{self, Apply, Undoing};
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::deploy::{self, How, TIMEOUT};
+use crate::deploy::{self, Counts, How, TIMEOUT};
 use crate::error::Error;
 use crate::release::{Info, Release, Status, time};
 use crate::storage::{self, Storage};
@@ -21,8 +22,9 @@ use crate::{MANAGER, chart, render};
 /// former revision (what vanished is deleted, unless its resource policy is `keep`), the record in Helm's own Secrets. With `wait`
 /// a workload that does not come up is an error that says which pod and container, how it ended, and its last log lines. Without any
 /// values those of the former revision are taken again. Undo goes back to the former revision by `helm::rollback`, or uninstalls a
-/// release that did not exist; the history keeps the failed revision, and what vanished volumes held does not come back. `values` take
-/// secrets; Helm's record of the release holds them as they are, in a Secret of the cluster.
+/// release that did not exist; the history keeps the failed revision, and what vanished volumes held does not come back. If the run
+/// broke off here, it goes on with the revision that it had begun. `values` take secrets; Helm's record of the release holds them as
+/// they are, in a Secret of the cluster.
 ///
 /// ```rhai
 /// let web = helm::upgrade("web", "charts/web", #{ values: #{ replicas: 2 }, wait: 5.m });
@@ -78,8 +80,6 @@ impl Primitive for Upgrade {
     const PATH: &'static str = "helm::upgrade";
     const EFFECT: Effect = Effect::Write;
     const UNDO: Undo = Undo::By("helm::rollback");
-    const SETTLE: Settle =
-        Settle::Look("the release's history: whether its newest revision is the one meant");
     type Out = Deployed;
 
     async fn run(self, cx: &Cx) -> Result<Deployed> {
@@ -88,7 +88,8 @@ impl Primitive for Upgrade {
         let client = Client::new(cx)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
         let storage = Storage::new(&client, &namespace);
-        let history = storage.history(&self.release).await?;
+        let mut history = storage.history(&self.release).await?;
+        let own = cx.broken_off().and_then(|before| history.pop_if(|newest| is_under_way(newest, before.at)));
         let last = history.last().filter(|last| last.info.status != Status::Uninstalled);
         if let Some(last) = last.filter(|last| last.info.status.is_pending()) {
             let (revision, status) = (last.revision, last.info.status);
@@ -96,8 +97,20 @@ impl Primitive for Upgrade {
         }
         let current = last.and_then(|_| storage::current(&history));
         let values = self.with_former(values, current);
-        let revision = history.last().map_or(1, |newest| newest.revision + 1);
-        let release = self.revision(&client, &chart, &values, current, &namespace, revision).await?;
+        let recorded = own.is_some();
+        let release = match own {
+            Some(own) if own.chart != chart::record(&chart) || own.config != values.to_json() => {
+                return Err(Error::Overtaken { release: self.release, revision: own.revision }.into());
+            }
+            Some(own) if own.info.status == Status::Deployed => {
+                return Ok(Deployed::new(&own, Counts::default()));
+            }
+            Some(own) => own,
+            None => {
+                let revision = history.last().map_or(1, |newest| newest.revision + 1);
+                self.revision(&client, &chart, &values, current, &namespace, revision).await?
+            }
+        };
         self.prepare(&client, &chart, &namespace, current.is_none()).await?;
         let back = match current {
             Some(current) => Inverse::call(
@@ -113,7 +126,7 @@ impl Primitive for Upgrade {
         storage::keep_history(cx, &namespace, &self.release);
         let mut former: Vec<&Release> = current.into_iter().collect();
         former.extend(last.filter(|last| current.is_none_or(|current| current.revision != last.revision)));
-        let how = self.how(current);
+        let how = How { recorded, ..self.how(current) };
         let (release, counts) = deploy::run(&client, &storage, release, &former, &how).await?;
         Ok(Deployed::new(&release, counts))
     }
@@ -222,6 +235,14 @@ impl Upgrade {
             // What a release of Helm 3 applied from the client's side is managed under another entry of the same manager.
             force: self.force || current.is_some_and(|current| !current.is_server_side()),
             take_ownership: self.take_ownership,
+            recorded: false,
         }
     }
+}
+
+/// Whether a call that began at `began` and broke off has made this revision.
+fn is_under_way(newest: &Release, began: Timestamp) -> bool {
+    let status = newest.info.status;
+    newest.is_since(began)
+        && matches!(status, Status::PendingInstall | Status::PendingUpgrade | Status::Deployed)
 }

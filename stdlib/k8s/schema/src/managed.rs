@@ -161,8 +161,9 @@ pub fn update(live: &Value, mut new: Value, writer: &Writer<'_>, versions: &dyn 
     if managers.is_empty() && !creating {
         return new;
     }
-    let live = live_object(live, writer, versions);
-    let managers = cap(tracked_update(&live, &new, writer, versions, managers, writer.manager));
+    let absent = creating.then(|| live_object(&Value::Null, writer, versions));
+    let live = absent.as_ref().unwrap_or(live);
+    let managers = cap(tracked_update(live, &new, writer, versions, managers, writer.manager));
     put(&mut new, &managers);
     new
 }
@@ -323,7 +324,8 @@ fn apply_once(
         Some(last) if !last.set.is_empty() => prune(merged, &managers, last, writer, versions),
         _ => merged,
     };
-    let conflicts = settle(&live_plain, &merged, writer, versions, &mut managers, &id, force);
+    let comparison = compared(schema, &live_plain, &merged, writer);
+    let conflicts = settle(&live_plain, &merged, writer, versions, comparison, &mut managers, &id, force);
     if !conflicts.is_empty() {
         return Err(ApplyError::Conflicts(conflicts));
     }
@@ -364,6 +366,16 @@ fn or_unknown(manager: &str) -> String {
     if manager.is_empty() { "unknown".to_owned() } else { manager.to_owned() }
 }
 
+/// What differs between two objects in one version, but for what the writer's endpoint does not write. The managed fields
+/// themselves are nobody's.
+fn compared(schema: &Schema, live: &Value, new: &Value, writer: &Writer<'_>) -> typed::Comparison {
+    let managed: &[&str] = &["metadata", "managedFields"];
+    let ignored = FieldSet::of_fields(writer.ignored.iter().copied().chain([managed]));
+    let typed::Comparison { added, removed, modified } = typed::compare(schema, live, new);
+    let seen = |set: FieldSet| if set.is_empty() { set } else { set.difference_below(&ignored) };
+    typed::Comparison { added: seen(added), removed: seen(removed), modified: seen(modified) }
+}
+
 /// An update by `manager`: what it changed becomes its own.
 fn tracked_update(
     live: &Value,
@@ -382,11 +394,9 @@ fn tracked_update(
     };
     // Nobody's name, so that the writer's earlier entry is treated as any other's.
     let nobody = ManagerId { manager: String::new(), ..own.clone() };
-    settle(live, new, writer, versions, &mut managers, &nobody, Force::Yes);
-    let ignored = FieldSet::of_fields(writer.ignored.iter().copied());
-    let comparison = typed::compare(schema, live, new);
-    let changed = comparison.modified.union(&comparison.added).difference_below(&ignored);
-    let changed = changed.difference(&identity());
+    let comparison = compared(schema, live, new, writer);
+    let changed = comparison.modified.union(&comparison.added).difference(&identity());
+    settle(live, new, writer, versions, comparison, &mut managers, &nobody, Force::Yes);
     if !changed.is_empty() {
         let before = managers.get(&own).map(|mine| mine.set.clone()).unwrap_or_default();
         managers.insert(
@@ -403,37 +413,20 @@ fn tracked_update(
 }
 
 /// Takes what changed between `live` and `new` from the managers other than `own`; answers the conflicts instead, if
-/// there are any and nothing is forced.
+/// there are any and nothing is forced. `comparison` is that of the writer's version.
+#[allow(clippy::too_many_arguments)] // one write: what it changes, by whom, on whose account
 fn settle(
     live: &Value,
     new: &Value,
     writer: &Writer<'_>,
     versions: &dyn Versions,
+    comparison: typed::Comparison,
     managers: &mut Managers,
     own: &ManagerId,
     force: Force,
 ) -> Vec<Conflict> {
-    let ignored = FieldSet::of_fields(writer.ignored.iter().copied());
-    let mut comparisons: BTreeMap<String, Option<typed::Comparison>> = BTreeMap::new();
-    let mut compared = |version: &str| {
-        comparisons
-            .entry(version.to_owned())
-            .or_insert_with(|| {
-                let schema = versions.schema(version)?;
-                let both = if version == writer.api_version {
-                    (live.clone(), new.clone())
-                } else {
-                    (versions.convert(live, version)?, versions.convert(new, version)?)
-                };
-                let comparison = typed::compare(schema, &both.0, &both.1);
-                Some(typed::Comparison {
-                    added: comparison.added.difference_below(&ignored),
-                    removed: comparison.removed.difference_below(&ignored),
-                    modified: comparison.modified.difference_below(&ignored),
-                })
-            })
-            .clone()
-    };
+    let parts = |it: typed::Comparison| (it.modified.union(&it.added), it.removed);
+    let mut comparisons = BTreeMap::from([(writer.api_version.to_owned(), Some(parts(comparison)))]);
     let mut conflicts = Vec::new();
     let mut left = Managers::new();
     for (id, owned) in managers.iter() {
@@ -441,12 +434,27 @@ fn settle(
             left.insert(id.clone(), owned.clone());
             continue;
         }
+        let version = &owned.api_version;
+        if !comparisons.contains_key(version) {
+            let converted = || {
+                let (live, new) = (versions.convert(live, version)?, versions.convert(new, version)?);
+                Some(parts(compared(versions.schema(version)?, &live, &new, writer)))
+            };
+            comparisons.insert(version.clone(), converted());
+        }
         // A version that is no longer known takes its entry with it.
-        let Some(comparison) = compared(&owned.api_version) else { continue };
-        let conflicting = owned.set.intersection(&comparison.modified.union(&comparison.added));
-        conflicts.extend(conflicting.paths().into_iter().map(|path| Conflict { manager: id.clone(), path }));
-        let set = owned.set.difference(&conflicting).difference(&comparison.removed);
-        left.insert(id.clone(), Owned { set, ..owned.clone() });
+        let Some(Some((changed, removed))) = comparisons.get(version) else { continue };
+        let mut owned = owned.clone();
+        let conflicting = owned.set.intersection(changed);
+        if !conflicting.is_empty() {
+            owned.set = owned.set.difference(&conflicting);
+            let paths = conflicting.paths().into_iter();
+            conflicts.extend(paths.map(|path| Conflict { manager: id.clone(), path }));
+        }
+        if !removed.is_empty() {
+            owned.set = owned.set.difference(removed);
+        }
+        left.insert(id.clone(), owned);
     }
     if force == Force::No && !conflicts.is_empty() {
         return conflicts;

@@ -396,9 +396,14 @@ fn differ_as(
             let keys = keys_of(schema);
             let added = after.keys().filter(|key| !before.contains_key(*key));
             for key in before.keys().chain(added) {
+                let (old, new) = (before.get(key), after.get(key));
+                // Most of an object is as it was.
+                if old == new {
+                    continue;
+                }
                 let Some(inner) = keys.schema(key) else { continue };
                 path.push(field_element(key));
-                differ(inner, before.get(key), after.get(key), path, out);
+                differ(inner, old, new, path, out);
                 path.pop();
             }
             false
@@ -429,6 +434,25 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// A list's items by their path elements, in the list's order; an element can come several times.
+type Groups<'v> = Vec<(PathElement, Vec<&'v Value>)>;
+
+fn grouped<'v>(item: &Schema, list: &ListKind, values: &'v [Value]) -> Groups<'v> {
+    let mut groups: Groups<'v> = Vec::with_capacity(values.len());
+    for one in values {
+        let Ok(element) = item_element(item, list, one) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == element) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((element, vec![one])),
+        }
+    }
+    groups
+}
+
+fn group<'g, 'v>(groups: &'g Groups<'v>, wanted: &PathElement) -> &'g [&'v Value] {
+    groups.iter().find(|(element, _)| element == wanted).map_or(&[], |(_, group)| group)
+}
+
 fn differ_items(
     item: &Schema,
     list: &ListKind,
@@ -437,43 +461,28 @@ fn differ_items(
     path: &mut Vec<PathElement>,
     out: &mut Comparison,
 ) {
-    let group = |values: &[Value]| {
-        let mut groups: Vec<(PathElement, Vec<Value>)> = Vec::new();
-        for one in values {
-            let Ok(element) = item_element(item, list, one) else { continue };
-            match groups.iter_mut().find(|(known, _)| *known == element) {
-                Some((_, group)) => group.push(one.clone()),
-                None => groups.push((element, vec![one.clone()])),
-            }
-        }
-        groups
-    };
-    let (old_groups, new_groups) = (group(before), group(after));
-    let find = |groups: &[(PathElement, Vec<Value>)], wanted: &PathElement| {
-        groups
-            .iter()
-            .find(|(element, _)| element == wanted)
-            .map(|(_, group)| group.clone())
-            .unwrap_or_default()
-    };
-    let added = new_groups.iter().filter(|(element, _)| find(&old_groups, element).is_empty());
+    let (old_groups, new_groups) = (grouped(item, list, before), grouped(item, list, after));
+    let added = new_groups.iter().filter(|(element, _)| group(&old_groups, element).is_empty());
     for (element, _) in old_groups.iter().chain(added) {
-        let (old, new) = (find(&old_groups, element), find(&new_groups, element));
+        let (old, new) = (group(&old_groups, element), group(&new_groups, element));
+        if old == new {
+            continue;
+        }
         path.push(element.clone());
-        match (old.len(), new.len()) {
-            (0 | 1, 0 | 1) => differ(item, old.first(), new.first(), path, out),
-            (2.., 2..) => {
-                if !equal(&Value::Array(old), &Value::Array(new)) {
+        match (old, new) {
+            ([] | [_], [] | [_]) => differ(item, old.first().copied(), new.first().copied(), path, out),
+            ([_, _, ..], [_, _, ..]) => {
+                if old.len() != new.len() || !old.iter().zip(new).all(|(old, new)| equal(old, new)) {
                     out.modified.insert(path);
                 }
             }
-            (2.., _) => {
+            ([_, _, ..], _) => {
                 if let Some(new) = new.first() {
                     differ(item, None, Some(new), path, out);
                 }
                 out.removed.insert(path);
             }
-            (_, 2..) => {
+            (_, [_, _, ..]) => {
                 if let Some(old) = old.first() {
                     differ(item, Some(old), None, path, out);
                 }

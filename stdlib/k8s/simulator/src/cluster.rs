@@ -66,6 +66,7 @@ pub(crate) enum Loop {
 }
 
 /// What is due at a time.
+#[derive(Clone)]
 pub(crate) enum Timer {
     Reconcile(Loop, ObjectKey),
     Bookmark(u64),
@@ -134,6 +135,36 @@ impl Cluster {
 
     pub(crate) fn is_hidden(&self, resource: &GroupResource, namespace: &str) -> bool {
         self.overlay.as_ref().is_some_and(|overlay| overlay.is_hidden(resource, namespace))
+    }
+
+    /// The same cluster once more, as it is now: what is done to one of them the other does not see. Watches, sessions and
+    /// followers of logs stay behind.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            store: self.store.fork(),
+            registry: self.registry.clone(),
+            now: self.now,
+            started: self.started,
+            rng: self.rng.clone(),
+            logs: self.logs.fork(),
+            watches: self.watches.fork(),
+            estate: self.estate.clone(),
+            timers: self.timers.clone(),
+            timers_made: self.timers_made,
+            controllers: self
+                .controllers
+                .iter()
+                .map(|controller| controller.as_ref().map(|controller| controller.fork()))
+                .collect(),
+            kubelet: self.kubelet.as_ref().map(Kubelet::without_sessions),
+            queued: self.queued.clone(),
+            failures: self.failures.clone(),
+            undelivered: self.undelivered.clone(),
+            overlay: self.overlay.clone(),
+            sessions: BTreeMap::new(),
+            sessions_made: self.sessions_made,
+        }
     }
 
     /// What the cluster consists of.
@@ -326,6 +357,33 @@ mod tests {
     fn start(seed: u64) -> Cluster {
         let now = "2026-01-01T00:00:00Z".parse().expect("a time");
         Cluster::new(ClusterOptions { seed, now, estate: EstateSection::default() })
+    }
+
+    #[test]
+    fn a_fork_goes_on_as_the_cluster_would_have_and_by_itself() {
+        let estate = serde_json::from_value(serde_json::json!({"objects": [{
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+            "spec": {
+                "replicas": 3,
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+                },
+            },
+        }]}));
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let options = ClusterOptions { seed: 1, now, estate: estate.expect("an estate") };
+        let mut cluster = Cluster::start(options).expect("a cluster");
+        cluster.advance(now + SignedDuration::from_millis(1500));
+        let before = cluster.snapshot();
+        let later = now + SignedDuration::from_secs(60);
+        let mut fork = cluster.fork();
+        fork.advance(later);
+        assert_eq!(cluster.snapshot(), before);
+        assert_ne!(fork.snapshot(), before);
+        cluster.advance(later);
+        assert_eq!(fork.snapshot(), cluster.snapshot());
     }
 
     #[test]

@@ -30,6 +30,16 @@ pub struct LogOptions {
 }
 
 impl Logs {
+    /// The same without followers: for a fork of the cluster.
+    pub(crate) fn fork(&self) -> Self {
+        let file = |file: &LogFile| LogFile {
+            lines: file.lines.clone(),
+            complete: file.complete,
+            followers: Vec::new(),
+        };
+        Logs { files: self.files.iter().map(|(key, log)| (key.clone(), file(log))).collect() }
+    }
+
     pub fn append(&mut self, pod_uid: &str, container: &str, restart: u32, time: Timestamp, line: &str) {
         let file = self.files.entry((pod_uid.to_owned(), container.to_owned(), restart)).or_default();
         file.followers.retain(|(follower, timestamps)| {

@@ -12,7 +12,7 @@ use crate::registry::{Registry, Served};
 use crate::store::{Change, GroupResource, ObjectKey, Store};
 
 /// What is known of the cluster below.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Overlay {
     /// Objects that were asked for, whether or not they exist.
     objects: BTreeSet<ObjectKey>,

@@ -9,10 +9,13 @@ use crate::kinds::{KINDS, Kind, Resource};
 use crate::store::GroupResource;
 
 /// Served kinds by group, version and plural name.
+#[derive(Clone)]
 pub struct Registry {
     served: BTreeMap<(String, String, String), Arc<Served>>,
     /// Discovery's order.
     order: Vec<Arc<Served>>,
+    /// The stored version of each resource.
+    hubs: BTreeMap<GroupResource, Arc<Served>>,
     /// Which generation of its definition a custom resource, by group and plural name, is served from.
     custom: BTreeMap<(String, String), u64>,
 }
@@ -42,9 +45,13 @@ impl Deref for KindRef {
 }
 
 impl Registry {
+    fn empty() -> Self {
+        Self { served: BTreeMap::new(), order: Vec::new(), hubs: BTreeMap::new(), custom: BTreeMap::new() }
+    }
+
     /// All built-in kinds.
     pub fn new() -> Self {
-        let mut registry = Self { served: BTreeMap::new(), order: Vec::new(), custom: BTreeMap::new() };
+        let mut registry = Self::empty();
         for kind in KINDS {
             registry.add(KindRef::BuiltIn(*kind));
         }
@@ -59,6 +66,7 @@ impl Registry {
             self.order.retain(|other| !same_place(&other.resource, resource));
         }
         self.order.push(served);
+        self.find_hubs();
     }
 
     /// Goes on serving only what `wanted` says.
@@ -74,6 +82,17 @@ impl Registry {
         self.served.retain(|_, served| !goes(&served.resource));
         self.order.retain(|served| !goes(&served.resource));
         self.custom.remove(&(group.to_owned(), plural.to_owned()));
+        self.find_hubs();
+    }
+
+    fn find_hubs(&mut self) {
+        self.hubs.clear();
+        for served in &self.order {
+            let r = &served.resource;
+            if r.storage.group == r.group && r.version == r.hub_version {
+                self.hubs.entry(r.storage.clone()).or_insert_with(|| Arc::clone(served));
+            }
+        }
     }
 
     pub(crate) fn custom_generation(&self, group: &str, plural: &str) -> Option<u64> {
@@ -90,10 +109,7 @@ impl Registry {
 
     /// The stored version of a resource.
     pub fn hub(&self, resource: &GroupResource) -> Option<&Arc<Served>> {
-        self.order.iter().find(|served| {
-            let r = &served.resource;
-            r.storage == *resource && r.group == resource.group && r.version == r.hub_version
-        })
+        self.hubs.get(resource)
     }
 
     /// By `apiVersion` and kind, as owner references and scale targets name things.

@@ -38,6 +38,12 @@ impl Simulator {
         Self { cluster: Arc::new(Mutex::new(cluster)), time, asked: Arc::new(Notify::new()) }
     }
 
+    /// The same cluster once more, with another clock that shows the same time.
+    #[must_use]
+    pub fn fork(&self, time: Arc<dyn Time>) -> Self {
+        Self::new(self.locked().fork(), time)
+    }
+
     /// Lets the cluster live: wakes it whenever one of its timers is due. Runs until dropped.
     pub async fn drive(&self) {
         loop {

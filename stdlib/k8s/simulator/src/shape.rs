@@ -224,6 +224,20 @@ pub(crate) fn normalise(served: &Served, object: &mut Value) {
     }
 }
 
+/// The same for an object that replaces `stored`, which is in that form: what is as it was there is left alone.
+pub(crate) fn normalise_changed(served: &Served, stored: &Value, object: &mut Value) {
+    let (Value::Object(old), Value::Object(new)) = (stored, &mut *object) else {
+        return normalise(served, object);
+    };
+    let same: Vec<String> =
+        new.iter().filter(|(key, value)| old.get(*key) == Some(*value)).map(|(key, _)| key.clone()).collect();
+    let parts: Vec<(String, Value)> = same.into_iter().filter_map(|key| new.remove_entry(&key)).collect();
+    normalise(served, object);
+    if let Value::Object(new) = object {
+        new.extend(parts);
+    }
+}
+
 /// Reads the body of a DELETE; `None` without one.
 pub(crate) fn delete_options(request: &Request) -> Result<Option<Value>> {
     if request.body.is_empty() {
@@ -275,8 +289,7 @@ pub(crate) fn own(
     let (version, time) = (served.resource.api_version(), rfc3339(owner.now));
     let writer = writer(served, owner, &version, &time);
     let versions = AllVersions { registry, served };
-    let live = old.cloned().unwrap_or(Value::Null);
-    *new = managed::update(&live, std::mem::take(new), &writer, &versions);
+    *new = managed::update(old.unwrap_or(&Value::Null), std::mem::take(new), &writer, &versions);
 }
 
 fn writer<'a>(served: &Served, owner: Owner<'a>, version: &'a str, time: &'a str) -> Writer<'a> {

@@ -84,6 +84,16 @@ impl Change {
 }
 
 impl Store {
+    /// The same objects at the same version. What led there is history, as after a compaction.
+    pub(crate) fn fork(&self) -> Self {
+        Store {
+            collections: self.collections.clone(),
+            revision: self.revision,
+            log: VecDeque::new(),
+            compacted: self.revision,
+        }
+    }
+
     pub fn revision(&self) -> u64 {
         self.revision
     }

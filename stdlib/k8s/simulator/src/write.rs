@@ -220,7 +220,7 @@ impl Cluster {
                 }
             }
         }
-        shape::normalise(served, &mut new);
+        shape::normalise_changed(served, &stored, &mut new);
         if sub != Some(Subresource::Status) && kind.has_generation() && kind.is_new_generation(&stored, &new)
         {
             let generation = stored["metadata"]["generation"].as_i64().unwrap_or(0) + 1;

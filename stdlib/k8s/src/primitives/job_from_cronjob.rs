@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Settle, Span, Undo};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,7 +36,6 @@ impl Primitive for JobFromCronjob {
     const PATH: &'static str = "k8s::job_from_cronjob";
     const EFFECT: Effect = Effect::Write;
     const UNDO: Undo = Undo::By(RESTORE);
-    const SETTLE: Settle = Settle::Look("whether the Job exists, and how it ended");
     type Out = JobResult;
 
     async fn run(self, cx: &Cx) -> Result<JobResult> {

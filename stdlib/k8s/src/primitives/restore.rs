@@ -127,7 +127,11 @@ async fn put_back(
         (Was::Absent { uid }, Some(now)) => {
             let ours = match uid {
                 Some(uid) => uid == now.uid(),
-                None => now.items("/metadata/managedFields").iter().any(|entry| entry["manager"] == MANAGER),
+                // An object without any fields of its own is managed by nobody.
+                None => {
+                    let managers = now.items("/metadata/managedFields");
+                    managers.is_empty() || managers.iter().any(|entry| entry["manager"] == MANAGER)
+                }
             };
             if !ours {
                 client.cx().warn(format!("{at} is left alone: somebody else has created it since"));

@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Settle, Span, Undo};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -34,7 +34,6 @@ impl Primitive for RunJob {
     const PATH: &'static str = "k8s::run_job";
     const EFFECT: Effect = Effect::Write;
     const UNDO: Undo = Undo::By(RESTORE);
-    const SETTLE: Settle = Settle::Look("whether the Job exists, and how it ended");
     type Out = JobResult;
 
     async fn run(self, cx: &Cx) -> Result<JobResult> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::MANAGER;
 use crate::client::{Client, Parameters, PatchKind};
-use crate::inverse::{Memory, Outcome, RESTORE};
+use crate::inverse::{Memory, Outcome, RESTORE, formerly};
 use crate::object::{Object, ObjectRef};
 use crate::types::Scaled;
 use crate::wait;
@@ -48,7 +48,9 @@ impl Primitive for Scale {
             return Err(Error::invalid(format!("a {} has no replicas to scale", at.resource.singular)));
         }
         let before = client.get(&at).await?;
-        let from = match before.pointer("/spec/replicas").and_then(Value::as_i64) {
+        let former = formerly(cx, &at, Some(&before)).flatten();
+        let from = match former.as_ref().unwrap_or(&before).pointer("/spec/replicas").and_then(Value::as_i64)
+        {
             Some(replicas) => replicas,
             // A custom kind may keep them elsewhere.
             None => client.scale(&at).await?.number("/spec/replicas"),

@@ -25,7 +25,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::{DeleteOptions, Propagation};
 
 /// The cronjob controller.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct CronJobs {
     /// The schedules as they were last looked at: one that has just been changed starts nothing for times gone by.
     seen: BTreeMap<ObjectKey, (String, Value, Value)>,

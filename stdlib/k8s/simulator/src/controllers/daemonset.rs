@@ -20,6 +20,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The daemonset controller.
+#[derive(Clone)]
 pub(crate) struct DaemonSets;
 
 const RECORDER: Recorder<'static> = Recorder { component: "daemonset-controller", host: "" };

@@ -17,6 +17,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The disruption controller.
+#[derive(Clone)]
 pub(crate) struct Budgets;
 
 impl Controller for Budgets {

@@ -16,6 +16,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The two controllers in one: both follow the same changes.
+#[derive(Clone)]
 pub(crate) struct EndpointsOfServices;
 
 impl Controller for EndpointsOfServices {

@@ -13,6 +13,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::{DeleteOptions, Propagation};
 
 /// The garbage collector.
+#[derive(Clone)]
 pub(crate) struct GarbageCollector;
 
 const FOREGROUND: &str = "foregroundDeletion";

@@ -30,7 +30,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// A loop over keys: changes give keys, keys wait in a queue (each at most once), `reconcile` is called for each.
-pub trait Controller: Send {
+pub trait Controller: Fork + Send {
     fn name(&self) -> &'static str;
 
     /// The field manager of its writes.
@@ -54,6 +54,17 @@ pub trait Controller: Send {
     /// Brings the world closer to what the object at `key` (which may be gone) asks for. A refusal is retried with
     /// growing delays: 5 ms, 10 ms, … 1000 s. `cx.requeue` asks for another call later.
     fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<()>;
+}
+
+/// A controller once more, with what it remembers: for a fork of its cluster.
+pub trait Fork {
+    fn fork(&self) -> Box<dyn Controller>;
+}
+
+impl<C: Controller + Clone + 'static> Fork for C {
+    fn fork(&self) -> Box<dyn Controller> {
+        Box::new(self.clone())
+    }
 }
 
 /// All controllers, in the order in which they see a change.

@@ -11,6 +11,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// Makes the ServiceAccount `default` and the ConfigMap `kube-root-ca.crt` of every namespace.
+#[derive(Clone)]
 pub(crate) struct NamespaceContents;
 
 const CERTIFICATE: &str = "kube-root-ca.crt";

@@ -12,6 +12,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The resource quota controller.
+#[derive(Clone)]
 pub(crate) struct Quotas;
 
 impl Controller for Quotas {

@@ -19,6 +19,7 @@ use crate::status::{Result, Status};
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The controller of one of the two kinds, which differ in their selector only.
+#[derive(Clone)]
 pub(crate) struct ReplicaSets {
     kind: &'static str,
     resource: GroupResource,

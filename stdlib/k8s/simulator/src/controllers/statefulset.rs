@@ -21,6 +21,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// The statefulset controller.
+#[derive(Clone)]
 pub(crate) struct StatefulSets;
 
 const RECORDER: Recorder<'static> = Recorder { component: "statefulset-controller", host: "" };

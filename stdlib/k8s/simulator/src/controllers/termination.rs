@@ -15,6 +15,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::{DeleteOptions, Propagation};
 
 /// The namespace controller.
+#[derive(Clone)]
 pub(crate) struct NamespaceTermination;
 
 const FINALIZER: &str = "kubernetes";

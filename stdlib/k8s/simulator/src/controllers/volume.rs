@@ -20,6 +20,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// Binder, provisioner and the two protections in one.
+#[derive(Clone)]
 pub(crate) struct Volumes;
 
 pub(crate) const CLASSES: GroupResource = GroupResource::new("storage.k8s.io", "storageclasses");

@@ -16,7 +16,7 @@ use crate::store::{GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// The controller of definitions.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Establish;
 
 static DEFINITIONS: [GroupResource; 1] =

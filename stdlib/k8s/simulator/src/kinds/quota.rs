@@ -73,6 +73,9 @@ pub(crate) fn admit(cx: &Cx<'_>, resource: &GroupResource, object: &Value) -> Re
             let quota = text(&quota["metadata"]["name"]);
             return Err(refuse(&format!("failed quota: {quota}: must specify {missing}")));
         }
+        if delta.values().all(|amount| *amount <= Quantity::ZERO) {
+            continue;
+        }
         let used = used(cx, quota);
         let over: Vec<&String> = delta
             .iter()

@@ -16,6 +16,7 @@ pub(super) const FIRST_BACK_OFF: SignedDuration = SignedDuration::from_secs(10);
 pub(super) const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_secs(300);
 
 /// A container and its life so far.
+#[derive(Clone)]
 pub(super) struct Container {
     pub(super) name: String,
     pub(super) image: String,
@@ -44,6 +45,7 @@ pub(super) enum Role {
     Main,
 }
 
+#[derive(Clone)]
 pub(super) enum State {
     Waiting { reason: &'static str, message: String },
     Running(Box<Running>),
@@ -51,6 +53,7 @@ pub(super) enum State {
 }
 
 /// A running container.
+#[derive(Clone)]
 pub(super) struct Running {
     pub(super) id: String,
     pub(super) since: Timestamp,
@@ -66,6 +69,7 @@ pub(super) struct Running {
     pub(super) probes: Probes,
 }
 
+#[derive(Clone)]
 pub(super) enum Happening {
     Log(String),
     End { exit: i32, reason: &'static str },

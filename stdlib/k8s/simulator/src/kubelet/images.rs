@@ -18,7 +18,7 @@ const ROUND_TRIP: SignedDuration = SignedDuration::from_millis(300);
 const NOTICE: SignedDuration = SignedDuration::from_secs(3);
 
 /// What all nodes hold.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Images {
     /// By node and name.
     pulled: BTreeSet<(String, String)>,

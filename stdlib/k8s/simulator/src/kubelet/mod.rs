@@ -34,7 +34,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// The kubelets of all nodes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Kubelet {
     pods: BTreeMap<ObjectKey, PodRun>,
     images: Images,
@@ -42,6 +42,11 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
+    /// The same without its sessions: for a fork of its cluster.
+    pub(crate) fn without_sessions(&self) -> Self {
+        Kubelet { pods: self.pods.clone(), images: self.images.clone(), sessions: BTreeMap::new() }
+    }
+
     /// Opens an exec, attach or port-forward session; answers with `cx.output`. An error is sent before the upgrade.
     pub fn open(&mut self, cx: &mut Cx<'_>, request: &SessionRequest) -> Result<()> {
         let key = crate::controllers::object::key_of(&PODS, &request.pod);
@@ -158,10 +163,23 @@ impl Controller for Kubelet {
         if away.iter().any(|outage| outage.ended_within(run.seen, cx.now())) {
             run.reboot(cx, &pod, recorder);
         }
+        let settled = run.settled.as_ref().is_some_and(|settled| Arc::ptr_eq(settled, &pod));
+        if settled && away.is_empty() && run.rests(cx, &pod, recorder) && self.sessions_due(key).is_none() {
+            if let Some(at) = self.pods.get(key).and_then(|run| run.due(&pod)).filter(|at| *at > cx.now()) {
+                cx.requeue(key, at.duration_since(cx.now()));
+            }
+            return Ok(());
+        }
+        // Inserted above if it was not there.
+        let run = self.pods.get_mut(key).expect("the pod's run");
         run.step(cx, &pod, &mut self.images, recorder);
         let over = run.is_finished(&pod);
         let next = run.due(&pod);
-        let pod = self.write_status(cx, key, &pod)?;
+        let before = pod;
+        let pod = self.write_status(cx, key, &before)?;
+        if let Some(run) = self.pods.get_mut(key) {
+            run.settled = Some(pod.clone()).filter(|pod| Arc::ptr_eq(pod, &before));
+        }
         self.play_sessions(cx, key);
         if over && is_going(&pod) {
             return remove(cx, key, &pod);

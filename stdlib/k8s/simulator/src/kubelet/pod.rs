@@ -2,6 +2,7 @@
 //! `step` does what is due at the present time; the caller comes back at `due`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
@@ -27,6 +28,7 @@ const RETRY: SignedDuration = SignedDuration::from_secs(10);
 const TASK: SignedDuration = SignedDuration::from_secs(2);
 
 /// A pod as its kubelet knows it.
+#[derive(Clone)]
 pub(super) struct PodRun {
     pub(super) uid: String,
     pub(super) started: Timestamp,
@@ -40,8 +42,11 @@ pub(super) struct PodRun {
     pub(super) failure: Option<(&'static str, String)>,
     /// When it was last looked at: an outage since then was a restart of the node.
     pub(super) seen: Timestamp,
+    /// The pod as it was when there was nothing to write about it.
+    pub(super) settled: Option<Arc<Value>>,
 }
 
+#[derive(Clone)]
 enum Sandbox {
     Wanted,
     WaitingForVolumes(Timestamp),
@@ -82,6 +87,7 @@ impl PodRun {
             ending: false,
             failure: None,
             seen: now,
+            settled: None,
         }
     }
 
@@ -186,6 +192,35 @@ impl PodRun {
         self.advance(cx, pod, images, node);
     }
 
+    /// Probes what is to be probed, of a pod that is as it was when its status was last looked at. Whether that is all
+    /// there is to do: nothing else is due, and everything was found as before.
+    pub(super) fn rests(&mut self, cx: &mut Cx<'_>, pod: &Value, node: Recorder<'_>) -> bool {
+        let now = cx.now();
+        let rests = |container: &Container| match &container.state {
+            State::Running(running) => {
+                running.stopping.is_none() && running.ahead.front().is_none_or(|(at, _)| *at > now)
+            }
+            State::Ended(_) => container.role == Role::Init && container.succeeded(),
+            State::Waiting { .. } => false,
+        };
+        if self.ending
+            || !self.has_sandbox()
+            || self.deadline(pod).is_some()
+            || !self.containers.iter().all(rests)
+        {
+            return false;
+        }
+        self.seen = now;
+        let told = |run: &Self| -> Vec<(bool, bool)> {
+            run.containers.iter().map(|container| (container.started(), container.ready())).collect()
+        };
+        let before = told(self);
+        for index in 0..self.containers.len() {
+            self.probe(cx, pod, index, node);
+        }
+        told(self) == before && self.containers.iter().all(rests)
+    }
+
     fn is_overdue(&self, pod: &Value, now: Timestamp) -> bool {
         self.deadline(pod).is_some_and(|at| at <= now) && !self.is_finished(pod)
     }
@@ -249,12 +284,16 @@ impl PodRun {
 
     fn probe(&mut self, cx: &mut Cx<'_>, pod: &Value, index: usize, node: Recorder<'_>) {
         let now = cx.now();
-        let Some(spec) = self.spec(pod, index).cloned() else { return };
+        let is_due = |running: &Running| running.probes.which_is_due(now).is_some();
+        if !self.containers[index].running().is_some_and(is_due) {
+            return;
+        }
+        let Some(spec) = self.spec(pod, index) else { return };
         while let Some(running) = self.containers[index].running() {
             let Some(which) = running.probes.which_is_due(now).filter(|_| running.stopping.is_none()) else {
                 return;
             };
-            let found = self.look(cx, pod, &spec, index, which);
+            let found = self.look(cx, pod, spec, index, which);
             let part = self.part(index);
             let container = &mut self.containers[index];
             let Some(running) = container.running_mut() else { return };

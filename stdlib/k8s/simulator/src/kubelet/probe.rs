@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::controllers::object::{int_or, text_at};
 
 /// The three probes of a running container.
+#[derive(Clone)]
 pub(super) struct Probes {
     pub(super) startup: Option<Probe>,
     pub(super) liveness: Option<Probe>,
@@ -16,6 +17,7 @@ pub(super) struct Probes {
 }
 
 /// One of them.
+#[derive(Clone)]
 pub(super) struct Probe {
     pub(super) spec: Value,
     due: Timestamp,

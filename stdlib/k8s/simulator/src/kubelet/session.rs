@@ -17,6 +17,7 @@ use crate::status::{Result, Status};
 use crate::store::ObjectKey;
 
 /// One open session.
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) pod: ObjectKey,
     container: String,
@@ -25,6 +26,7 @@ pub(super) struct Session {
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     /// Everything it does is ahead.
     Played,

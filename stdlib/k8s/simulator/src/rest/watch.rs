@@ -46,6 +46,13 @@ struct Watch {
     columns_sent: bool,
 }
 
+impl Watches {
+    /// None is open in a fork of the cluster; those to come get other numbers than those that stay behind.
+    pub(crate) fn fork(&self) -> Self {
+        Watches { open: BTreeMap::new(), made: self.made }
+    }
+}
+
 /// Opens a watch; what exists or happened already is sent at once.
 pub(super) fn open(cluster: &mut Cluster, call: &Call<'_>) -> Result<Reply> {
     let media = Media::of(call.request)?;

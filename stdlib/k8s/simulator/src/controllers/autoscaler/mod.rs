@@ -23,11 +23,12 @@ use crate::status::Result;
 use crate::store::{GroupResource, ObjectKey};
 
 /// The autoscaler. It remembers its own recommendations and changes, as the real one does in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Autoscalers {
     memory: BTreeMap<ObjectKey, Memory>,
 }
 
+#[derive(Clone)]
 struct Memory {
     due: Timestamp,
     pace: Pace,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::controllers::object::{int, int_or, list, text_at};
 
 /// What was recommended and what was changed, newest last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
     recommended: Vec<(Timestamp, i64)>,
     changes: Vec<(Timestamp, i64)>,

@@ -25,6 +25,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The deployment controller.
+#[derive(Clone)]
 pub(crate) struct Deployments;
 
 const HASH_LABEL: &str = "pod-template-hash";

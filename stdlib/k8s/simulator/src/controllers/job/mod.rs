@@ -22,7 +22,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::{DeleteOptions, Propagation};
 
 /// The job controller.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Jobs {
     /// By the uid of each job that runs.
     back_offs: BTreeMap<ObjectKey, (String, BackOff)>,

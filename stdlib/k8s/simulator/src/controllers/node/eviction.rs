@@ -19,7 +19,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// The taint eviction controller.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TaintEvictions {
     /// When pods are to be deleted. A plan stands until no taint asks for it any more.
     planned: BTreeMap<ObjectKey, Timestamp>,

@@ -17,7 +17,7 @@ use crate::store::{Change, GroupResource, ObjectKey};
 use crate::write::DeleteOptions;
 
 /// The pod garbage collector.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct LostPods {
     /// Since when nodes that pods are on have been missing.
     missing: BTreeMap<String, Timestamp>,

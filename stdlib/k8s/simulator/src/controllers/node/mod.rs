@@ -23,7 +23,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The node lifecycle controller.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct NodeLifecycle {
     /// When the last node of a zone got a taint that evicts.
     tainted: BTreeMap<String, Timestamp>,

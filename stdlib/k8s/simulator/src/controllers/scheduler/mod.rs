@@ -26,6 +26,7 @@ use crate::status::Result;
 use crate::store::{Change, GroupResource, ObjectKey};
 
 /// The default scheduler.
+#[derive(Clone)]
 pub(crate) struct Scheduler;
 
 const RECORDER: Recorder<'static> = Recorder { component: "default-scheduler", host: "" };
