@@ -197,6 +197,18 @@ impl Chronicle {
                 }
             }
             Entry::Settled { what, reason } => self.remark(at, format!("somebody says: {what}: {reason}")),
+            Entry::ApprovalAsked { name, message, .. } => {
+                let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+                self.remark(at, format!("it waits for the approval `{name}`{message}"));
+            }
+            Entry::ApprovalGiven { name, word, .. } => {
+                let said = if word.refused { "refused" } else { "approved" };
+                let reason = if word.reason.is_empty() { String::new() } else { format!(": {}", word.reason) };
+                self.remark(at, format!("`{name}` is {said} by {}{reason}", word.by));
+            }
+            Entry::FreezeOverridden { target, closed, reason, by } => {
+                self.remark(at, format!("{by} writes on `{target}` although {closed}: {reason}"));
+            }
             Entry::UndoBegun { because, to } => {
                 let because = match to {
                     None => because.clone(),

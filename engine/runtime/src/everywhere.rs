@@ -387,6 +387,10 @@ impl<'t> Trial<'t> {
             }
             Outcome::Failed(_) => "failed",
             Outcome::Undone { .. } | Outcome::TakenBack { .. } => "undone",
+            Outcome::BrokenOff { error, left } => {
+                wrong.push(format!("taking back broke off with {left} things left, after: {error}"));
+                "stuck"
+            }
             Outcome::UndoFailed { errors, error, .. } => {
                 wrong.push(format!("not everything could be taken back after: {error}"));
                 wrong.extend(errors.iter().map(|(what, error)| format!("{what}: {}", error.report())));

@@ -264,6 +264,7 @@ impl Branch {
             // A plan is not about who may act.
             undoes: true,
             inverses: AtomicUsize::new(1),
+            broken_off: None,
         }))
     }
 }
