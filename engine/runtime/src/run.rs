@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::approval::Approvals;
+use crate::audit::user;
 use crate::branch::{Branch, Deadline};
 use crate::calendar::Calendar;
 use crate::event::{Event, Happening, Unwatched, Watcher};
@@ -753,13 +754,6 @@ impl Host for Run {
         shared.insert(key.to_owned(), value.clone());
         Ok(value)
     }
-}
-
-/// Who runs this process, as far as its environment says: `OPSRUN_USER`, which CI sets, else the login name.
-fn user(variables: &BTreeMap<String, String>) -> String {
-    let names = ["OPSRUN_USER", "USER", "LOGNAME"];
-    let named = names.iter().filter_map(|name| variables.get(*name)).find(|name| !name.is_empty());
-    named.cloned().unwrap_or_default()
 }
 
 /// A lock that a panic elsewhere does not break: the panic is reported where the thread is joined.
