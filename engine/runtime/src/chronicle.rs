@@ -203,7 +203,8 @@ impl Chronicle {
             }
             Entry::ApprovalGiven { name, word, .. } => {
                 let said = if word.refused { "refused" } else { "approved" };
-                let reason = if word.reason.is_empty() { String::new() } else { format!(": {}", word.reason) };
+                let reason =
+                    if word.reason.is_empty() { String::new() } else { format!(": {}", word.reason) };
                 self.remark(at, format!("`{name}` is {said} by {}{reason}", word.by));
             }
             Entry::FreezeOverridden { target, closed, reason, by } => {

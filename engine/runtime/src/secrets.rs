@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opsrun_core::{
-    Access, BoxFuture, Call, Cx, Effect, Error, ErrorKind, Marker, Markers, Note, Program, Result, SecretScheme,
-    SecretText, Target, Value, glob,
+    Access, BoxFuture, Call, Cx, Effect, Error, ErrorKind, Marker, Markers, Note, Program, Result,
+    SecretScheme, SecretText, Target, Value, glob,
 };
 use opsrun_gate::Reply;
 use rand::{RngCore, SeedableRng};

@@ -54,12 +54,15 @@ struct Overlay {
     namespace: String,
 }
 
+/// Objects as they were below, each with its path there; `None`: it did not exist.
+type Firsts = BTreeMap<ObjectKey, (String, Option<Arc<Value>>)>;
+
 /// The cluster and what is below it.
 struct Laid {
     server: Server,
     below: Below,
     /// How what was asked for by name, or was to be written, had been below; with its path there.
-    firsts: Mutex<BTreeMap<ObjectKey, (String, Option<Arc<Value>>)>>,
+    firsts: Mutex<Firsts>,
     /// What the cluster below says against writes, where it was asked.
     objections: Mutex<Vec<String>>,
 }
@@ -234,7 +237,7 @@ impl Laid {
         firsts.insert(key.clone(), (path_of(target, &key.name), object));
     }
 
-    fn firsts(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, (String, Option<Arc<Value>>)>> {
+    fn firsts(&self) -> MutexGuard<'_, Firsts> {
         self.firsts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,8 +5,8 @@ pub(crate) mod check;
 pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod estate;
-pub(crate) mod grants;
 mod failing;
+pub(crate) mod grants;
 pub(crate) mod helm;
 pub(crate) mod lease;
 pub(crate) mod plan;
@@ -15,8 +15,8 @@ pub(crate) mod repl;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
-pub(crate) mod trust;
 mod telling;
+pub(crate) mod trust;
 
 use std::ffi::OsString;
 

@@ -322,7 +322,7 @@ impl Below {
 fn readable<T>(found: Found<T>) -> Found<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.code(), Some(403 | 404 | 405)) => Ok(None),
+        Err(error) if matches!(error.code(), Some(403..=405)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -67,7 +67,9 @@ fn a_container_that_ends_is_told_with_its_end_and_its_log() {
     let mut init = pod("prepared", "sleep 600", &json!({}));
     init["spec"]["initContainers"] = json!([{ "name": "prepare", "image": "opsrun.test/shell:1", "args": ["echo cannot reach the database; exit 2"] }]);
     on_a_stage(|call| {
-        let crash = pod("crashing", "echo starting; echo FATAL no REDIS_URL; exit 3", &json!({}));
+        // As above.
+        let unready = json!({ "readinessProbe": { "exec": { "command": ["busybox", "false"] } } });
+        let crash = pod("crashing", "echo starting; echo FATAL no REDIS_URL; exit 3", &unready);
         call("k8s::apply", json!({ "manifests": [crash, oom, init] }))?;
         let error = told(
             call,
