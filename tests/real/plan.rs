@@ -49,6 +49,7 @@ fn the_audit_log_of_a_real_api_server_has_only_reads_of_a_plan() {
         Err(missing) => return skip(missing),
     };
     let namespace = cluster.namespace("planned");
+    namespace.kubectl(&["wait", "serviceaccount/default", "--for=create", "--timeout=30s"]).ok();
     namespace.kubectl(&["create", "configmap", "old", "--from-literal=mode=slow"]).ok();
     std::fs::create_dir_all(folder.path().join("chart/templates")).expect("a folder can be made");
     for (name, text) in CHART.into_iter().chain([("plan.rhai", PLAYBOOK), ("widget.yaml", WIDGET)]) {
