@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -19,7 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use opsrun_core::{Access, Call, CallId, Cx, Effect, Endpoint, Target, Tls, Undo};
+use opsrun_core::{Access, Call, CallId, Cx, Effect, Endpoint, Tls};
 use opsrun_runtime::{Entry, FileJournal, Journal, Launch, Project, Record, Registry, Run, Unwatched};
 use timing::{Samples, load, shown, timed};
 use tokio::net::TcpListener;
@@ -113,17 +112,7 @@ async fn serve() -> std::net::SocketAddr {
 }
 
 fn reading() -> Call {
-    Call {
-        id: CallId(1),
-        path: "k8s::get",
-        effect: Effect::Read,
-        undo: Undo::Nothing,
-        steps: Vec::new(),
-        target: Arc::new(Target::default()),
-        undoes: false,
-        inverses: AtomicUsize::new(0),
-        broken_off: None,
-    }
+    Call::reading(CallId(1), "k8s::get", Arc::default())
 }
 
 fn patch() -> Access {

@@ -227,3 +227,16 @@ fn a_run_that_would_fail_has_no_plan_but_a_reason() {
     assert!(said.contains("field is immutable") && said.contains("in step `break`"), "{said}");
     assert!(!stage.path("plan.json").exists());
 }
+
+#[test]
+fn a_project_that_is_not_trusted_has_no_cluster_asked_for_a_plan() {
+    let stage = Stage::set_up(PLAYBOOK);
+    // Whoever asked this address would say that it cannot be reached.
+    std::fs::write(
+        stage.path("opsrun.toml"),
+        "[targets.shop]\ngrants = [\"k8s\"]\nk8s = { server = \"http://127.0.0.1:1\" }\n",
+    )
+    .unwrap();
+    let said = stage.plan(&[]).with_code(2).to_string();
+    assert!(said.contains("opsrun trust") && !said.contains("cannot be reached"), "{said}");
+}

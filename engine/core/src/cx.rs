@@ -61,6 +61,23 @@ pub struct Call {
     pub broken_off: Option<BrokenOff>,
 }
 
+impl Call {
+    /// One that may read only, on `target`, outside of any step. Others differ from it in what they name.
+    pub fn reading(id: CallId, path: &'static str, target: Arc<Target>) -> Self {
+        Call {
+            id,
+            path,
+            effect: Effect::Read,
+            undo: Undo::Nothing,
+            steps: Vec::new(),
+            target,
+            undoes: false,
+            inverses: AtomicUsize::new(0),
+            broken_off: None,
+        }
+    }
+}
+
 /// A call that had begun when its run broke off, and is made once more: it may find its own work half done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokenOff {

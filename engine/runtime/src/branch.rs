@@ -2,7 +2,6 @@
 //! Every method may block the calling thread until the world gives the branch the baton again.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -163,15 +162,12 @@ impl Branch {
             }
         }
         let call = Arc::new(Call {
-            id: self.run.next_call(),
-            path: declaration.path,
             effect: declaration.effect,
             undo: declaration.undo,
             steps: state.steps,
-            target: state.target,
             undoes: state.undoing || undoes.is_some(),
-            inverses: AtomicUsize::new(0),
             broken_off,
+            ..Call::reading(self.run.next_call(), declaration.path, state.target)
         });
         let id = call.id.0;
         let begun = Entry::CallBegun {

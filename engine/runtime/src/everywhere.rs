@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use opsrun_core::{Access, Error, Result, Span, Value};
 use opsrun_gate::FaultRule;
 
+use crate::chronicle::Chronicle;
 use crate::estate::{Change, changes, without_kept};
 use crate::event::{Event, Unwatched, Watcher};
 use crate::journal::{Death, Entry, MemoryJournal, Record, Settling};
@@ -460,21 +461,20 @@ fn tell(wrong: &mut Vec<String>, what: &str, changes: &[Change]) {
     wrong.push(text);
 }
 
-/// The writes that `records` tell of.
+/// The writes that `records` tell of, in their order.
 fn writes(records: &[Record]) -> Vec<Write> {
-    let mut calls = BTreeMap::new();
-    let mut writes = Vec::new();
-    for record in records {
-        match &record.entry {
-            Entry::CallBegun { call, path, scope, .. } => {
-                calls.insert(*call, (path.clone(), scope.to_string()));
-            }
-            Entry::WriteIntent { call, write, access } => {
-                let (primitive, step) = calls.get(call).cloned().unwrap_or_default();
-                writes.push(Write { number: *write, access: access.clone(), primitive, step });
-            }
-            _ => {}
-        }
-    }
+    let calls = Chronicle::of(records, &[]).calls.into_iter();
+    let mut writes: Vec<Write> = calls
+        .flat_map(|call| {
+            let (primitive, step) = (call.primitive, call.step);
+            call.writes.into_iter().map(move |write| Write {
+                number: write.write,
+                access: write.access,
+                primitive: primitive.clone(),
+                step: step.clone(),
+            })
+        })
+        .collect();
+    writes.sort_by_key(|write| write.number);
     writes
 }

@@ -80,7 +80,7 @@ struct Stage {
 
 /// Whose grants count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ground {
+pub(crate) enum Ground {
     /// Something real is reached: the project's, if its file is trusted.
     Real,
     /// The same, for looking only: without its file's grants if that is not trusted.
@@ -235,7 +235,7 @@ impl Launch {
     }
 
     /// The project as far as its grants count on this ground.
-    fn authority(&self, ground: Ground) -> Result<Project> {
+    pub(crate) fn authority(&self, ground: Ground) -> Result<Project> {
         if let Some(file) = &self.grants {
             return self.project.granting(file, self.registry);
         }

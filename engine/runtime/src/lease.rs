@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use jiff::Timestamp;
 use opsrun_core::{
     BoxFuture, Call, Clock, Cx, Effect, Error, ErrorKind, KeptLease, Lease, Leases, Result, Span, Target,
-    Undo, Value,
+    Value,
 };
 use opsrun_gate::Fence;
 use serde::{Deserialize, Serialize};
@@ -255,16 +255,12 @@ impl Branch {
     fn holding(self: &Arc<Self>, target: &Arc<Target>) -> Cx {
         let run = self.run();
         run.context(Arc::new(Call {
-            id: run.next_call(),
-            path: PATH,
             effect: Effect::Write,
-            undo: Undo::Nothing,
             steps: self.steps(),
-            target: target.clone(),
             // A plan is not about who may act.
             undoes: true,
             inverses: AtomicUsize::new(1),
-            broken_off: None,
+            ..Call::reading(run.next_call(), PATH, target.clone())
         }))
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use opsrun_core::{Error, Need, Result};
 use opsrun_gate::{Asked, Auditor, Decision, FaultRule, Reply};
 
-use crate::journal::{Entry, MemoryJournal, Record};
+use crate::chronicle::Chronicle;
+use crate::journal::{MemoryJournal, Record};
 use crate::launch::Rehearsal;
 use crate::past::{Course, Past};
 use crate::run::{Outcome, Run, locked};
@@ -126,17 +127,12 @@ struct Part {
 
 /// How many writes come before the last write of each step, by the records of a run.
 fn last_writes(records: &[Record]) -> BTreeSet<u64> {
-    let mut steps: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     let mut last: BTreeMap<Vec<String>, u64> = BTreeMap::new();
-    for record in records {
-        match &record.entry {
-            Entry::CallBegun { call, scope, .. } => {
-                steps.insert(*call, scope.steps().map(str::to_owned).collect());
-            }
-            Entry::WriteIntent { call, write, .. } => {
-                last.insert(steps.get(call).cloned().unwrap_or_default(), write.saturating_sub(1));
-            }
-            _ => {}
+    for call in Chronicle::of(records, &[]).calls {
+        let step = call.scope.steps().map(str::to_owned).collect();
+        if let Some(write) = call.writes.iter().map(|write| write.write).max() {
+            let before = last.entry(step).or_default();
+            *before = write.saturating_sub(1).max(*before);
         }
     }
     last.into_values().collect()

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opsrun_core::{Access, Alteration, Alterations, Error, How, Inverse, Original, Result, Target, Undo};
 
+use crate::chronicle::Chronicle;
 use crate::estate::Estate;
 use crate::event::{Event, Happening, Unwatched, Watcher};
-use crate::journal::{Entry, MemoryJournal};
-use crate::launch::Launch;
+use crate::journal::MemoryJournal;
+use crate::launch::{Ground, Launch};
 use crate::plan::{self, Plan, PlannedStep};
 use crate::run::{Run, Subject};
 use crate::world::World;
@@ -31,6 +32,8 @@ impl Planning {
     /// # Errors
     /// `Invalid` for a target that cannot be used.
     pub fn start(launch: Launch, seed: u64, second_opinion: bool) -> Result<Self> {
+        // A project that is not trusted does not say which cluster is asked.
+        launch.authority(Ground::Overlay)?;
         let reads = launch.registry.patterns("read");
         let looking = Launch { allow: reads, ..launch.clone() }.looking(Arc::new(Unwatched))?;
         let world = World::simulated(looking.now())?;
@@ -178,29 +181,20 @@ impl Planner {
 
 /// What of the run's writes could not be taken back, and why, by step.
 fn irreversible(journal: &MemoryJournal, planning: &Planning) -> Vec<(Vec<String>, String)> {
-    let mut calls: BTreeMap<u64, (Vec<String>, String)> = BTreeMap::new();
-    let mut inverses: BTreeMap<(u64, usize), Option<Inverse>> = BTreeMap::new();
-    let mut wrote = Vec::new();
-    for record in journal.records() {
-        match record.entry {
-            Entry::CallBegun { call, path, scope, .. } => {
-                calls.insert(call, (scope.steps().map(str::to_owned).collect(), path));
-            }
-            Entry::Inverse { call, slot, inverse } => drop(inverses.insert((call, slot), inverse)),
-            Entry::WriteIntent { call, access, .. } => wrote.push((call, access)),
-            _ => {}
-        }
-    }
     let mut found = Vec::new();
-    for (call, access) in wrote {
-        let Some((step, path)) = calls.get(&call) else { continue };
-        let declared = planning.launch.registry.primitive(path).map(|declaration| declaration.undo);
+    for call in
+        Chronicle::of(&journal.records(), &[]).calls.into_iter().filter(|call| !call.writes.is_empty())
+    {
+        let step: Vec<String> = call.scope.steps().map(str::to_owned).collect();
+        let declared =
+            planning.launch.registry.primitive(&call.primitive).map(|declaration| declaration.undo);
         if let Some(Undo::Never(why)) = declared {
-            found.push((step.clone(), format!("{access}: {why}")));
+            let writes = call.writes.iter().map(|write| format!("{}: {why}", write.access));
+            found.extend(writes.map(|what| (step.clone(), what)));
         }
-        for inverse in inverses.range((call, 0)..(call + 1, 0)).filter_map(|(_, inverse)| inverse.as_ref()) {
+        for inverse in call.inverses {
             if let Inverse::None { why } = inverse {
-                found.push((step.clone(), format!("{path}: {why}")));
+                found.push((step.clone(), format!("{}: {why}", call.primitive)));
             }
         }
     }

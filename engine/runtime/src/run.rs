@@ -1,21 +1,20 @@
 //! One run of a playbook: what all its branches share, and how it ends.
 
+mod host;
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Access, AccessPattern, Body, BoxFuture, Call, CallId, Clock, Cx, Declaration, Effect, Endpoint, Error,
-    ErrorKind, Host, Inverse, Marker, Markers, Module, Note, Program, ProgramOutput, Redactor, Result,
-    SecretText, Span, System, Target, Undo, Value,
+    Access, AccessPattern, BoxFuture, Call, CallId, Clock, Cx, Declaration, Error, ErrorKind, Module,
+    Redactor, Result, Span, System, Target, Value,
 };
-use opsrun_gate::{Bound, Files, Gate, Outcome as RequestOutcome, Programs, Recorder, Ticket};
-use rand::{RngCore, SeedableRng};
+use opsrun_gate::{Bound, Files, Gate, Programs};
+use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde_json::json;
 use tokio::sync::watch;
@@ -25,12 +24,12 @@ use crate::audit::user;
 use crate::branch::{Branch, Deadline};
 use crate::calendar::Calendar;
 use crate::event::{Event, Happening, Unwatched, Watcher};
-use crate::journal::{Entry, FORMAT, Journal, MemoryJournal, Record, WriteOutcome};
-use crate::lease::{self, Holdings};
+use crate::journal::{Entry, FORMAT, Journal, MemoryJournal, Record};
+use crate::lease::Holdings;
 use crate::past::{Course, Past};
 use crate::scope::{CallKey, Counts, Scope};
 use crate::seal::Sealer;
-use crate::secrets::{self, Secrets};
+use crate::secrets::Secrets;
 use crate::undo::UndoStack;
 use crate::world::World;
 
@@ -390,7 +389,8 @@ impl Run {
         let begun = self.begun(subject);
         let ended = self.setup.world.enter(|place| {
             let branch = Branch::first(self.clone(), place);
-            branch.record(begun, true)?;
+            // It is flushed with the first intent: a run of which nothing is left has written nothing.
+            branch.record(begun, false)?;
             let outcome = match (branch.scope(body), self.setup.course) {
                 (Ok(value), Course::Onward) => Outcome::Done(value),
                 (Err(error), Course::Onward) => self.take_back(&branch, error),
@@ -576,17 +576,7 @@ impl Run {
 
     /// A context on `target` for asking something outside of any primitive: it may read only.
     pub(crate) fn reading(self: &Arc<Self>, path: &'static str, target: Arc<Target>) -> Cx {
-        self.context(Arc::new(Call {
-            id: self.next_call(),
-            path,
-            effect: Effect::Read,
-            undo: Undo::Nothing,
-            steps: Vec::new(),
-            target,
-            undoes: false,
-            inverses: AtomicUsize::new(0),
-            broken_off: None,
-        }))
+        self.context(Arc::new(Call::reading(self.next_call(), path, target)))
     }
 
     pub(crate) fn append(&self, entry: Entry, durable: bool) -> BoxFuture<'static, Result<()>> {
@@ -595,164 +585,6 @@ impl Run {
 
     pub(crate) fn tell(&self, steps: &[String], what: Happening) {
         self.setup.watcher.event(&Event { at: self.now(), steps: steps.to_vec(), what });
-    }
-}
-
-impl Recorder for Run {
-    fn intent(&self, call: &Arc<Call>, access: &Access) -> BoxFuture<'static, Result<Ticket>> {
-        if access.effect != Effect::Write {
-            return Box::pin(async { Ok(Ticket(0)) });
-        }
-        if let Some(why) = locked(&self.broken_off).get(&call.id.0).cloned() {
-            return Box::pin(async { Err(why) });
-        }
-        if let Err(error) = self.may_begin(call, access) {
-            return Box::pin(async { Err(error) });
-        }
-        let write = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
-        locked(&self.in_flight).insert(write, (call.clone(), access.clone()));
-        locked(&self.undo).about_to_write(call.id, call.path, &call.steps, call.undo);
-        let appended =
-            self.append(Entry::WriteIntent { call: call.id.0, write, access: access.clone() }, true);
-        Box::pin(async move { appended.await.map(|()| Ticket(write)) })
-    }
-
-    fn outcome(&self, ticket: Ticket, outcome: RequestOutcome) -> BoxFuture<'static, Result<()>> {
-        let Some((call, access)) = locked(&self.in_flight).remove(&ticket.0) else {
-            return Box::pin(async { Ok(()) });
-        };
-        let outcome = match outcome {
-            // That a lease is renewed again and again is no news.
-            RequestOutcome::Answered(status) if call.path == lease::PATH => {
-                WriteOutcome::Status(status.as_u16())
-            }
-            RequestOutcome::Answered(status) => {
-                self.tell(&call.steps, Happening::Wrote { path: call.path, access, status: status.as_u16() });
-                WriteOutcome::Status(status.as_u16())
-            }
-            RequestOutcome::NotSent(why) => WriteOutcome::NotSent(why),
-            RequestOutcome::Lost(why) => WriteOutcome::Lost(why),
-        };
-        if outcome.changed_nothing() {
-            locked(&self.undo).not_written(call.id.0);
-        }
-        let appended = self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false);
-        self.landed.send_modify(|landed| *landed += 1);
-        appended
-    }
-}
-
-/// The run as primitives see it.
-impl Host for Run {
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<'static, ()> {
-        self.clock.sleep_until(deadline)
-    }
-
-    fn cancelled(&self) -> BoxFuture<'static, ()> {
-        let mut stops = self.stops.subscribe();
-        let tolerated = self.tolerated.load(Ordering::Relaxed);
-        Box::pin(async move {
-            if stops.wait_for(|stops| u64::from(*stops) > tolerated).await.is_err() {
-                // The run is gone, and with it everything that could wait for this.
-                std::future::pending::<()>().await;
-            }
-        })
-    }
-
-    fn send(
-        self: Arc<Self>,
-        call: Arc<Call>,
-        to: Arc<Endpoint>,
-        system: &'static str,
-        request: Request<Body>,
-    ) -> BoxFuture<'static, Result<Response<Incoming>>> {
-        Box::pin(async move { self.setup.gate.send(&*self, &call, &to, system, request).await })
-    }
-
-    fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
-        self.setup.files.read(&self.setup.gate, call, path)
-    }
-
-    fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
-        self.setup.files.list(&self.setup.gate, call, folder)
-    }
-
-    fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
-        self.setup.files.read_configuration(&self.setup.gate, call, path)
-    }
-
-    fn run_program(
-        self: Arc<Self>,
-        call: Arc<Call>,
-        program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>> {
-        if let World::Simulated(_) = self.setup.world {
-            let refused = self.setup.programs.run_on_estate(&self.setup.gate, &call, &program);
-            return Box::pin(async { refused });
-        }
-        Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
-    }
-
-    fn record_inverse(
-        &self,
-        call: Arc<Call>,
-        slot: usize,
-        inverse: Option<Inverse>,
-    ) -> BoxFuture<'static, Result<()>> {
-        locked(&self.undo).record(call.id, slot, call.path, &call.steps, inverse.clone());
-        // Not flushed by itself: the intent of the write that follows is, and with it everything before.
-        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
-    }
-
-    fn note(&self, call: &Call, note: Note) {
-        self.tell(&call.steps, Happening::Note { path: call.path, note });
-    }
-
-    fn keep(&self, _: &Call, pattern: &str, why: &str) {
-        locked(&self.kept).insert(pattern.to_owned(), why.to_owned());
-    }
-
-    fn hide(&self, name: &str, value: &str) {
-        self.setup.redactor.hide(name, value);
-    }
-
-    fn shown(&self, text: &str) -> String {
-        self.setup.redactor.show(text).into_owned()
-    }
-
-    fn markers(&self) -> &Markers {
-        &self.secrets.markers
-    }
-
-    fn secret(self: Arc<Self>, call: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>> {
-        locked(&self.entrusted).insert(call.id);
-        secrets::boxed(self, call, marker)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.setup.variables.get(name).cloned()
-    }
-
-    fn random(&self) -> u64 {
-        locked(&self.random).next_u64()
-    }
-
-    fn shared(
-        &self,
-        key: &str,
-        make: &mut dyn FnMut() -> Result<Arc<dyn Any + Send + Sync>>,
-    ) -> Result<Arc<dyn Any + Send + Sync>> {
-        let mut shared = locked(&self.shared);
-        if let Some(value) = shared.get(key) {
-            return Ok(value.clone());
-        }
-        let value = make()?;
-        shared.insert(key.to_owned(), value.clone());
-        Ok(value)
     }
 }
 

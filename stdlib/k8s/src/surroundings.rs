@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Body, BoxFuture, Call, CallId, Cx, Effect, Endpoint, Error, Host, Inverse, Marker, Markers, Note,
-    Program, ProgramOutput, Result, SecretText, Span, Target, Undo,
+    Body, BoxFuture, Call, CallId, Cx, Endpoint, Error, Host, Inverse, Marker, Markers, Note, Program,
+    ProgramOutput, Result, SecretText, Span, Target,
 };
 use serde_json::Value;
 
@@ -60,18 +59,8 @@ impl Surroundings {
 
     pub(crate) fn cx(self: &Arc<Self>) -> Cx {
         let sections = BTreeMap::from([("k8s".to_owned(), self.section.clone())]);
-        let call = Call {
-            id: CallId(1),
-            path: "k8s::get",
-            effect: Effect::Read,
-            undo: Undo::Never("it only reads"),
-            steps: Vec::new(),
-            target: Arc::new(Target { name: "shop".to_owned(), sections, ..Target::default() }),
-            undoes: false,
-            inverses: AtomicUsize::new(0),
-            broken_off: None,
-        };
-        Cx::new(Arc::new(call), self.clone())
+        let target = Arc::new(Target { name: "shop".to_owned(), sections, ..Target::default() });
+        Cx::new(Arc::new(Call::reading(CallId(1), "k8s::get", target)), self.clone())
     }
 }
 

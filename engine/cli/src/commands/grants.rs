@@ -9,7 +9,7 @@ use opsrun_language::Playbook;
 use opsrun_runtime::{Inquiry, Launch, Needs, Rehearsal, own_grants};
 
 use super::rehearse::set_up;
-use super::run::needed;
+use super::run::named;
 use crate::output::print;
 use crate::program::Program;
 
@@ -50,9 +50,7 @@ impl Grants {
         playbook: Option<Arc<Playbook>>,
         given: &[(String, String)],
     ) -> Result<u8> {
-        let playbook = needed(playbook, &self.playbook)?;
-        let arguments = playbook.arguments(given)?;
-        let mut launch = program.launch_from(&self.playbook)?;
+        let (playbook, arguments, mut launch) = named(program, &self.playbook, playbook, given)?;
         launch.target.clone_from(&self.target);
         self.known_format(&launch)?;
         let files = match self.estate.as_slice() {

@@ -9,7 +9,7 @@ use opsrun_language::Playbook;
 use opsrun_runtime::{Launch, Plan, Planning, Unwatched, fresh_seed};
 use serde_json::json;
 
-use super::run::{RunOptions, needed, plain_secrets};
+use super::run::{RunOptions, named, plain_secrets};
 use crate::output::{Form, complain_with, print};
 use crate::program::Program;
 
@@ -34,13 +34,11 @@ impl Planned {
         playbook: Option<Arc<Playbook>>,
         given: &[(String, String)],
     ) -> Result<u8> {
-        let playbook = needed(playbook, &self.playbook)?;
-        let arguments = playbook.arguments(given)?;
+        let (playbook, arguments, mut launch) = named(program, &self.playbook, playbook, given)?;
         if let Some(plain) = plain_secrets(program, &playbook, &arguments).next() {
             return Err(Error::invalid(format!("a plan cannot hold the secret `--{plain}` as it is"))
                 .hint(format!("give a reference, such as `--{plain} env:NAME`")));
         }
-        let mut launch = program.launch_from(&self.playbook)?;
         self.options.apply(&mut launch);
         let redactor = launch.redactor.clone();
         let plan = match make(launch, &playbook, &arguments, self.server)? {

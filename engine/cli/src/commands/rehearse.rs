@@ -11,7 +11,7 @@ use opsrun_runtime::{EstateFile, FailAt, Rehearsal, Unwatched, changes, without_
 use serde_json::json;
 
 use super::failing::Failing;
-use super::run::{RunOptions, needed, took, warn_of_plain_secrets, watcher};
+use super::run::{RunOptions, named, stop_on_signals, took, warn_of_plain_secrets, watcher};
 use crate::program::Program;
 
 #[derive(Debug, clap::Args)]
@@ -48,10 +48,8 @@ impl Rehearse {
         playbook: Option<Arc<Playbook>>,
         given: &[(String, String)],
     ) -> Result<u8> {
-        let playbook = needed(playbook, &self.playbook)?;
-        let arguments = playbook.arguments(given)?;
+        let (playbook, arguments, mut launch) = named(program, &self.playbook, playbook, given)?;
         warn_of_plain_secrets(program, &playbook, &arguments);
-        let mut launch = program.launch_from(&self.playbook)?;
         self.options.apply(&mut launch);
         let file = launch.estate_file(self.estate.as_deref())?;
         if self.fail_everywhere || self.fail_at.is_some() {
@@ -72,9 +70,7 @@ impl Rehearse {
             &format!("rehearsing {} on {} (seed {})", self.playbook.display(), shown(&file), self.seed),
             json!({ "playbook": self.playbook, "estate": file.path, "seed": self.seed }),
         );
-        let stopped = run.clone();
-        opsrun_gate::interrupts(move || stopped.stop())
-            .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+        stop_on_signals(&run)?;
         let before = rehearsal.estate().snapshot();
         let ended = opsrun_language::run(&playbook, &arguments, &run)?;
         show.ended(&ended.outcome, &ended.report(&playbook), took(start, run.now()));

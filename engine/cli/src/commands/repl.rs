@@ -9,7 +9,7 @@ use opsrun_repl::{Editor, Pipe, Terminal};
 use opsrun_runtime::{Rehearsal, Run, World};
 
 use super::rehearse::set_up;
-use super::run::watcher;
+use super::run::{stop_on_signals, watcher};
 use crate::output::{Form, complain};
 use crate::program::{Disk, Program};
 
@@ -74,9 +74,7 @@ struct Conversation {
 
 fn converse(program: &Program, run: &Arc<Run>, about: Conversation) -> Result<u8> {
     let Conversation { folder, history, on_estate } = about;
-    let stopped = run.clone();
-    opsrun_gate::interrupts(move || stopped.stop())
-        .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+    stop_on_signals(run)?;
     let width = program.variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
     let broken = |error: std::io::Error| Error::failed(format!("the terminal cannot be used: {error}"));
     let outcome = run.execute("repl".into(), |branch| {

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use opsrun_core::{Error, ErrorKind, Redactor, Result, Value};
 use opsrun_language::Playbook;
 use opsrun_runtime::{Course, FileJournal, Past, Reading};
-use serde_json::json;
 use similar::TextDiff;
 
-use super::run::{LiveOptions, RunOptions, consent, took, watcher};
+use super::run::{LiveOptions, RunOptions, carry_out, consent, watcher};
 use super::runs;
 use crate::program::Program;
 
@@ -132,17 +131,7 @@ impl Again {
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
         let live = launch.again(journal, past, watcher(&show), course)?;
-        let stopped = live.run.clone();
-        opsrun_gate::interrupts(move || stopped.stop())
-            .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
-        let start = live.run.now();
-        let ended = opsrun_language::run(playbook, &arguments, &live.run)?;
-        show.ended(&ended.outcome, &ended.report(playbook), took(start, live.run.now()));
-        show.remark(
-            &format!("journal: opsrun runs show {name}"),
-            json!({ "run": name, "journal": live.journal }),
-        );
-        Ok(ended.outcome.exit_code())
+        carry_out(&live, playbook, &arguments, &*show)
     }
 }
 

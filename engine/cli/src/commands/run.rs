@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use opsrun_core::{AccessPattern, Error, ErrorKind, Result, Span, Value};
 use opsrun_language::Playbook;
-use opsrun_runtime::{Launch, Plan};
+use opsrun_runtime::{Launch, LiveRun, Plan};
 use serde_json::json;
 
 use crate::output::{Form, Show, complain_with};
@@ -126,17 +126,7 @@ impl Run {
         let show =
             self.options.output.show(opsrun_runtime::World::live().clock().now(), launch.redactor.clone());
         let live = launch.live(&path, watcher(&show))?;
-        let stopped = live.run.clone();
-        opsrun_gate::interrupts(move || stopped.stop())
-            .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
-        let start = live.run.now();
-        let ended = opsrun_language::run(&playbook, &arguments, &live.run)?;
-        show.ended(&ended.outcome, &ended.report(&playbook), took(start, live.run.now()));
-        show.remark(
-            &format!("journal: opsrun runs show {}", live.run.name()),
-            json!({ "run": live.run.name(), "journal": live.journal }),
-        );
-        Ok(ended.outcome.exit_code())
+        carry_out(&live, &playbook, &arguments, &*show)
     }
 
     /// On a protected target somebody has to have seen what will be done, and to mean it: what they saw is what the run may do.
@@ -182,6 +172,52 @@ impl Run {
                 .hint(format!("it is `{}`", plan.short()))),
         }
     }
+}
+
+/// Carries `playbook` out on real targets, shows how it ends, and gives the exit code.
+///
+/// # Errors
+/// If it could not begin.
+pub(crate) fn carry_out(
+    live: &LiveRun,
+    playbook: &Playbook,
+    arguments: &BTreeMap<String, Value>,
+    show: &dyn Show,
+) -> Result<u8> {
+    stop_on_signals(&live.run)?;
+    let start = live.run.now();
+    let ended = opsrun_language::run(playbook, arguments, &live.run)?;
+    show.ended(&ended.outcome, &ended.report(playbook), took(start, live.run.now()));
+    show.remark(
+        &format!("journal: opsrun runs show {}", live.run.name()),
+        json!({ "run": live.run.name(), "journal": live.journal }),
+    );
+    Ok(ended.outcome.exit_code())
+}
+
+/// Has Ctrl-C and SIGTERM stop the run.
+///
+/// # Errors
+/// `Failed` if signals cannot be caught.
+pub(crate) fn stop_on_signals(run: &Arc<opsrun_runtime::Run>) -> Result<()> {
+    let run = run.clone();
+    opsrun_gate::interrupts(move || run.stop())
+        .map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))
+}
+
+/// What a command line names and gives: the playbook, its arguments, and the launch for its project.
+///
+/// # Errors
+/// `Invalid` for what is no playbook, for its arguments, or for its project.
+pub(crate) fn named(
+    program: &Program,
+    path: &Path,
+    playbook: Option<Arc<Playbook>>,
+    given: &[(String, String)],
+) -> Result<(Arc<Playbook>, BTreeMap<String, Value>, Launch)> {
+    let playbook = needed(playbook, path)?;
+    let arguments = playbook.arguments(given)?;
+    Ok((playbook, arguments, program.launch_from(path)?))
 }
 
 /// The arguments of a plan, which must fit the playbook that is there now, and what is given again.

@@ -70,7 +70,8 @@ impl Primitive for Rollback {
         let target = self.target(&history, last)?;
         let current = storage::current(&history);
         let back = current.map_or(last.revision, |current| current.revision);
-        let inverse = json!({ "release": self.release, "to": back, "namespace": namespace });
+        // Taken back is what is ready again as it was, however this call waited.
+        let inverse = json!({ "release": self.release, "to": back, "namespace": namespace, "wait": TIMEOUT });
         let _ = cx.undo(Inverse::call(Self::PATH, inverse)).await?;
         storage::keep_history(cx, &namespace, &self.release);
         for pending in history.iter().filter(|release| release.info.status.is_pending()) {

@@ -1,20 +1,22 @@
 //! One pod on its node: volumes, sandbox, init containers, containers, probes, restarts, and the end.
 //! `step` does what is due at the present time; the caller comes back at `due`.
 
+mod life;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use rand::Rng;
 use serde_json::Value;
 
+use self::life::{argv, hex, is_backing_off, pre_stop, restart_is_due, restarts, running, stop};
 use super::container::{BackOff, Container, Ended, Happening, Pull, Role, Running, State};
-use super::environment::{arguments, files, hostname, missing_volume, variables};
+use super::environment::{files, hostname, missing_volume, variables};
 use super::images::{Images, invalid_name};
-use super::probe::{Aim, Probes, Which};
+use super::probe::{Aim, Which};
 use crate::context::{Cx, text};
 use crate::controllers::events::{Recorder, Tone};
-use crate::controllers::object::{int, is_going, list, name, namespace, pod, text_at, time, uid};
+use crate::controllers::object::{int, is_going, list, pod, text_at, time, uid};
 use crate::estate::EstateSection;
 use crate::images::{Environment, ImageBehaviour, Played, Step, Unknown, play};
 
@@ -24,8 +26,6 @@ const SANDBOX: SignedDuration = SignedDuration::from_millis(300);
 const RELIST: SignedDuration = SignedDuration::from_secs(1);
 /// How soon it tries again what a missing object prevented.
 const RETRY: SignedDuration = SignedDuration::from_secs(10);
-/// How long a task is busy of which only is known that it ends.
-const TASK: SignedDuration = SignedDuration::from_secs(2);
 
 /// A pod as its kubelet knows it.
 #[derive(Clone)]
@@ -665,155 +665,4 @@ pub(super) fn environment<'a>(
     unknown: Unknown,
 ) -> Environment<'a> {
     Environment { behaviour, variables, files, now: cx.now(), hostname: hostname(pod), unknown }
-}
-
-fn argv(spec: &Value, behaviour: &ImageBehaviour, variables: &BTreeMap<String, String>) -> Vec<String> {
-    let command = list(spec, "/command");
-    let mut argv =
-        if command.is_empty() { behaviour.entrypoint.clone() } else { arguments(command, variables) };
-    argv.extend(arguments(list(spec, "/args"), variables));
-    argv
-}
-
-/// A container that has just started, with all that it will do.
-fn running(
-    container: &Container,
-    spec: &Value,
-    played: Played,
-    id: String,
-    now: Timestamp,
-    serves: bool,
-) -> Running {
-    let behaviour = &container.behaviour;
-    let mut running = Running {
-        id,
-        since: now,
-        up: None,
-        healthy: now,
-        ahead: Default::default(),
-        stop: None,
-        stopping: None,
-        probes: Probes::of(spec, now),
-    };
-    let mut log = |at: Timestamp, text: &str| {
-        running.ahead.extend(text.lines().map(|line| (at, Happening::Log(line.to_owned()))));
-    };
-    match played {
-        Played::Ran(steps) => {
-            let mut end = None;
-            for step in steps {
-                match step {
-                    Step::Out { at, text } | Step::Error { at, text } => log(now + at, &text),
-                    Step::Exit { at, code } => end = Some((now + at, code)),
-                }
-            }
-            running.ahead.extend(end.map(|(at, exit)| (at, Happening::End { exit, reason: reason(exit) })));
-        }
-        Played::Copies | Played::NoSuchProgram(_) => {}
-        Played::Unknown => {
-            let up = now + behaviour.start.duration();
-            running.stop = behaviour.stop.and_then(|stop| SignedDuration::try_from(stop.duration()).ok());
-            let crash = behaviour
-                .crash
-                .as_ref()
-                .filter(|crash| crash.times.is_none_or(|times| container.starts <= times));
-            behaviour.log.iter().for_each(|line| log(up, line));
-            if let Some(run) = &behaviour.run {
-                let at = now + run.duration.duration();
-                run.log.iter().for_each(|line| log(now, line));
-                running.ahead.push_back((at, Happening::End { exit: run.exit, reason: reason(run.exit) }));
-            } else if crash.is_none() && !serves {
-                running.ahead.push_back((now + TASK, Happening::End { exit: 0, reason: "Completed" }));
-            } else {
-                running.up = Some(up);
-                running.healthy = up + behaviour.ready.duration();
-            }
-            if let Some(crash) = crash {
-                let at = now + crash.after.duration();
-                running.ahead.retain(|(time, _)| *time <= at);
-                running.ahead.extend(crash.log.iter().map(|line| (at, Happening::Log(line.clone()))));
-                let (exit, reason) =
-                    if crash.oom { (137, "OOMKilled") } else { (crash.exit, reason(crash.exit)) };
-                running.ahead.push_back((at, Happening::End { exit, reason }));
-            }
-        }
-    }
-    running
-}
-
-/// Asks a container to stop: it ends by itself, or is killed when its grace is over.
-fn stop(container: &mut Container, now: Timestamp, grace: SignedDuration, before: SignedDuration) {
-    let Some(running) = container.running_mut() else { return };
-    let kill = now + grace;
-    running.stopping = Some(running.stopping.map_or(kill, |at| at.min(kill)));
-    let Some(stop) = running.stop else { return };
-    let at = now + before + stop;
-    if at < kill {
-        running.ahead.retain(|(time, happening)| *time < at && matches!(happening, Happening::Log(_)));
-        running.ahead.push_back((at, Happening::End { exit: 0, reason: "Completed" }));
-    }
-}
-
-/// How long a preStop hook takes.
-fn pre_stop(spec: &Value) -> SignedDuration {
-    let hook = &spec["lifecycle"]["preStop"];
-    if let Some(seconds) = hook["sleep"]["seconds"].as_i64() {
-        return SignedDuration::from_secs(seconds);
-    }
-    let words: Vec<&str> = list(hook, "/exec/command").iter().map(text).collect();
-    let last = words.last().map_or("", |word| word.rsplit("sleep ").next().unwrap_or(word));
-    let sleeps = words.iter().any(|word| word.contains("sleep"));
-    let seconds = last.trim_end_matches('s').trim().parse::<i64>().ok().filter(|_| sleeps);
-    SignedDuration::from_secs(seconds.unwrap_or(0))
-}
-
-fn is_backing_off(container: &Container) -> bool {
-    matches!(container.state, State::Waiting { reason: "CrashLoopBackOff", .. })
-}
-
-/// Whether an ended container may start again now; if not, it waits in `CrashLoopBackOff`.
-fn restart_is_due(
-    cx: &mut Cx<'_>,
-    pod: &Value,
-    container: &mut Container,
-    ended: &Ended,
-    part: &str,
-    node: Recorder<'_>,
-) -> bool {
-    let now = cx.now();
-    let until = container.back_off.until(ended.finished);
-    if let Some(until) = until.filter(|until| *until > now) {
-        let delay = super::status::go_duration(container.back_off.delay.unwrap_or_default());
-        let who = format!("pod {}_{}({})", name(pod), namespace(pod), uid(pod));
-        let event = format!("Back-off restarting failed container {} in {who}", container.name);
-        let message = format!(
-            "back-off {delay} restarting failed container={} {}",
-            container.name,
-            who.replacen(' ', "=", 1)
-        );
-        container.wait("CrashLoopBackOff", message);
-        container.next = Some(until);
-        node.record(cx, pod, part, Tone::Warning, "BackOff", &event);
-        return false;
-    }
-    container.back_off.attempt(now);
-    true
-}
-
-/// Whether a container that ended with `exit` is started again.
-fn restarts(policy: &str, role: Role, exit: i32) -> bool {
-    match role {
-        Role::Sidecar => true,
-        Role::Init => exit != 0 && policy != "Never",
-        Role::Main => policy == "Always" || (policy == "OnFailure" && exit != 0),
-    }
-}
-
-fn reason(exit: i32) -> &'static str {
-    if exit == 0 { "Completed" } else { "Error" }
-}
-
-fn hex(cx: &mut Cx<'_>) -> String {
-    let bytes: [u8; 32] = cx.rng().random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

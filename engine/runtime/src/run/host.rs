@@ -1,0 +1,181 @@
+//! A run as others see it: the gate, which tells it of requests, and primitives, which ask it for everything.
+
+use std::any::Any;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use opsrun_core::{
+    Access, Body, BoxFuture, Call, Effect, Endpoint, Host, Inverse, Marker, Markers, Note, Program,
+    ProgramOutput, Result, SecretText,
+};
+use opsrun_gate::{Outcome as RequestOutcome, Recorder, Ticket};
+use rand::RngCore;
+
+use super::{Run, locked};
+use crate::event::Happening;
+use crate::journal::{Entry, WriteOutcome};
+use crate::lease;
+use crate::secrets;
+use crate::world::World;
+
+impl Recorder for Run {
+    fn intent(&self, call: &Arc<Call>, access: &Access) -> BoxFuture<'static, Result<Ticket>> {
+        if access.effect != Effect::Write {
+            return Box::pin(async { Ok(Ticket(0)) });
+        }
+        if let Some(why) = locked(&self.broken_off).get(&call.id.0).cloned() {
+            return Box::pin(async { Err(why) });
+        }
+        if let Err(error) = self.may_begin(call, access) {
+            return Box::pin(async { Err(error) });
+        }
+        let write = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        locked(&self.in_flight).insert(write, (call.clone(), access.clone()));
+        locked(&self.undo).about_to_write(call.id, call.path, &call.steps, call.undo);
+        let appended =
+            self.append(Entry::WriteIntent { call: call.id.0, write, access: access.clone() }, true);
+        Box::pin(async move { appended.await.map(|()| Ticket(write)) })
+    }
+
+    fn outcome(&self, ticket: Ticket, outcome: RequestOutcome) -> BoxFuture<'static, Result<()>> {
+        let Some((call, access)) = locked(&self.in_flight).remove(&ticket.0) else {
+            return Box::pin(async { Ok(()) });
+        };
+        let outcome = match outcome {
+            // That a lease is renewed again and again is no news.
+            RequestOutcome::Answered(status) if call.path == lease::PATH => {
+                WriteOutcome::Status(status.as_u16())
+            }
+            RequestOutcome::Answered(status) => {
+                self.tell(&call.steps, Happening::Wrote { path: call.path, access, status: status.as_u16() });
+                WriteOutcome::Status(status.as_u16())
+            }
+            RequestOutcome::NotSent(why) => WriteOutcome::NotSent(why),
+            RequestOutcome::Lost(why) => WriteOutcome::Lost(why),
+        };
+        if outcome.changed_nothing() {
+            locked(&self.undo).not_written(call.id.0);
+        }
+        let appended = self.append(Entry::WriteOutcome { write: ticket.0, outcome }, false);
+        self.landed.send_modify(|landed| *landed += 1);
+        appended
+    }
+}
+
+/// The run as primitives see it.
+impl Host for Run {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<'static, ()> {
+        self.clock.sleep_until(deadline)
+    }
+
+    fn cancelled(&self) -> BoxFuture<'static, ()> {
+        let mut stops = self.stops.subscribe();
+        let tolerated = self.tolerated.load(Ordering::Relaxed);
+        Box::pin(async move {
+            if stops.wait_for(|stops| u64::from(*stops) > tolerated).await.is_err() {
+                // The run is gone, and with it everything that could wait for this.
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+
+    fn send(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        to: Arc<Endpoint>,
+        system: &'static str,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Incoming>>> {
+        Box::pin(async move { self.setup.gate.send(&*self, &call, &to, system, request).await })
+    }
+
+    fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read(&self.setup.gate, call, path)
+    }
+
+    fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.setup.files.list(&self.setup.gate, call, folder)
+    }
+
+    fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
+        self.setup.files.read_configuration(&self.setup.gate, call, path)
+    }
+
+    fn run_program(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        program: Program,
+    ) -> BoxFuture<'static, Result<ProgramOutput>> {
+        if let World::Simulated(_) = self.setup.world {
+            let refused = self.setup.programs.run_on_estate(&self.setup.gate, &call, &program);
+            return Box::pin(async { refused });
+        }
+        Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
+    }
+
+    fn record_inverse(
+        &self,
+        call: Arc<Call>,
+        slot: usize,
+        inverse: Option<Inverse>,
+    ) -> BoxFuture<'static, Result<()>> {
+        locked(&self.undo).record(call.id, slot, call.path, &call.steps, inverse.clone());
+        // Not flushed by itself: the intent of the write that follows is, and with it everything before.
+        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
+    }
+
+    fn note(&self, call: &Call, note: Note) {
+        self.tell(&call.steps, Happening::Note { path: call.path, note });
+    }
+
+    fn keep(&self, _: &Call, pattern: &str, why: &str) {
+        locked(&self.kept).insert(pattern.to_owned(), why.to_owned());
+    }
+
+    fn hide(&self, name: &str, value: &str) {
+        self.setup.redactor.hide(name, value);
+    }
+
+    fn shown(&self, text: &str) -> String {
+        self.setup.redactor.show(text).into_owned()
+    }
+
+    fn markers(&self) -> &Markers {
+        &self.secrets.markers
+    }
+
+    fn secret(self: Arc<Self>, call: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>> {
+        locked(&self.entrusted).insert(call.id);
+        secrets::boxed(self, call, marker)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.setup.variables.get(name).cloned()
+    }
+
+    fn random(&self) -> u64 {
+        locked(&self.random).next_u64()
+    }
+
+    fn shared(
+        &self,
+        key: &str,
+        make: &mut dyn FnMut() -> Result<Arc<dyn Any + Send + Sync>>,
+    ) -> Result<Arc<dyn Any + Send + Sync>> {
+        let mut shared = locked(&self.shared);
+        if let Some(value) = shared.get(key) {
+            return Ok(value.clone());
+        }
+        let value = make()?;
+        shared.insert(key.to_owned(), value.clone());
+        Ok(value)
+    }
+}
