@@ -18,6 +18,7 @@ pub struct Program {
     home: Arc<TempDir>,
     folder: PathBuf,
     environment: Vec<(OsString, OsString)>,
+    prelude: Option<String>,
 }
 
 /// What a program answered.
@@ -33,7 +34,13 @@ pub struct Outcome {
 impl Program {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder can be made");
-        Program { path: path.into(), home: Arc::new(home), folder: repository(""), environment: Vec::new() }
+        Program {
+            path: path.into(),
+            home: Arc::new(home),
+            folder: repository(""),
+            environment: Vec::new(),
+            prelude: None,
+        }
     }
 
     #[must_use]
@@ -46,6 +53,14 @@ impl Program {
     #[must_use]
     pub fn within(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = folder.into();
+        self
+    }
+
+    /// Starts it from a shell that does this first, and that it then takes the place of. A script in a file would not do:
+    /// while it is written, a process that another test starts can have it open, and the kernel refuses to run it.
+    #[must_use]
+    pub fn after(mut self, prelude: impl Into<String>) -> Self {
+        self.prelude = Some(prelude.into());
         self
     }
 
@@ -102,7 +117,14 @@ impl Program {
 
     /// The command, for a test that must signal it or read what it prints while it runs.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match &self.prelude {
+            Some(prelude) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(format!("{prelude}; exec \"$0\" \"$@\"")).arg(&self.path);
+                shell
+            }
+            None => Command::new(&self.path),
+        };
         command.args(arguments).env_clear().current_dir(&self.folder);
         command.env("HOME", self.home.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

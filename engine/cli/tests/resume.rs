@@ -29,7 +29,7 @@ step("third", || settings("third").created);
 /// A served estate, and a project beside it.
 struct Stage {
     folder: TempDir,
-    estate: ServedEstate,
+    _estate: ServedEstate,
     program: Program,
 }
 
@@ -44,7 +44,7 @@ impl Stage {
         let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path());
         let estate = ServedEstate::served_by(program.clone(), &folder.path().join("estate.yaml"), 1);
         let program = program.env("KUBECONFIG", estate.kubeconfig()).trusting(".");
-        Stage { folder, estate, program }
+        Stage { folder, _estate: estate, program }
     }
 
     fn opsrun(&self, words: &[&str]) -> Outcome {
@@ -69,15 +69,7 @@ impl Stage {
 
     /// The program, whose files may have so many bytes; `first` is what the shell does before it.
     fn limited(&self, bytes: usize, first: &str) -> Program {
-        let script = format!(
-            "{first}ulimit -c 0; exec prlimit --fsize={bytes} {} \"$@\"",
-            self.program.path().display()
-        );
-        let shell = self.folder.path().join("limited");
-        std::fs::write(&shell, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&shell, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let program = Program::new(&shell).within(self.folder.path()).env("HOME", self.program.home());
-        program.env("KUBECONFIG", self.estate.kubeconfig())
+        self.program.clone().after(format!("{first}ulimit -c 0; prlimit --fsize={bytes} --pid $$"))
     }
 
     /// All runs, by name.

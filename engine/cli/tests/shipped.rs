@@ -1,6 +1,7 @@
 //! The playbooks that come with opsrun: they deploy, roll back and scale in a rehearsal, and take back what fails.
 #![allow(clippy::disallowed_methods)] // runs the program, and reads and writes what is expected of it
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use opsrun_tests::Program;
@@ -115,6 +116,30 @@ fn a_deployment_stays_although_nobody_can_be_told() {
 #[test]
 fn more_pods_than_the_autoscaler_allows_are_refused_before_anything_changes() {
     rehearsed("scale-too-far.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "50"]);
+}
+
+#[test]
+fn what_scaling_moved_is_left_by_a_deployment_and_its_undo_unless_it_is_to_be_taken_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/shipped");
+    let upgraded = std::fs::read_to_string(shipped.join("upgraded.yaml")).expect("it is there");
+    let setup = format!("setup: {}", shipped.join("scaled.rhai").display());
+    let estate = folder.path().join("estate.yaml");
+    std::fs::write(&estate, upgraded.replace("setup: upgraded.rhai", &setup)).expect("it can be written");
+    let rehearsed = |more: &[&str]| {
+        let words = DEPLOY.into_iter().chain(["--estate"]).map(OsStr::new);
+        opsrun().run(words.chain([estate.as_os_str()]).chain(more.iter().map(OsStr::new)))
+    };
+
+    let left = rehearsed(&[]).with_code(3);
+    for part in [
+        "`.spec.minReplicas` is managed by `opsrun`",
+        "stays as `opsrun` has set it",
+        "the estate is as it was",
+    ] {
+        assert!(left.to_string().contains(part), "{part} is not in\n{left}");
+    }
+    rehearsed(&["--force", "true"]).ok();
 }
 
 #[test]

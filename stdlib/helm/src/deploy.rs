@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use opsrun_core::{Error as CoreError, Result, Span};
-use opsrun_k8s::apply::{self, Apply, Change, Undoing};
+use opsrun_k8s::apply::{self, Apply, Change, Conflicts, Undoing};
 use opsrun_k8s::delete::{self, Cascade, Delete};
 use opsrun_k8s::manifests::Wave;
 use opsrun_k8s::object::{Address, Object};
@@ -32,8 +32,7 @@ pub(crate) struct How {
     pub wait_for_jobs: bool,
     pub timeout: Span,
     pub hooks: bool,
-    /// Take over fields that others manage.
-    pub force: bool,
+    pub conflicts: Conflicts,
     /// Take over objects that are not the release's.
     pub take_ownership: bool,
     /// The revision has its record: the run broke off after that.
@@ -115,7 +114,7 @@ async fn deploy(
     let namespace = release.namespace.clone();
     let apply = Apply {
         manager: MANAGER,
-        force: how.force,
+        conflicts: how.conflicts,
         dry_run: false,
         namespace: Some(&namespace),
         undo: Undoing::Caller,

@@ -1,7 +1,7 @@
 //! Runs a release's hooks: by weight, each to its end, deleted as its policy says.
 
 use opsrun_core::{Result, Span};
-use opsrun_k8s::apply::{self, Apply, Undoing};
+use opsrun_k8s::apply::{self, Apply, Conflicts, Undoing};
 use opsrun_k8s::delete::{self, Cascade, Delete};
 use opsrun_k8s::object::{Address, Object};
 use opsrun_k8s::readiness::{self, Readiness};
@@ -75,7 +75,7 @@ async fn one(client: &Client, release: &Release, hook: &HookRecord, timeout: Spa
     let objects = manifest::objects(&hook.path, &hook.manifest)?;
     let how = Apply {
         manager: MANAGER,
-        force: false,
+        conflicts: Conflicts::Refuse,
         dry_run: false,
         namespace: Some(&release.namespace),
         undo: Undoing::Objects,

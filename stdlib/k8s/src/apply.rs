@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::client::{Client, IN_FLIGHT, Parameters, PatchKind, Query};
 use crate::discovery::Resource;
-use crate::error::Error;
+use crate::error::{Error, FieldConflict};
 use crate::inverse::{Memory, Outcome, difference, formerly, without_state};
 use crate::manifests::Wave;
 use crate::object::{Address, Object};
@@ -25,13 +25,30 @@ use crate::wait;
 pub struct Apply<'a> {
     /// The field manager.
     pub manager: &'a str,
-    /// Take over fields that others manage.
-    pub force: bool,
+    pub conflicts: Conflicts,
     /// Ask the server what it would do.
     pub dry_run: bool,
     /// The namespace of objects that name none; the target's if `None`.
     pub namespace: Option<&'a str>,
     pub undo: Undoing,
+}
+
+/// What becomes of fields that others manage, and that the apply would change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflicts {
+    /// The object is refused.
+    Refuse,
+    /// The fields are taken over.
+    TakeOver,
+    /// The fields stay as they are, which is warned of, and the rest is applied.
+    Leave,
+}
+
+impl Conflicts {
+    /// As an option `force` says it.
+    pub fn forced(force: bool) -> Self {
+        if force { Conflicts::TakeOver } else { Conflicts::Refuse }
+    }
 }
 
 /// Who records what takes the writes back.
@@ -173,7 +190,7 @@ async fn write_all(client: &Client, writes: &[&Write], how: &Apply<'_>) -> Vec<W
     let failed = &AtomicBool::new(false);
     let parameters = &Parameters::default()
         .with("fieldManager", how.manager)
-        .with("force", how.force.to_string())
+        .with("force", (how.conflicts == Conflicts::TakeOver).to_string())
         .with_if(how.dry_run, "dryRun", "All");
     let mut work: Vec<BoxFuture<'_, Written>> = Vec::with_capacity(writes.len());
     for write in writes {
@@ -181,7 +198,18 @@ async fn write_all(client: &Client, writes: &[&Write], how: &Apply<'_>) -> Vec<W
             if failed.load(Ordering::Relaxed) {
                 return None;
             }
-            let result = client.patch(&write.at, None, PatchKind::Apply, &write.object, parameters).await;
+            let apply = |object| client.patch(&write.at, None, PatchKind::Apply, object, parameters);
+            let mut result = apply(&write.object).await;
+            if how.conflicts == Conflicts::Leave
+                && let Err(Error::FieldConflict { object, conflicts }) = &result
+                && let Some(rest) =
+                    managed::without(&write.object, conflicts.iter().map(|it| it.field.as_str()))
+            {
+                for FieldConflict { manager, field } in conflicts {
+                    client.cx().warn(format!("`{field}` of {object} stays as `{manager}` has set it"));
+                }
+                result = apply(&rest).await;
+            }
             if result.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }

@@ -208,10 +208,12 @@ fn append(program: &Program, run: &str, entry: Entry) -> Result<()> {
 }
 
 fn list(journals: &[PathBuf], output: Form) -> Result<()> {
+    let mut runs = journals.iter().map(|path| Ok((path, read_journal(path)?))).collect::<Result<Vec<_>>>()?;
+    // A name has the second in which its run began only.
+    runs.sort_by_key(|(_, reading)| reading.records.first().map(|record| record.at));
     let mut text = String::new();
-    for path in journals {
-        let reading = read_journal(path)?;
-        let state = state(path, &reading)?;
+    for (path, reading) in &runs {
+        let state = state(path, reading)?;
         let (at, playbook, target) = match reading.records.first() {
             Some(Record { at, entry: Entry::RunBegun { playbook, target, .. } }) => {
                 (Some(at), playbook.as_str(), target.as_str())

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use opsrun_k8s::Client;
+use opsrun_k8s::apply::Conflicts;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::types::Deployed;
 /// Goes back to an earlier revision of a release.
 ///
 /// The revision's manifest and hooks become a new revision, as in Helm. A revision that another program left pending is taken over and
-/// counts as failed. Undo rolls back to the revision that was deployed before.
+/// counts as failed. Undo rolls back to the revision that was deployed before, and leaves what others have set since.
 ///
 /// ```rhai
 /// helm::upgrade("web", "charts/web", #{ values: #{ replicas: 1 } });
@@ -85,6 +86,11 @@ impl Primitive for Rollback {
         let recorded = own.is_some();
         let release = own.unwrap_or_else(|| again(target, last, cx.now()));
         let description = release.info.description.clone();
+        let conflicts = match self.force || !last.is_server_side() {
+            // What others have set since the release was deployed is not this run's to take back.
+            false if cx.call().undoes => Conflicts::Leave,
+            force => Conflicts::forced(force),
+        };
         let how = How {
             events: ("pre-rollback", "post-rollback"),
             description,
@@ -92,7 +98,7 @@ impl Primitive for Rollback {
             wait_for_jobs: self.wait_for_jobs,
             timeout: self.wait.or(self.timeout).unwrap_or(TIMEOUT),
             hooks: !self.no_hooks,
-            force: self.force || !last.is_server_side(),
+            conflicts,
             take_ownership: false,
             recorded,
         };

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use opsrun_k8s::Client;
-use opsrun_k8s::apply::{self, Apply, Undoing};
+use opsrun_k8s::apply::{self, Apply, Conflicts, Undoing};
 use opsrun_k8s::manifests;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -189,7 +189,7 @@ impl Upgrade {
     async fn prepare(&self, client: &Client, chart: &Chart, namespace: &str, install: bool) -> Result<()> {
         let how = Apply {
             manager: MANAGER,
-            force: false,
+            conflicts: Conflicts::Refuse,
             dry_run: false,
             namespace: Some(namespace),
             undo: Undoing::Objects,
@@ -233,7 +233,9 @@ impl Upgrade {
             timeout: self.wait.or(self.timeout).unwrap_or(TIMEOUT),
             hooks: !self.no_hooks,
             // What a release of Helm 3 applied from the client's side is managed under another entry of the same manager.
-            force: self.force || current.is_some_and(|current| !current.is_server_side()),
+            conflicts: Conflicts::forced(
+                self.force || current.is_some_and(|current| !current.is_server_side()),
+            ),
             take_ownership: self.take_ownership,
             recorded: false,
         }

@@ -252,6 +252,18 @@ pub fn is_applied(live: &Value, applied: &Value, manager: &str) -> bool {
     apply(live, applied, &writer, &OneVersion(schema), Force::No).is_ok_and(|merged| merged == *live)
 }
 
+/// What is applied, without these fields, written as in [`Conflict::path`]. `None` where the kind is not known or one of
+/// them is not in it.
+pub fn without<'f>(applied: &Value, fields: impl IntoIterator<Item = &'f str>) -> Option<Value> {
+    let schema = Schema::for_kind(&Gvk::of(applied))?;
+    let all = typed::field_set(schema, applied).paths();
+    let mut left_out = FieldSet::default();
+    for field in fields {
+        left_out.insert(&all.iter().find(|path| path.to_string() == field)?.0);
+    }
+    Some(typed::remove(schema, applied, &left_out))
+}
+
 /// Whether conflicting fields are taken from their managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Force {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::MANAGER;
-use crate::apply::{self, Undoing};
+use crate::apply::{self, Conflicts, Undoing};
 use crate::client::Client;
 use crate::inverse::RESTORE;
 use crate::manifests::Manifests;
@@ -57,7 +57,7 @@ impl Primitive for Apply {
         let client = Client::new(cx)?;
         let how = apply::Apply {
             manager: MANAGER,
-            force: self.force,
+            conflicts: Conflicts::forced(self.force),
             dry_run: self.dry_run,
             namespace: self.namespace.as_deref(),
             undo: Undoing::Objects,

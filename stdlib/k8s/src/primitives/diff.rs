@@ -5,7 +5,7 @@ use serde::Deserialize;
 use similar::TextDiff;
 
 use super::MANAGER;
-use crate::apply::{self, Applied, Change, Undoing};
+use crate::apply::{self, Applied, Change, Conflicts, Undoing};
 use crate::client::Client;
 use crate::inverse::without_state;
 use crate::manifests::Manifests;
@@ -45,7 +45,7 @@ impl Primitive for Diff {
         secrets::reveal(cx, &mut objects).await?;
         let how = apply::Apply {
             manager: MANAGER,
-            force: self.force,
+            conflicts: Conflicts::forced(self.force),
             dry_run: true,
             namespace: self.namespace.as_deref(),
             undo: Undoing::Objects,

@@ -1,11 +1,10 @@
 //! Who a cluster is told that asks, and what is told of credentials that it does not accept.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use opsrun_core::{ErrorKind, Result, Value};
-use opsrun_tests::{Mode, Namespace, RealCluster, skip};
+use opsrun_tests::{Mode, Namespace, Program, RealCluster, skip};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -33,8 +32,9 @@ impl Folder {
     }
 
     fn program(&self, name: &str, script: &str) {
-        self.write(name, &format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Another process writes it: the kernel refuses to run a file that a fork of this one may still have open.
+        let writing = ["-c".into(), "cat >\"$0\" && chmod 755 \"$0\"".into(), self.path(name)];
+        Program::new("/bin/sh").run_with_input(writing, &format!("#!/bin/sh\n{script}\n")).ok();
     }
 
     /// A kubeconfig with this cluster and user.
