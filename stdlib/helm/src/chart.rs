@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use helm_render::{Chart, Entry, Files, Folder, Metadata, SetKind, Values};
 use opsrun_core::{Cx, ErrorKind, Result, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, json};
 
 use crate::error::Error;
@@ -86,11 +88,69 @@ impl Folder for Tree<'_> {
     }
 }
 
-/// Values from files, then a map, then settings in Helm's `--set` form: each over those before.
+/// A setting in one of the forms that Helm's command line has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a setting such as \"image.tag=1.2\", or a map of one with `string`, `json`, `literal` or `file`"
+)]
+pub(crate) enum Setting {
+    /// `--set`
+    Typed(String),
+    Other(OtherSetting),
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OtherSetting {
+    /// `--set-string`: everything is text.
+    String(String),
+    /// `--set-json`: `key=JSON`, or an object.
+    Json(String),
+    /// `--set-literal`: everything after the first `=` is one text.
+    Literal(String),
+    /// `--set-file`: what comes after `=` is a file, whose text is the value.
+    File(String),
+}
+
+impl Setting {
+    fn apply(&self, cx: &Cx, values: &mut Values) -> Result<()> {
+        let (result, option, text) = match self {
+            Setting::Typed(text) => (values.set(SetKind::Typed, text), "set", text),
+            Setting::Other(OtherSetting::String(text)) => {
+                (values.set(SetKind::Text, text), "set: string", text)
+            }
+            Setting::Other(OtherSetting::Json(text)) => (values.set(SetKind::Json, text), "set: json", text),
+            Setting::Other(OtherSetting::Literal(text)) => {
+                (values.set(SetKind::Literal, text), "set: literal", text)
+            }
+            Setting::Other(OtherSetting::File(text)) => {
+                let mut denied = None;
+                let mut read = |path: &str| {
+                    let text = cx.read_file(path).map_err(|error| {
+                        let why = error.message().to_owned();
+                        denied = Some(error);
+                        why
+                    })?;
+                    String::from_utf8(text).map_err(|_| format!("`{path}` is not text"))
+                };
+                let result = values.set_files(text, &mut read);
+                if let Some(error) = denied {
+                    return Err(error);
+                }
+                (result, "set: file", text)
+            }
+        };
+        let what = format!("`{option}: {text}`");
+        Ok(result.map_err(|error| Error::Values { what, why: error.to_string() })?)
+    }
+}
+
+/// Values from files, then a map, then settings: each over those before.
 ///
 /// # Errors
 /// `Invalid`, naming the file or the setting.
-pub(crate) fn values(cx: &Cx, files: &[String], map: Option<&Value>, set: &[String]) -> Result<Values> {
+pub(crate) fn values(cx: &Cx, files: &[String], map: Option<&Value>, set: &[Setting]) -> Result<Values> {
     let mut values = Values::new();
     for file in files {
         let text = cx.read_file(file)?;
@@ -105,11 +165,7 @@ pub(crate) fn values(cx: &Cx, files: &[String], map: Option<&Value>, set: &[Stri
         })?;
         values = values.merged(&read);
     }
-    for setting in set {
-        values
-            .set(SetKind::Typed, setting)
-            .map_err(|error| Error::Values { what: format!("`set: {setting}`"), why: error.to_string() })?;
-    }
+    set.iter().try_for_each(|setting| setting.apply(cx, &mut values))?;
     Ok(values)
 }
 
@@ -135,14 +191,13 @@ pub(crate) fn record(chart: &Chart) -> Value {
         .filter(|(name, _)| !is_template(name) && !own(name) && !name.starts_with("charts/"))
         .map(file)
         .collect::<Vec<_>>();
-    let values = raw.get("values.yaml").and_then(|text| Values::from_yaml(text).ok()).unwrap_or_default();
     let schema =
         raw.get("values.schema.json").map(|data| base64::engine::general_purpose::STANDARD.encode(data));
     json!({
         "metadata": metadata(chart.metadata()),
         "lock": null,
         "templates": templates,
-        "values": values.to_json(),
+        "values": chart.values().to_json(),
         "schema": schema,
         "schemamodtime": "0001-01-01T00:00:00Z",
         "files": others,

@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::release::{Release, Status};
 use crate::storage::Storage;
-use crate::{MANAGER, hooks, manifest};
+use crate::hooks::{self, Hooks};
+use crate::{MANAGER, manifest};
 
 /// Time for hooks and waiting, as Helm has it.
 pub(crate) const TIMEOUT: Span = Span::from_secs(300);
@@ -52,12 +53,12 @@ pub(crate) struct Counts {
 /// # Errors
 /// Whatever failed, once the revision is recorded as failed.
 pub(crate) async fn run(
-    client: &Client,
     storage: &Storage<'_>,
     mut release: Release,
     former: &[&Release],
     how: &How,
 ) -> Result<(Release, Counts)> {
+    let client = storage.client();
     let mut objects = manifest::objects(&release.chart_name(), &release.manifest)?;
     objects.iter_mut().for_each(|object| manifest::own(object, &release.name, &release.namespace));
     let mut old = Vec::new();
@@ -70,7 +71,7 @@ pub(crate) async fn run(
     if !how.recorded {
         storage.create(&release).await?;
     }
-    match deploy(client, storage, &mut release, &objects, &old, how).await {
+    match deploy(storage, &mut release, &objects, &old, how).await {
         Ok(counts) => {
             for mut superseded in storage.history(&release.name).await? {
                 if superseded.revision != release.revision && superseded.info.status == Status::Deployed {
@@ -100,16 +101,16 @@ pub(crate) async fn run(
 }
 
 async fn deploy(
-    client: &Client,
     storage: &Storage<'_>,
     release: &mut Release,
     objects: &[Value],
     old: &[Value],
     how: &How,
 ) -> Result<Counts> {
+    let client = storage.client();
     let (before, after) = how.events;
     if how.hooks {
-        hooks::run(client, storage, release, before, how.timeout).await?;
+        hooks::run(storage, release, &Hooks::of(before, how.timeout)).await?;
     }
     let namespace = release.namespace.clone();
     let apply = Apply {
@@ -127,7 +128,7 @@ async fn deploy(
         wait::ready_by(client, &places, how.timeout, judge).await?;
     }
     if how.hooks {
-        hooks::run(client, storage, release, after, how.timeout).await?;
+        hooks::run(storage, release, &Hooks::of(after, how.timeout)).await?;
     }
     let count = |change| applied.iter().filter(|applied| applied.change == change).count();
     Ok(Counts { created: count(Change::Created), changed: count(Change::Changed), deleted })
@@ -179,16 +180,26 @@ async fn delete_vanished(
     places: &[Address],
     old: &[Value],
 ) -> Result<usize> {
-    let vanished = existing(client, namespace, old, |at| {
+    let vanished = vanished(client, namespace, places, old).await?;
+    let how = Delete { cascade: Cascade::Background, grace: None, undo: Undoing::Caller };
+    delete::all(client, &vanished, &how).await?;
+    Ok(vanished.len())
+}
+
+/// What a release has no more: those of `old` that exist and are not at one of `places`.
+pub(crate) async fn vanished(
+    client: &Client,
+    namespace: &str,
+    places: &[Address],
+    old: &[Value],
+) -> Result<Vec<(Address, Value)>> {
+    existing(client, namespace, old, |at| {
         !places.iter().any(|place| {
             (&place.resource.group, &place.resource.kind, &place.namespace, &place.name)
                 == (&at.resource.group, &at.resource.kind, &at.namespace, &at.name)
         })
     })
-    .await?;
-    let how = Delete { cascade: Cascade::Background, grace: None, undo: Undoing::Caller };
-    delete::all(client, &vanished, &how).await?;
-    Ok(vanished.len())
+    .await
 }
 
 /// Those of `objects` that exist, are wanted and need not be kept, in the order of deletion.

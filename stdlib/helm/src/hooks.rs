@@ -3,7 +3,8 @@
 use opsrun_core::{Result, Span};
 use opsrun_k8s::apply::{self, Apply, Conflicts, Undoing};
 use opsrun_k8s::delete::{self, Cascade, Delete};
-use opsrun_k8s::object::{Address, Object};
+use opsrun_k8s::logs::{self, Excerpt};
+use opsrun_k8s::object::{Address, Object, ObjectRef};
 use opsrun_k8s::readiness::{self, Readiness};
 use opsrun_k8s::{Client, wait};
 use serde_json::Value;
@@ -16,18 +17,50 @@ const BEFORE_CREATION: &str = "before-hook-creation";
 const SUCCEEDED: &str = "hook-succeeded";
 const FAILED: &str = "hook-failed";
 
-/// Runs the hooks of an event. Their objects are no part of the release: each is taken back on its own.
+/// Which hooks to run, and how.
+pub(crate) struct Hooks<'a> {
+    pub event: &'static str,
+    /// How long each may take.
+    pub timeout: Span,
+    /// Only those with these names, if there are any.
+    pub only: &'a [String],
+    /// Not those with these names.
+    pub except: &'a [String],
+    /// Give what their pods wrote, also where their policy does not ask for it.
+    pub logs: bool,
+}
+
+/// A hook that ended well, and what its pods wrote if that was asked for.
+pub(crate) struct Ended {
+    pub name: String,
+    pub log: Option<String>,
+}
+
+impl Hooks<'_> {
+    /// All hooks of an event.
+    pub(crate) fn of(event: &'static str, timeout: Span) -> Self {
+        Hooks { event, timeout, only: &[], except: &[], logs: false }
+    }
+
+    fn wants(&self, hook: &HookRecord) -> bool {
+        hook.events.iter().any(|event| event == self.event)
+            && (self.only.is_empty() || self.only.contains(&hook.name))
+            && !self.except.contains(&hook.name)
+    }
+}
+
+/// Runs hooks by weight. Their objects are no part of the release: each is taken back on its own.
 ///
 /// # Errors
 /// That of the hook that failed, with how its pod ended.
 pub(crate) async fn run(
-    client: &Client,
     storage: &Storage<'_>,
     release: &mut Release,
-    event: &str,
-    timeout: Span,
-) -> Result<()> {
-    let wanted = |hook: &HookRecord| hook.events.iter().any(|one| one == event);
+    how: &Hooks<'_>,
+) -> Result<Vec<Ended>> {
+    let (client, event, timeout) = (storage.client(), how.event, how.timeout);
+    let wanted = |hook: &HookRecord| how.wants(hook);
+    let mut all = Vec::new();
     let mut order: Vec<usize> = (0..release.hooks.len()).filter(|at| wanted(&release.hooks[*at])).collect();
     // They are in the order of their kinds, which a stable sort keeps.
     order.sort_by(|a, b| {
@@ -57,6 +90,14 @@ pub(crate) async fn run(
             completed_at: Some(time(client.cx().now())),
             phase: phase.to_owned(),
         };
+        let policy = if ended.is_ok() { SUCCEEDED } else { FAILED };
+        let asked_for = hook.output_log_policies.iter().any(|one| one == policy);
+        let log = if asked_for || how.logs { written(client, release, &hook).await } else { None };
+        if asked_for {
+            for line in log.iter().flat_map(|log| log.lines()) {
+                client.cx().progress(format!("{}: {line}", hook.name));
+            }
+        }
         if let Err(error) = ended {
             delete_by(client, release, &hook, FAILED, timeout).await?;
             for at in &order[..done] {
@@ -64,11 +105,31 @@ pub(crate) async fn run(
             }
             return Err(error.context(format!("the {event} hook `{}` failed", hook.name)));
         }
+        all.push(Ended { name: hook.name.clone(), log });
     }
     for at in order.iter().rev() {
         delete_by(client, release, &release.hooks[*at], SUCCEEDED, timeout).await?;
     }
-    Ok(())
+    Ok(all)
+}
+
+/// What the pods of a hook wrote. That it cannot be read does not make the hook fail.
+async fn written(client: &Client, release: &Release, hook: &HookRecord) -> Option<String> {
+    let object: ObjectRef = match hook.kind.as_str() {
+        kind @ ("Pod" | "Job") => format!("{kind}/{}", hook.name).parse().ok()?,
+        _ => return None,
+    };
+    let namespace = manifest::objects(&hook.path, &hook.manifest).ok()?.first().map(|object| {
+        let own = object.text("/metadata/namespace");
+        if own.is_empty() { release.namespace.clone() } else { own.to_owned() }
+    })?;
+    match logs::of(client, &object, None, Some(&namespace), &Excerpt::default()).await {
+        Ok(log) => Some(log),
+        Err(error) => {
+            client.cx().warn(format!("what the hook `{}` wrote cannot be read: {}", hook.name, error.message()));
+            None
+        }
+    }
 }
 
 async fn one(client: &Client, release: &Release, hook: &HookRecord, timeout: Span) -> Result<()> {

@@ -103,7 +103,7 @@ pub struct HookRun {
 }
 
 impl Release {
-    /// As it stands in the Secret's `data`, before the Secret's own base64: base64 of gzip of JSON.
+    /// As it stands in a ConfigMap's `data`, and in a Secret's before its own base64: base64 of gzip of JSON.
     ///
     /// # Errors
     /// `Record` if it cannot be written.
@@ -115,12 +115,12 @@ impl Release {
         Ok(STANDARD.encode(bytes))
     }
 
-    /// Reads what [`Release::encode`] or Helm wrote; `secret` names it in errors.
+    /// Reads what [`Release::encode`] or Helm wrote; `record` names it in errors.
     ///
     /// # Errors
     /// `Record` if it is something else.
-    pub fn decode(secret: &str, text: &str) -> Result<Release, Error> {
-        let unusable = |why: String| Error::Record { secret: secret.to_owned(), why };
+    pub fn decode(record: &str, text: &str) -> Result<Release, Error> {
+        let unusable = |why: String| Error::Record { record: record.to_owned(), why };
         let bytes = STANDARD.decode(text.trim()).map_err(|error| unusable(error.to_string()))?;
         let mut json = Vec::new();
         if bytes.starts_with(&[0x1f, 0x8b, 0x08]) {
@@ -133,8 +133,8 @@ impl Release {
         serde_json::from_slice(&json).map_err(|error| unusable(error.to_string()))
     }
 
-    /// The name of the Secret that holds this revision.
-    pub fn secret(&self) -> String {
+    /// The name of the Secret or ConfigMap that holds this revision.
+    pub fn record_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.revision)
     }
 
@@ -142,6 +142,19 @@ impl Release {
     pub fn is_since(&self, time: Timestamp) -> bool {
         let made = self.info.last_deployed.as_deref().and_then(|made| made.parse::<Timestamp>().ok());
         made.is_some_and(|made| made >= time)
+    }
+
+    /// Whether it brings about the same as another revision.
+    pub(crate) fn is_as(&self, other: &Release) -> bool {
+        (&self.manifest, &self.config, &self.chart) == (&other.manifest, &other.config, &other.chart)
+    }
+
+    /// A pending revision whose client is gone, as failed; `what` was then done about it.
+    pub(crate) fn left_behind(&self, what: &str) -> Release {
+        let mut failed = self.clone();
+        failed.info.status = Status::Failed;
+        failed.info.description = format!("Left {}, {what}", self.info.status);
+        failed
     }
 
     pub fn chart_name(&self) -> String {
@@ -155,7 +168,7 @@ impl Release {
     }
 
     fn unusable(&self, error: &dyn fmt::Display) -> Error {
-        Error::Record { secret: self.secret(), why: error.to_string() }
+        Error::Record { record: self.record_name(), why: error.to_string() }
     }
 }
 
@@ -185,6 +198,24 @@ impl fmt::Display for Status {
     }
 }
 
+/// Refuses the names that Helm refuses: labels of lower-case letters, digits and dashes between dots, 53 bytes at most.
+///
+/// # Errors
+/// `Name`.
+pub(crate) fn check_name(release: &str) -> Result<(), Error> {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let (first, last) = (label.as_bytes().first(), label.as_bytes().last());
+        first.is_some_and(plain)
+            && last.is_some_and(plain)
+            && label.bytes().all(|byte| plain(&byte) || byte == b'-')
+    };
+    if release.len() <= 53 && release.split('.').all(is_label) {
+        return Ok(());
+    }
+    Err(Error::Name { release: release.to_owned() })
+}
+
 /// A time as Go writes it.
 pub(crate) fn time(at: Timestamp) -> String {
     at.to_string()
@@ -201,6 +232,18 @@ fn is_empty(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_helm_refuses_are_refused() {
+        let long = "a".repeat(54);
+        for bad in ["", "Web", "web_1", "-web", "web-", "web.", ".web", "a..b", "a.-b", "wéb", &long] {
+            let error = check_name(bad).expect_err(bad).to_string();
+            assert!(error.starts_with(&format!("release name \"{bad}\": invalid release name")), "{error}");
+        }
+        for good in ["w", "web-1", "1web", "web.shop-2", &long[1..]] {
+            check_name(good).expect(good);
+        }
+    }
 
     #[test]
     fn a_record_survives_the_way_into_a_secret_and_back() {
@@ -224,7 +267,7 @@ mod tests {
         };
         let text = release.encode().expect("it encodes");
         assert_eq!(Release::decode("x", &text).expect("it decodes"), release);
-        assert_eq!(release.secret(), "sh.helm.release.v1.web.v3");
+        assert_eq!(release.record_name(), "sh.helm.release.v1.web.v3");
         assert!(Release::decode("x", "???").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! What primitives give back to a playbook.
 
+use helm_render::Values;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -44,8 +45,38 @@ pub struct ReleaseState {
     pub revision: Revision,
     /// The values that were given, over the chart's own.
     pub values: Value,
+    /// The same over the chart's own defaults, which is what its templates saw at the top.
+    pub all_values: Value,
     pub notes: String,
     pub manifest: String,
+    pub hooks: Vec<ReleaseHook>,
+}
+
+/// A hook of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ReleaseHook {
+    pub name: String,
+    pub kind: String,
+    /// `pre-upgrade` and the like.
+    pub events: Vec<String>,
+    pub weight: i64,
+    /// `Succeeded`, `Failed`, `Running`, or empty where it has not run.
+    pub phase: String,
+    pub manifest: String,
+}
+
+/// What tests of a release wrote; all went well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Tested {
+    pub release: String,
+    pub revision: u32,
+    pub tests: Vec<TestLog>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TestLog {
+    pub name: String,
+    pub log: String,
 }
 
 /// What was uninstalled.
@@ -74,6 +105,31 @@ impl Deployed {
             created: counts.created,
             changed: counts.changed,
             deleted: counts.deleted,
+        }
+    }
+}
+
+impl From<&Release> for ReleaseState {
+    fn from(release: &Release) -> Self {
+        let values = Values::from_json(&release.config).unwrap_or_default();
+        let defaults = Values::from_json(&release.chart["values"]).unwrap_or_default();
+        let hooks = release.hooks.iter().map(|hook| ReleaseHook {
+            name: hook.name.clone(),
+            kind: hook.kind.clone(),
+            events: hook.events.clone(),
+            weight: hook.weight,
+            phase: hook.last_run.phase.clone(),
+            manifest: hook.manifest.clone(),
+        });
+        ReleaseState {
+            release: release.name.clone(),
+            namespace: release.namespace.clone(),
+            revision: Revision::from(release),
+            values: values.to_json(),
+            all_values: values.over_former(&defaults).to_json(),
+            notes: release.info.notes.clone(),
+            manifest: release.manifest.clone(),
+            hooks: hooks.collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod credentials;
 pub mod delete;
 pub mod diagnosis;
+pub mod diff;
 pub mod discovery;
 pub mod error;
 mod examine;
@@ -17,6 +18,7 @@ mod kubeconfig;
 #[cfg(test)]
 mod kubeconfig_tests;
 mod lease;
+pub mod logs;
 pub mod manifests;
 pub mod object;
 mod overlay;

@@ -33,6 +33,12 @@ pub struct DiffResult {
     pub objects: Vec<ObjectDiff>,
 }
 
+impl DiffResult {
+    pub fn of(objects: Vec<ObjectDiff>) -> Self {
+        DiffResult { changed: objects.iter().any(|diff| diff.object.change != Change::Unchanged), objects }
+    }
+}
+
 /// What an apply would change in one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ObjectDiff {

@@ -1,4 +1,4 @@
-//! `opsrun helm`: what Helm's own command line does to a chart without a cluster.
+//! `opsrun helm`: what Helm's own command line does to a chart, and what it tells of releases. Nothing is written.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use opsrun_core::{Error, Result, Value};
 use opsrun_runtime::Unwatched;
 use serde_json::{Map, json};
 
-use crate::output::print;
+use crate::output::{Form, print};
 use crate::program::Program;
 
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +30,57 @@ pub(crate) enum Helm {
         #[command(flatten)]
         chart: ChartOptions,
     },
+    /// Shows what an upgrade would change in the cluster.
+    Diff {
+        /// The release's name.
+        release: String,
+        #[command(flatten)]
+        chart: ChartOptions,
+        #[command(flatten)]
+        place: Place,
+        /// Put the values over those of the former revision, and these over the former chart's defaults.
+        #[arg(long)]
+        reuse_values: bool,
+        /// Put the values over those of the former revision, and these over this chart's defaults.
+        #[arg(long)]
+        reset_then_reuse_values: bool,
+        /// Take none of the former revision's values, even if none are given.
+        #[arg(long)]
+        reset_values: bool,
+    },
+    /// Lists the revisions of a release.
+    History {
+        /// The release's name.
+        release: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Tells of a release: its newest revision, or another.
+    Status {
+        /// The release's name.
+        release: String,
+        #[command(flatten)]
+        place: Place,
+        /// The revision.
+        #[arg(long)]
+        revision: Option<u32>,
+        /// With values, manifest and hooks.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Where a release is, and how to tell of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The release's namespace; the target's if left out.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// The target of `opsrun.toml`.
+    #[arg(long)]
+    target: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    output: Form,
 }
 
 /// A chart and its values.
@@ -43,47 +94,167 @@ pub(crate) struct ChartOptions {
     /// A value: `a.b=c`; goes before all files.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// A value that is text: `tag=1.10`.
+    #[arg(long, value_name = "KEY=TEXT")]
+    set_string: Vec<String>,
+    /// A value as JSON: `tags=["a"]`.
+    #[arg(long, value_name = "KEY=JSON")]
+    set_json: Vec<String>,
+    /// A value from a file: `tls.crt=PATH`.
+    #[arg(long, value_name = "KEY=PATH")]
+    set_file: Vec<String>,
+    /// A value that is text up to its end: `note=a,b`.
+    #[arg(long, value_name = "KEY=TEXT")]
+    set_literal: Vec<String>,
 }
 
 impl Helm {
     pub(crate) fn carry_out(&self, program: &Program) -> Result<u8> {
-        match self {
+        let text = match self {
             Helm::Template { name, chart, namespace, include_crds } => {
-                let mut arguments = chart.arguments();
-                arguments.insert("release".into(), name.clone().into());
-                arguments.insert("namespace".into(), namespace.clone().into());
-                arguments.insert("include_crds".into(), (*include_crds).into());
-                let out = call(program, chart, "helm::template", arguments)?;
-                let text = out.as_str().or_else(|| out["manifest"].as_str());
-                print(text.ok_or_else(|| Error::failed("`helm::template` gave no text"))?)?;
-                Ok(0)
+                let more = json!({ "release": name, "namespace": namespace, "include_crds": include_crds });
+                let out = Call::on_chart("helm::template", chart, more).made(program)?;
+                out.as_str().ok_or_else(|| Error::failed("`helm::template` gave no text"))?.to_owned()
             }
             Helm::Lint { chart } => {
-                let out = call(program, chart, "helm::lint", chart.arguments())?;
-                print(
-                    &serde_json::to_string_pretty(&out).map_err(|error| Error::failed(error.to_string()))?,
-                )?;
-                Ok(0)
+                as_json(&Call::on_chart("helm::lint", chart, json!({})).made(program)?)?
             }
+            Helm::Diff { release, chart, place, reuse_values, reset_then_reuse_values, reset_values } => {
+                let more = json!({
+                    "release": release,
+                    "reuse_values": reuse_values,
+                    "reset_then_reuse_values": reset_then_reuse_values,
+                    "reset_values": reset_values,
+                });
+                place.tell(Call::on_chart("helm::diff", chart, more), program, diff)?
+            }
+            Helm::History { release, place } => {
+                place.tell(Call::of("helm::history", json!({ "release": release })), program, history)?
+            }
+            Helm::Status { release, place, revision, all } => {
+                let arguments = json!({ "release": release, "revision": revision });
+                place.tell(Call::of("helm::status", arguments), program, |found| status(found, *all))?
+            }
+        };
+        print(&text)?;
+        Ok(0)
+    }
+}
+
+impl Place {
+    /// What a call gave, as `text` tells it or as JSON.
+    fn tell(
+        &self,
+        mut call: Call,
+        program: &Program,
+        text: impl Fn(&Value) -> String,
+    ) -> Result<String> {
+        if let Some(namespace) = &self.namespace {
+            call.arguments.insert("namespace".into(), namespace.clone().into());
+        }
+        call.target.clone_from(&self.target);
+        let found = call.made(program)?;
+        match self.output {
+            Form::Text => Ok(text(&found)),
+            Form::Json => as_json(&found),
         }
     }
+}
+
+fn as_json(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| Error::failed(error.to_string()))
+}
+
+fn diff(found: &Value) -> String {
+    let mut text = String::new();
+    for object in found["objects"].as_array().into_iter().flatten() {
+        let part = |key: &str| object[key].as_str().unwrap_or_default();
+        if part("change") != "unchanged" {
+            let namespace = object["namespace"].as_str().map(|name| format!(" in {name}")).unwrap_or_default();
+            text.push_str(&format!("{} {}{namespace}\n{}\n", part("change"), part("object"), part("diff")));
+        }
+    }
+    if text.is_empty() { "nothing would change\n".to_owned() } else { text }
+}
+
+fn history(found: &Value) -> String {
+    let mut text = String::new();
+    for revision in found.as_array().into_iter().flatten() {
+        text.push_str(&format!("{}\n", revision_line(revision)));
+    }
+    text
+}
+
+fn revision_line(revision: &Value) -> String {
+    let part = |key: &str| revision[key].as_str().unwrap_or_default();
+    format!(
+        "{:<4} {}  {:<16} {}  {}",
+        revision["revision"],
+        part("updated"),
+        part("status"),
+        part("chart"),
+        part("description")
+    )
+}
+
+fn status(found: &Value, all: bool) -> String {
+    let part = |key: &str| found[key].as_str().unwrap_or_default();
+    let mut text = format!("{} in {}\n{}\n", part("release"), part("namespace"), revision_line(found));
+    let mut section = |title: &str, body: &str| {
+        if !body.trim().is_empty() {
+            text.push_str(&format!("\n{title}:\n{}\n", body.trim_end()));
+        }
+    };
+    section("notes", part("notes"));
+    if all {
+        section("values", &opsrun_core::yaml::to_string(&found["values"]).unwrap_or_default());
+        section("manifest", part("manifest"));
+        for hook in found["hooks"].as_array().into_iter().flatten() {
+            let name = hook["name"].as_str().unwrap_or_default();
+            section(&format!("hook {name}"), hook["manifest"].as_str().unwrap_or_default());
+        }
+    }
+    text
 }
 
 impl ChartOptions {
     fn arguments(&self) -> Map<String, Value> {
         let mut arguments = Map::new();
         arguments.insert("chart".into(), json!(absolute(&self.chart)));
-        if !self.files.is_empty() {
-            arguments.insert(
-                "values_files".into(),
-                json!(self.files.iter().map(|path| absolute(path)).collect::<Vec<_>>()),
-            );
-        }
-        if !self.set.is_empty() {
-            arguments.insert("set".into(), json!(self.set));
-        }
+        let files: Vec<_> = self.files.iter().map(|path| absolute(path)).collect();
+        arguments.insert("values_files".into(), json!(files));
+        // In the order in which Helm applies them, whatever the order on the command line.
+        let of = |kind: &'static str, all: &[String]| {
+            all.iter().map(move |text| json!({ kind: text })).collect::<Vec<_>>()
+        };
+        let file_settings: Vec<String> = self.set_file.iter().map(|text| with_absolute_paths(text)).collect();
+        let mut set = of("json", &self.set_json);
+        set.extend(self.set.iter().map(|text| json!(text)));
+        set.extend(of("string", &self.set_string));
+        set.extend(of("file", &file_settings));
+        set.extend(of("literal", &self.set_literal));
+        arguments.insert("set".into(), set.into());
         arguments
     }
+
+    /// Everything that the command line names.
+    fn paths(&self) -> Vec<PathBuf> {
+        let named = self.set_file.iter().flat_map(|text| text.split(','));
+        let named = named.filter_map(|part| part.split_once('=')).map(|(_, path)| Path::new(path));
+        let given = self.files.iter().map(PathBuf::as_path).chain([self.chart.as_path()]);
+        given.chain(named).map(absolute).collect()
+    }
+}
+
+/// `a=x,b=y` with the paths seen from anywhere.
+fn with_absolute_paths(settings: &str) -> String {
+    let parts = settings.split(',').map(|part| match part.split_once('=') {
+        Some((key, path)) => format!("{key}={}", absolute(Path::new(path)).display()),
+        None => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(",")
 }
 
 /// As given, seen from anywhere. What does not exist is told by the primitive.
@@ -91,26 +262,51 @@ fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Calls a primitive that reads files only, and those that the command line names.
-fn call(program: &Program, chart: &ChartOptions, path: &str, arguments: Map<String, Value>) -> Result<Value> {
-    let mut launch = program.launch()?;
-    for file in chart.files.iter().chain([&chart.chart]) {
-        let file = absolute(file);
-        for pattern in [format!("file read {}", file.display()), format!("file read {}/*", file.display())] {
-            launch.allow.push(pattern.parse().map_err(|error| Error::invalid(format!("{error}")))?);
-        }
+/// A call of a primitive that writes nothing, and the files that the command line names for it.
+struct Call {
+    path: &'static str,
+    arguments: Map<String, Value>,
+    files: Vec<PathBuf>,
+    target: Option<String>,
+}
+
+impl Call {
+    fn of(path: &'static str, arguments: Value) -> Self {
+        let arguments = match arguments {
+            Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+            _ => Map::new(),
+        };
+        Call { path, arguments, files: Vec::new(), target: None }
     }
-    let declaration =
-        program.registry().primitive(path).ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
-    let run = launch.looking(Arc::new(Unwatched))?;
-    let result = Mutex::new(Value::Null);
-    let outcome = run.execute(path.into(), |branch| {
-        *result.lock().unwrap_or_else(PoisonError::into_inner) =
-            branch.call(declaration, Value::Object(arguments))?;
-        Ok(Value::Null)
-    })?;
-    match outcome.error() {
-        Some(error) => Err(error.clone()),
-        None => Ok(result.into_inner().unwrap_or_else(PoisonError::into_inner)),
+
+    fn on_chart(path: &'static str, chart: &ChartOptions, more: Value) -> Self {
+        let mut call = Call::of(path, more);
+        call.arguments.extend(chart.arguments());
+        Call { files: chart.paths(), ..call }
+    }
+
+    fn made(self, program: &Program) -> Result<Value> {
+        let Call { path, arguments, files, target } = self;
+        let mut launch = program.launch()?;
+        launch.target = target.or(launch.target);
+        launch.allow.extend(launch.registry.patterns("read"));
+        for file in files.iter().map(|file| file.display()) {
+            for pattern in [format!("file read {file}"), format!("file read {file}/*")] {
+                launch.allow.push(pattern.parse().map_err(|error| Error::invalid(format!("{error}")))?);
+            }
+        }
+        let declaration =
+            program.registry().primitive(path).ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
+        let run = launch.looking(Arc::new(Unwatched))?;
+        let result = Mutex::new(Value::Null);
+        let outcome = run.execute(path.into(), |branch| {
+            *result.lock().unwrap_or_else(PoisonError::into_inner) =
+                branch.call(declaration, Value::Object(arguments))?;
+            Ok(Value::Null)
+        })?;
+        match outcome.error() {
+            Some(error) => Err(error.clone()),
+            None => Ok(result.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::files::{ArchiveError, Files};
 use crate::metadata::Metadata;
+use crate::values::Values;
 use crate::yaml;
 
 /// A chart with the charts it depends on. Cheap to clone: the contents of files are shared.
@@ -84,6 +85,17 @@ impl Chart {
     /// What loading complained about without failing.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The chart's own defaults.
+    pub fn values(&self) -> Values {
+        Values(self.values.deep_copy())
+    }
+
+    /// The chart with other defaults.
+    #[must_use]
+    pub fn with_values(self, values: &Values) -> Self {
+        Chart { values: values.0.deep_copy(), ..self }
     }
 
     pub(crate) fn is_library(&self) -> bool {

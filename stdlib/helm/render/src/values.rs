@@ -55,6 +55,15 @@ impl Values {
         Values(merge_maps(&self.0, &over.0))
     }
 
+    /// Puts these values over `former` ones, as `helm upgrade --reset-then-reuse-values` does: a null deletes what was under it.
+    #[must_use]
+    pub fn over_former(&self, former: &Values) -> Self {
+        let over = self.0.deep_copy();
+        let over = if over.is_nil() { Map::new() } else { over };
+        Coalescer::default().coalesce_tables(&over, &former.0.deep_copy());
+        Values(over)
+    }
+
     /// Applies settings such as `image.tag=1.2,replicas=3`; text keeps its order.
     pub fn set(&mut self, kind: SetKind, settings: &str) -> Result<(), SetError> {
         // Values handed out earlier must not change with this one.

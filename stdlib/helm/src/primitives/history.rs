@@ -31,7 +31,7 @@ impl Primitive for History {
     async fn run(self, cx: &Cx) -> Result<Vec<Revision>> {
         let client = Client::new(cx)?;
         let namespace = self.namespace.unwrap_or_else(|| client.namespace().to_owned());
-        let history = Storage::new(&client, &namespace).history(&self.release).await?;
+        let history = Storage::new(&client, &namespace)?.history(&self.release).await?;
         if history.is_empty() {
             return Err(Error::NoRelease { release: self.release, namespace }.into());
         }

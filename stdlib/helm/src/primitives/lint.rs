@@ -4,7 +4,7 @@ use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::chart;
+use crate::chart::{self, Setting};
 use crate::types::Linted;
 
 /// Examines a chart for mistakes.
@@ -25,9 +25,10 @@ pub(crate) struct Lint {
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]
     values_files: Vec<String>,
-    /// Settings in Helm's form, such as `image.tag=1.2`; they come last.
+    /// Settings in Helm's form, such as `image.tag=1.2`; they come last, in their order. As everything else they are maps of one: `string`
+    /// (`tag=1.10`), `json` (`tags=["a"]`), `literal` (the rest is text, commas and all) and `file` (`tls.crt=PATH`).
     #[serde(default)]
-    set: Vec<String>,
+    set: Vec<Setting>,
     /// Take warnings for mistakes.
     #[serde(default)]
     strict: bool,

@@ -1,11 +1,13 @@
 //! The primitives of `helm`, one file each.
 
+mod diff;
 mod history;
 mod lint;
-mod rollback;
+pub(crate) mod rollback;
 mod status;
 mod template;
-mod uninstall;
+mod test;
+pub(crate) mod uninstall;
 mod upgrade;
 
 use opsrun_core::{Declaration, Module};
@@ -17,7 +19,9 @@ pub(crate) const MODULE: Module = Module {
     primitives: &[
         Declaration::of::<template::Template>(),
         Declaration::of::<lint::Lint>(),
+        Declaration::of::<diff::Diff>(),
         Declaration::of::<upgrade::Upgrade>(),
+        Declaration::of::<test::Test>(),
         Declaration::of::<rollback::Rollback>(),
         Declaration::of::<history::History>(),
         Declaration::of::<status::Status>(),

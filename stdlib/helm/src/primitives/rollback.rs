@@ -58,7 +58,7 @@ impl Primitive for Rollback {
     async fn run(self, cx: &Cx) -> Result<Deployed> {
         let client = Client::new(cx)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
-        let storage = Storage::new(&client, &namespace);
+        let storage = Storage::new(&client, &namespace)?;
         let mut history = storage.history(&self.release).await?;
         let own =
             cx.broken_off().and_then(|before| history.pop_if(|newest| self.is_under_way(newest, before.at)));
@@ -73,19 +73,12 @@ impl Primitive for Rollback {
         let back = current.map_or(last.revision, |current| current.revision);
         // Taken back is what is ready again as it was, however this call waited.
         let inverse = json!({ "release": self.release, "to": back, "namespace": namespace, "wait": TIMEOUT });
-        let _ = cx.undo(Inverse::call(Self::PATH, inverse)).await?;
-        storage::keep_history(cx, &namespace, &self.release);
-        for pending in history.iter().filter(|release| release.info.status.is_pending()) {
-            let mut failed = pending.clone();
-            failed.info.status = Status::Failed;
-            failed.info.description = format!("Left {}, rolled back", pending.info.status);
-            storage.update(&failed).await?;
+        // It was brought back already, by the call that is undone.
+        if cx.call().undoes && last.info.status == Status::Deployed && last.is_as(target) {
+            return Ok(Deployed::new(last, Counts::default()));
         }
-        let mut former = vec![last];
-        former.extend(current.filter(|current| current.revision != last.revision));
-        let recorded = own.is_some();
-        let release = own.unwrap_or_else(|| again(target, last, cx.now()));
-        let description = release.info.description.clone();
+        let _ = cx.undo(Inverse::call(Self::PATH, inverse)).await?;
+        storage.keep_history(&self.release);
         let conflicts = match self.force || !last.is_server_side() {
             // What others have set since the release was deployed is not this run's to take back.
             false if cx.call().undoes => Conflicts::Leave,
@@ -93,22 +86,41 @@ impl Primitive for Rollback {
         };
         let how = How {
             events: ("pre-rollback", "post-rollback"),
-            description,
+            description: String::new(),
             wait: self.wait.is_some(),
             wait_for_jobs: self.wait_for_jobs,
             timeout: self.wait.or(self.timeout).unwrap_or(TIMEOUT),
             hooks: !self.no_hooks,
             conflicts,
             take_ownership: false,
-            recorded,
+            recorded: own.is_some(),
         };
-        let (release, counts) = deploy::run(&client, &storage, release, &former, &how).await?;
+        let release = own.unwrap_or_else(|| again(target, last, cx.now()));
+        let (release, counts) = go_back(&storage, &history, release, how).await?;
         Ok(Deployed::new(&release, counts))
     }
 }
 
+/// Deploys `release`, which is [`again`] what an earlier revision was, over `history`.
+///
+/// # Errors
+/// As [`deploy::run`].
+pub(crate) async fn go_back(
+    storage: &Storage<'_>,
+    history: &[Release],
+    release: Release,
+    how: How,
+) -> Result<(Release, Counts)> {
+    for pending in history.iter().filter(|release| release.info.status.is_pending()) {
+        storage.update(&pending.left_behind("rolled back")).await?;
+    }
+    let former: Vec<&Release> = storage::former_revisions(storage::current(history), history.last()).collect();
+    let how = How { description: release.info.description.clone(), ..how };
+    deploy::run(storage, release, &former, &how).await
+}
+
 /// A new revision after `last` that is what `target` was.
-fn again(target: &Release, last: &Release, now: Timestamp) -> Release {
+pub(crate) fn again(target: &Release, last: &Release, now: Timestamp) -> Release {
     let mut release = Release { revision: last.revision + 1, ..target.clone() };
     release.info.status = Status::PendingRollback;
     release.info.description = format!("{DESCRIPTION}{}", target.revision);

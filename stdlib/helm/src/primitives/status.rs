@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Primitive, Result, Value};
+use opsrun_core::{Cx, Effect, Primitive, Result};
 use opsrun_derive::Args;
 use opsrun_k8s::Client;
 use schemars::JsonSchema;
@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::storage::Storage;
-use crate::types::{ReleaseState, Revision};
+use crate::types::ReleaseState;
 
-/// Reads a release: its newest revision, or another, with its values, notes and manifest.
+/// Reads a release: its newest revision, or another, with its values, notes, manifest and hooks.
 ///
 /// A release that does not exist is a `not-found`, unless `optional` is set: then it is `()`.
 ///
@@ -39,24 +39,13 @@ impl Primitive for Status {
     async fn run(self, cx: &Cx) -> Result<Option<ReleaseState>> {
         let client = Client::new(cx)?;
         let namespace = self.namespace.unwrap_or_else(|| client.namespace().to_owned());
-        let history = Storage::new(&client, &namespace).history(&self.release).await?;
+        let history = Storage::new(&client, &namespace)?.history(&self.release).await?;
         let found = match self.revision {
             Some(revision) => history.iter().find(|release| release.revision == revision),
             None => history.last(),
         };
         match (found, self.revision) {
-            (Some(release), _) => Ok(Some(ReleaseState {
-                release: release.name.clone(),
-                namespace: release.namespace.clone(),
-                revision: Revision::from(release),
-                values: if release.config.is_null() {
-                    Value::Object(Default::default())
-                } else {
-                    release.config.clone()
-                },
-                notes: release.info.notes.clone(),
-                manifest: release.manifest.clone(),
-            })),
+            (Some(release), _) => Ok(Some(ReleaseState::from(release))),
             (None, _) if self.optional => Ok(None),
             (None, Some(revision)) if !history.is_empty() => {
                 let known = history.iter().map(|release| release.revision).collect();

@@ -4,6 +4,8 @@ use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::chart::Setting;
+use crate::release::check_name;
 use crate::{chart, render};
 
 /// Renders a chart, without a cluster.
@@ -30,9 +32,10 @@ pub(crate) struct Template {
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]
     values_files: Vec<String>,
-    /// Settings in Helm's form, such as `image.tag=1.2`; they come last.
+    /// Settings in Helm's form, such as `image.tag=1.2`; they come last, in their order. As everything else they are maps of one: `string`
+    /// (`tag=1.10`), `json` (`tags=["a"]`), `literal` (the rest is text, commas and all) and `file` (`tls.crt=PATH`).
     #[serde(default)]
-    set: Vec<String>,
+    set: Vec<Setting>,
     /// The Kubernetes version that the chart is told.
     kube_version: Option<String>,
     /// API versions that the chart is told of, besides Kubernetes' own.
@@ -55,6 +58,7 @@ impl Primitive for Template {
         let chart = chart::load(cx, &self.chart)?;
         let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
         let release = self.release.as_deref().unwrap_or("release-name");
+        check_name(release)?;
         let namespace = self.namespace.as_deref().unwrap_or("default");
         let mut options = RenderOptions::new(release, namespace, cx.now());
         options.seed = cx.random();

@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::deploy::{TIMEOUT, existing};
-use crate::release::Status;
-use crate::storage::Storage;
+use crate::release::{Status, time};
+use crate::storage::{Kept, Storage};
 use crate::types::Uninstalled;
-use crate::{hooks, manifest};
+use crate::hooks::{self, Hooks};
+use crate::manifest;
 
 /// Uninstalls a release, and waits until its objects are gone.
 ///
@@ -51,50 +52,75 @@ impl Primitive for Uninstall {
     async fn run(self, cx: &Cx) -> Result<Uninstalled> {
         let client = Client::new(cx)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
-        let storage = Storage::new(&client, &namespace);
-        let timeout = self.timeout.unwrap_or(TIMEOUT);
-        let secrets = storage.secrets(&self.release).await?;
-        let Some((_, _, last)) = secrets.last() else {
-            return Ok(Uninstalled { release: self.release, deleted: Vec::new() });
+        let how = Removal {
+            keep_history: self.keep_history,
+            hooks: !self.no_hooks,
+            timeout: self.timeout.unwrap_or(TIMEOUT),
+            wait: self.wait.unwrap_or(TIMEOUT),
+            undo: Undoing::Objects,
         };
-        let mut last = last.clone();
-        let how = Delete { cascade: Cascade::Background, grace: None, undo: Undoing::Objects };
-        let mut objects = Vec::new();
-        for (_, _, release) in &secrets {
-            // A failed revision may have left objects that the newest does not name.
-            if release.info.status != Status::Superseded || release.revision == last.revision {
-                objects.extend(manifest::objects(&release.chart_name(), &release.manifest)?);
-            }
-        }
-        let found = existing(&client, &namespace, &objects, |_| true).await?;
-        let records: Vec<_> = secrets.into_iter().map(|(at, secret, _)| (at, secret)).collect();
-        delete::remember(&client, &records).await?;
-        last.info.status = Status::Uninstalling;
-        last.info.description = "Deletion in progress (or silently failed)".to_owned();
-        storage.update(&last).await?;
-        if !self.no_hooks {
-            hooks::run(&client, &storage, &mut last, "pre-delete", timeout).await?;
-        }
-        delete::all(&client, &found, &how).await?;
-        let places: Vec<Address> = found.into_iter().map(|(at, _)| at).collect();
-        let within = self.wait.unwrap_or(TIMEOUT);
-        if within > Span::default() {
-            wait::gone(&client, &places, within).await?;
-        }
-        if !self.no_hooks {
-            hooks::run(&client, &storage, &mut last, "post-delete", timeout).await?;
-        }
-        if self.keep_history {
-            last.info.status = Status::Uninstalled;
-            last.info.description = "Uninstallation complete".to_owned();
-            last.info.deleted = Some(crate::release::time(cx.now()));
-            storage.update(&last).await?;
-        } else {
-            let how = Delete { undo: Undoing::Caller, ..how };
-            let now = storage.secrets(&self.release).await?;
-            let now: Vec<_> = now.into_iter().map(|(at, secret, _)| (at, secret)).collect();
-            delete::all(&client, &now, &how).await?;
-        }
-        Ok(Uninstalled { release: self.release, deleted: places.iter().map(Address::short).collect() })
+        let deleted = remove(&Storage::new(&client, &namespace)?, &self.release, &how).await?;
+        Ok(Uninstalled { release: self.release, deleted })
     }
+}
+
+/// How a release is removed.
+pub(crate) struct Removal {
+    pub keep_history: bool,
+    pub hooks: bool,
+    /// How long a hook may take.
+    pub timeout: Span,
+    /// How long to wait until everything is gone.
+    pub wait: Span,
+    pub undo: Undoing,
+}
+
+/// Deletes a release's objects and its records, and names the objects. One that does not exist is no error.
+///
+/// # Errors
+/// The first failure; nothing further is begun.
+pub(crate) async fn remove(storage: &Storage<'_>, release: &str, removal: &Removal) -> Result<Vec<String>> {
+    let client = storage.client();
+    let kept = storage.kept(release).await?;
+    let Some(newest) = kept.last() else { return Ok(Vec::new()) };
+    let mut last = newest.release.clone();
+    let how = Delete { cascade: Cascade::Background, grace: None, undo: removal.undo };
+    let mut objects = Vec::new();
+    for Kept { release, .. } in &kept {
+        // A failed revision may have left objects that the newest does not name.
+        if release.info.status != Status::Superseded || release.revision == last.revision {
+            objects.extend(manifest::objects(&release.chart_name(), &release.manifest)?);
+        }
+    }
+    let found = existing(client, &last.namespace, &objects, |_| true).await?;
+    if removal.undo == Undoing::Objects {
+        let records: Vec<_> = kept.into_iter().map(|kept| (kept.at, kept.object)).collect();
+        delete::remember(client, &records).await?;
+    }
+    last.info.status = Status::Uninstalling;
+    last.info.description = "Deletion in progress (or silently failed)".to_owned();
+    storage.update(&last).await?;
+    if removal.hooks {
+        hooks::run(storage, &mut last, &Hooks::of("pre-delete", removal.timeout)).await?;
+    }
+    delete::all(client, &found, &how).await?;
+    let places: Vec<Address> = found.into_iter().map(|(at, _)| at).collect();
+    if removal.wait > Span::default() {
+        wait::gone(client, &places, removal.wait).await?;
+    }
+    if removal.hooks {
+        hooks::run(storage, &mut last, &Hooks::of("post-delete", removal.timeout)).await?;
+    }
+    if removal.keep_history {
+        last.info.status = Status::Uninstalled;
+        last.info.description = "Uninstallation complete".to_owned();
+        last.info.deleted = Some(time(client.cx().now()));
+        storage.update(&last).await?;
+    } else {
+        let how = Delete { undo: Undoing::Caller, ..how };
+        let now = storage.kept(release).await?;
+        let now: Vec<_> = now.into_iter().map(|kept| (kept.at, kept.object)).collect();
+        delete::all(client, &now, &how).await?;
+    }
+    Ok(places.iter().map(Address::short).collect())
 }

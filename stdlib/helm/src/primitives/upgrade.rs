@@ -1,4 +1,4 @@
-use helm_render::{Chart, RenderOptions, Values};
+use helm_render::Chart;
 use jiff::Timestamp;
 use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
@@ -9,12 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::chart::Setting;
 use crate::deploy::{self, Counts, How, TIMEOUT};
 use crate::error::Error;
-use crate::release::{Info, Release, Status, time};
-use crate::storage::{self, Storage};
+use crate::release::{Release, Status, check_name};
+use crate::revision::{Reuse, Wanted};
+use crate::storage::{self, Kept, Storage};
 use crate::types::Deployed;
-use crate::{MANAGER, chart, render};
+use crate::{MANAGER, atomic, chart};
 
 /// Installs or upgrades a release of a chart.
 ///
@@ -24,7 +26,7 @@ use crate::{MANAGER, chart, render};
 /// values those of the former revision are taken again. Undo goes back to the former revision by `helm::rollback`, or uninstalls a
 /// release that did not exist; the history keeps the failed revision, and what vanished volumes held does not come back. If the run
 /// broke off here, it goes on with the revision that it had begun. `values` take secrets; Helm's record of the release holds them as
-/// they are, in a Secret of the cluster.
+/// they are, in a Secret of the cluster (or a ConfigMap, with `storage = "configmaps"` in the target's `helm` section).
 ///
 /// ```rhai
 /// let web = helm::upgrade("web", "charts/web", #{ values: #{ replicas: 2 }, wait: 5.m });
@@ -49,12 +51,25 @@ pub(crate) struct Upgrade {
     /// Values files, each over those before; `values` come over them.
     #[serde(default)]
     values_files: Vec<String>,
-    /// Settings in Helm's form, such as `image.tag=1.2`; they come last.
+    /// Settings in Helm's form, such as `image.tag=1.2`; they come last, in their order. As everything else they are maps of one: `string`
+    /// (`tag=1.10`), `json` (`tags=["a"]`), `literal` (the rest is text, commas and all) and `file` (`tls.crt=PATH`).
     #[serde(default)]
-    set: Vec<String>,
-    /// Put the values over those of the former revision.
+    set: Vec<Setting>,
+    /// Put the values over those of the former revision, and these over the former chart's defaults.
     #[serde(default)]
     reuse_values: bool,
+    /// Put the values over those of the former revision, and these over this chart's defaults.
+    #[serde(default)]
+    reset_then_reuse_values: bool,
+    /// Take none of the former revision's values, even if none are given.
+    #[serde(default)]
+    reset_values: bool,
+    /// If it fails, bring the release back within this call: to the last good revision, or away again. Without it a failure is
+    /// taken back when the run is.
+    #[serde(default)]
+    atomic: bool,
+    /// Take a revision that has been pending for so long for left behind by a client that is gone: it counts as failed.
+    recover: Option<Span>,
     /// Wait so long until everything is ready.
     wait: Option<Span>,
     /// Wait for Jobs to complete, too.
@@ -83,23 +98,32 @@ impl Primitive for Upgrade {
     type Out = Deployed;
 
     async fn run(self, cx: &Cx) -> Result<Deployed> {
-        let chart = chart::load(cx, &self.chart)?;
-        let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
+        check_name(&self.release)?;
         let client = Client::new(cx)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| client.namespace().to_owned());
-        let storage = Storage::new(&client, &namespace);
-        let mut history = storage.history(&self.release).await?;
-        let own = cx.broken_off().and_then(|before| history.pop_if(|newest| is_under_way(newest, before.at)));
-        let last = history.last().filter(|last| last.info.status != Status::Uninstalled);
-        if let Some(last) = last.filter(|last| last.info.status.is_pending()) {
-            let (revision, status) = (last.revision, last.info.status);
-            return Err(Error::Pending { release: self.release, revision, status }.into());
+        let wanted = Wanted {
+            release: self.release.clone(),
+            namespace: namespace.clone(),
+            chart: chart::load(cx, &self.chart)?,
+            values: chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?,
+            reuse: Reuse::of(self.reset_values, self.reuse_values, self.reset_then_reuse_values)?,
+        };
+        let storage = Storage::new(&client, &namespace)?;
+        let mut kept = storage.kept(&self.release).await?;
+        let own =
+            cx.broken_off().and_then(|before| kept.pop_if(|newest| is_under_way(&newest.release, before.at)));
+        let own = own.map(|own| own.release);
+        let left_behind = self.left_behind(kept.last(), cx.now())?;
+        let mut history: Vec<Release> = kept.into_iter().map(|kept| kept.release).collect();
+        if let (Some(last), Some(failed)) = (history.last_mut(), &left_behind) {
+            last.clone_from(failed);
         }
+        let last = history.last().filter(|last| last.info.status != Status::Uninstalled);
         let current = last.and_then(|_| storage::current(&history));
-        let values = self.with_former(values, current);
+        let wanted = wanted.over(current);
         let recorded = own.is_some();
         let release = match own {
-            Some(own) if own.chart != chart::record(&chart) || own.config != values.to_json() => {
+            Some(own) if !wanted.is(&own) => {
                 return Err(Error::Overtaken { release: self.release, revision: own.revision }.into());
             }
             Some(own) if own.info.status == Status::Deployed => {
@@ -108,10 +132,10 @@ impl Primitive for Upgrade {
             Some(own) => own,
             None => {
                 let revision = history.last().map_or(1, |newest| newest.revision + 1);
-                self.revision(&client, &chart, &values, current, &namespace, revision).await?
+                wanted.revision(&client, current, revision).await?
             }
         };
-        self.prepare(&client, &chart, &namespace, current.is_none()).await?;
+        self.prepare(&client, &wanted.chart, &namespace, current.is_none()).await?;
         let back = match current {
             Some(current) => Inverse::call(
                 "helm::rollback",
@@ -123,66 +147,34 @@ impl Primitive for Upgrade {
             ),
         };
         let _ = cx.undo(back).await?;
-        storage::keep_history(cx, &namespace, &self.release);
-        let mut former: Vec<&Release> = current.into_iter().collect();
-        former.extend(last.filter(|last| current.is_none_or(|current| current.revision != last.revision)));
+        storage.keep_history(&self.release);
+        if let Some(failed) = &left_behind {
+            storage.update(failed).await?;
+        }
+        let former: Vec<&Release> = storage::former_revisions(current, last).collect();
         let how = How { recorded, ..self.how(current) };
-        let (release, counts) = deploy::run(&client, &storage, release, &former, &how).await?;
-        Ok(Deployed::new(&release, counts))
+        match deploy::run(&storage, release, &former, &how).await {
+            Ok((release, counts)) => Ok(Deployed::new(&release, counts)),
+            Err(error) if self.atomic => Err(atomic::brought_back(&storage, &self.release, how, error).await),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Upgrade {
-    /// Without any values, the former ones are taken again, as Helm does.
-    fn with_former(&self, values: Values, current: Option<&Release>) -> Values {
-        let former = current.and_then(|current| Values::from_json(&current.config)).unwrap_or_default();
-        let none = values.to_json().as_object().is_none_or(serde_json::Map::is_empty);
-        if none || self.reuse_values { former.merged(&values) } else { values }
-    }
-
-    async fn revision(
-        &self,
-        client: &Client,
-        chart: &Chart,
-        values: &Values,
-        current: Option<&Release>,
-        namespace: &str,
-        revision: u32,
-    ) -> Result<Release> {
-        let cx = client.cx();
-        let mut options = RenderOptions::new(&self.release, namespace, cx.now());
-        options.revision = revision.into();
-        options.is_upgrade = current.is_some();
-        options.capabilities = render::capabilities(client).await?;
-        options.seed = cx.random();
-        let rendered = render::with_lookups(client, chart, values, options).await?;
-        for warning in &rendered.warnings {
-            cx.warn(warning.clone());
-        }
-        let now = time(cx.now());
-        let (status, description) = match current {
-            Some(_) => (Status::PendingUpgrade, "Preparing upgrade"),
-            None => (Status::PendingInstall, "Initial install underway"),
+    /// The newest revision as failed, if it is pending and may be taken over.
+    fn left_behind(&self, newest: Option<&Kept>, now: Timestamp) -> Result<Option<Release>> {
+        let Some(kept) = newest.filter(|kept| kept.release.info.status.is_pending()) else {
+            return Ok(None);
         };
-        let first = current.and_then(|current| current.info.first_deployed.clone());
-        Ok(Release {
-            name: self.release.clone(),
-            info: Info {
-                first_deployed: first.or_else(|| Some(now.clone())),
-                last_deployed: Some(now),
-                deleted: None,
-                description: description.to_owned(),
-                status,
-                notes: rendered.notes.clone(),
-            },
-            chart: chart::record(chart),
-            config: values.to_json(),
-            manifest: rendered.manifest(),
-            hooks: render::records(&rendered.hooks),
-            revision,
-            namespace: namespace.to_owned(),
-            apply_method: "ssa".to_owned(),
-        })
+        let pending = &kept.release;
+        let since = pending.info.last_deployed.as_deref().and_then(|since| since.parse().ok());
+        let is_left = self.recover.zip(since).is_some_and(|(patience, since)| patience.after(since) <= now);
+        if is_left {
+            return Ok(Some(pending.left_behind("taken over")));
+        }
+        let (revision, status) = (pending.revision, pending.info.status);
+        Err(Error::Pending { release: self.release.clone(), revision, status, left: kept.left(now) }.into())
     }
 
     /// What has to be there before the release: its namespace, and for an install its kinds.

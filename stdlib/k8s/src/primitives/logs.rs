@@ -1,13 +1,11 @@
-use std::fmt::Write as _;
-
-use opsrun_core::{Cx, Effect, Primitive, Result, Span, Value};
+use opsrun_core::{Cx, Effect, Primitive, Result, Span};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::client::{Client, Parameters};
-use crate::object::{Labels, Object, ObjectRef};
-use crate::pods;
+use crate::client::Client;
+use crate::logs::{self, Excerpt};
+use crate::object::{Labels, ObjectRef};
 
 /// Reads what containers wrote.
 ///
@@ -44,59 +42,8 @@ impl Primitive for Logs {
     type Out = String;
 
     async fn run(self, cx: &Cx) -> Result<String> {
-        let client = Client::new(cx)?;
-        let namespace = self.namespace.as_deref();
-        let pods = pods::of(&client, &self.object, self.labels.as_ref(), namespace).await?;
-        let mut sources = Vec::new();
-        for pod in &pods {
-            for container in self.containers(pod)? {
-                sources.push((pod, container));
-            }
-        }
-        let alone = sources.len() == 1;
-        let mut out = String::new();
-        for (pod, container) in sources {
-            let text = self.read(&client, pod, container, alone).await?;
-            if alone {
-                return Ok(text);
-            }
-            for line in text.lines() {
-                let _ = writeln!(out, "{}/{container}: {line}", pod.name());
-            }
-        }
-        Ok(out)
-    }
-}
-
-impl Logs {
-    fn containers<'p>(&self, pod: &'p Value) -> Result<Vec<&'p str>> {
-        let names = |pointer| pod.items(pointer).iter().map(|container| container.text("/name"));
-        let Some(wanted) = &self.container else { return Ok(names("/spec/containers").collect()) };
-        Ok(vec![pods::check_container(pod, wanted)?])
-    }
-
-    async fn read(&self, client: &Client, pod: &Value, container: &str, alone: bool) -> Result<String> {
-        let pods = client.kind_of("v1", "Pod").await?;
-        let path = format!("{}/log", pods.path(Some(pod.text("/metadata/namespace")), Some(pod.name())));
-        let number = |value: u64| value.to_string();
-        let parameters = Parameters::default()
-            .with("container", container)
-            .with_if(self.previous, "previous", "true")
-            .with_if(self.tail.is_some(), "tailLines", number(self.tail.unwrap_or_default().into()))
-            .with_if(
-                self.since.is_some(),
-                "sinceSeconds",
-                number(self.since.unwrap_or_default().duration().as_secs().max(1)),
-            );
-        let tried = format!("reading the log of pod/{}", pod.name());
-        match client.text(&path, &parameters, &tried).await {
-            Ok(text) => Ok(text),
-            // 400 is what the server says of a container that does not run yet, or has no former run.
-            Err(error) if error.code() == Some(400) && !alone => Ok(String::new()),
-            Err(error) if error.code() == Some(400) && error.to_string().contains("is waiting to start") => {
-                Ok(String::new())
-            }
-            Err(error) => Err(error.into()),
-        }
+        let Logs { object, namespace, container, tail, since, previous, labels } = self;
+        let excerpt = Excerpt { container, tail, since, previous };
+        logs::of(&Client::new(cx)?, &object, labels.as_ref(), namespace.as_deref(), &excerpt).await
     }
 }
