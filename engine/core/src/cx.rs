@@ -174,6 +174,25 @@ pub trait Host: Send + Sync {
     fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
     fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
     fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
+    /// Puts a file in place of what is there, or takes it away (`None`).
+    fn write_file(
+        self: Arc<Self>,
+        _call: Arc<Call>,
+        path: PathBuf,
+        _content: Option<Vec<u8>>,
+    ) -> BoxFuture<'static, Result<()>> {
+        let refused = Error::failed(format!("`{}` cannot be written here", path.display()));
+        Box::pin(async { Err(refused) })
+    }
+    /// Reads a secret that the call's target names, once in a run; from then on it is hidden.
+    fn configured_secret(
+        self: Arc<Self>,
+        _call: Arc<Call>,
+        reference: String,
+    ) -> BoxFuture<'static, Result<SecretText>> {
+        let refused = Error::failed(format!("the secret `{reference}` cannot be read here"));
+        Box::pin(async { Err(refused) })
+    }
     fn run_program(
         self: Arc<Self>,
         call: Arc<Call>,
@@ -403,6 +422,31 @@ impl Cx {
     /// `NotFound`, `Failed`.
     pub fn read_configuration(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
         self.host.read_configuration(&self.call, path.as_ref())
+    }
+
+    /// Writes a file, whole or not at all, together with its folder; what was there is replaced.
+    ///
+    /// # Errors
+    /// `Denied` without the grant `file write PATH`, `Failed`.
+    pub async fn write_file(&self, path: impl AsRef<Path>, content: Vec<u8>) -> Result<()> {
+        let path = path.as_ref().to_owned();
+        self.host.clone().write_file(self.call.clone(), path, Some(content)).await
+    }
+
+    /// Takes a file away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// As [`Cx::write_file`].
+    pub async fn remove_file(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.host.clone().write_file(self.call.clone(), path.as_ref().to_owned(), None).await
+    }
+
+    /// Reads the secret that a target's section names by a reference such as `env:NAME`.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no reference; `Denied` without the grant `secret read REFERENCE`; those of reading it.
+    pub async fn configured_secret(&self, reference: &str) -> Result<SecretText> {
+        self.host.clone().configured_secret(self.call.clone(), reference.to_owned()).await
     }
 
     /// Runs a program to its end.

@@ -30,7 +30,7 @@ pub use overlay::{Alteration, Alterations, Elsewhere, FieldAlteration, How, Orig
 pub use primitive::{Declaration, Primitive};
 pub use redact::Redactor;
 pub use secret::{Found, Marker, Markers, SecretScheme, SecretText};
-pub use simulator::{Simulator, Surroundings, Variable, VariableValue, serve, simulate};
+pub use simulator::{EstateFiles, Simulator, Surroundings, Variable, VariableValue, serve, simulate};
 pub use span::{Bytes, Span};
 pub use system::{Finding, Grantee, Module, Need, Policy, Refusal, System, Target};
 

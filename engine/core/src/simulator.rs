@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
-use crate::{Alterations, Clock, Precondition};
+use crate::{Alterations, Clock, Precondition, Result};
 
 /// What a simulator is given: its time, and the seed that decides every name and identifier.
 /// It spawns its tasks on the tokio runtime that it is called on.
@@ -22,6 +23,20 @@ use crate::{Alterations, Clock, Precondition};
 pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     pub seed: u64,
+    pub files: Arc<dyn EstateFiles>,
+}
+
+/// Files that an estate file names; relative paths count from it.
+pub trait EstateFiles: Send + Sync {
+    /// # Errors
+    /// `NotFound`, `Failed`.
+    fn read(&self, path: &Path) -> Result<Vec<u8>>;
+
+    /// All files below a folder, sorted, as paths from it.
+    ///
+    /// # Errors
+    /// As [`EstateFiles::read`].
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>>;
 }
 
 /// A running simulated system.

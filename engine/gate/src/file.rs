@@ -1,12 +1,14 @@
-//! Files that a playbook names: inside the project's folder by default, elsewhere where granted. Reading only.
+//! Files that a playbook names: read inside the project's folder by default, elsewhere where granted. [`crate::written`] writes.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use opsrun_core::{Access, Call, Effect, Error, ErrorKind, Result};
+use opsrun_core::{Access, Call, Effect, Error, ErrorKind, EstateFiles, Result};
 
 use crate::audit::Reply;
 use crate::gate::Gate;
+use crate::written::{Imagined, real_path};
 
 /// Under which name grants speak of files.
 pub(crate) const SYSTEM: &str = "file";
@@ -15,12 +17,30 @@ pub(crate) const SYSTEM: &str = "file";
 #[derive(Debug, Clone)]
 pub struct Files {
     root: PathBuf,
+    imagined: Option<Arc<Imagined>>,
 }
 
 impl Files {
     /// `root`: the project's folder, from which relative paths count.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Files { root: root.into() }
+        Files { root: root.into(), imagined: None }
+    }
+
+    /// The same for a run on an estate: what it writes stays in memory.
+    #[must_use]
+    pub fn imagined_writes(self) -> Self {
+        Files { imagined: Some(Arc::default()), ..self }
+    }
+
+    /// The same with what was written so far, and from now on apart.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let imagined = self.imagined.as_ref().map(|imagined| Arc::new(imagined.fork()));
+        Files { root: self.root.clone(), imagined }
+    }
+
+    pub(crate) fn imagined(&self) -> Option<&Imagined> {
+        self.imagined.as_deref()
     }
 
     pub fn root(&self) -> &Path {
@@ -32,7 +52,11 @@ impl Files {
     /// # Errors
     /// `Denied`, `NotFound`, `Failed`.
     pub fn read(&self, gate: &Gate, call: &Call, path: &Path) -> Result<Vec<u8>> {
-        self.reach(gate, call, path, |real| read(real, path))
+        self.reach(gate, call, path, |real| match self.imagined().and_then(|imagined| imagined.get(real)) {
+            Some(Some(content)) => Ok(content),
+            Some(None) => Err(explain(io::ErrorKind::NotFound.into(), path)),
+            None => read(real, path),
+        })
     }
 
     /// All files below `folder`, sorted, as paths from it.
@@ -40,7 +64,16 @@ impl Files {
     /// # Errors
     /// As [`Files::read`].
     pub fn list(&self, gate: &Gate, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
-        self.reach(gate, call, folder, |real| list(real, folder))
+        self.reach(gate, call, folder, |real| match self.imagined() {
+            None => list(real, folder),
+            Some(imagined) => {
+                let found = match list(real, folder) {
+                    Err(_) if imagined.has_folder(real) => Vec::new(),
+                    found => found?,
+                };
+                Ok(imagined.over(real, found))
+            }
+        })
     }
 
     /// Any file that the operator's configuration names.
@@ -63,7 +96,13 @@ impl Files {
         path: &Path,
         with: impl FnOnce(&Path) -> Result<T>,
     ) -> Result<T> {
-        let real = self.root.join(path).canonicalize().map_err(|error| explain(error, path))?;
+        let whole = self.root.join(path);
+        let real = match self.imagined() {
+            None => whole.canonicalize(),
+            // What was written need not exist.
+            Some(_) => real_path(&whole),
+        };
+        let real = real.map_err(|error| explain(error, path))?;
         let root = self.root.canonicalize().map_err(|error| explain(error, &self.root))?;
         let access = access(&real);
         let admitted = if real.starts_with(&root) {
@@ -142,5 +181,27 @@ pub(crate) fn explain(error: io::Error, path: &Path) -> Error {
             Error::new(ErrorKind::Forbidden, format!("`{path}` cannot be read: permission denied"))
         }
         _ => Error::failed(format!("`{path}` cannot be read: {error}")),
+    }
+}
+
+/// Files that an estate file names, read by whoever operates the machine: they need no grant.
+#[derive(Debug, Clone)]
+pub struct EstateFolder(PathBuf);
+
+impl EstateFolder {
+    /// `folder`: the estate file's.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        EstateFolder(folder.into())
+    }
+}
+
+impl EstateFiles for EstateFolder {
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        read(&self.0.join(path), path)
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let real = self.0.join(folder).canonicalize().map_err(|error| explain(error, folder))?;
+        list(&real, folder)
     }
 }

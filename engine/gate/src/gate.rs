@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor,
-    Result, System, Undo, Value,
+    Result, Span, System, Undo, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -269,7 +269,8 @@ impl Gate {
             )));
         };
         // What reads a file of this machine may still only compute.
-        if access.effect > call.effect && access.system != crate::file::SYSTEM {
+        let reads_file = access.system == crate::file::SYSTEM && access.effect == Effect::Read;
+        if access.effect > call.effect && !reads_file {
             return Err(Refused::denied(
                 format!("`{}` is declared to {:?} only, and was about to `{access}`", call.path, call.effect)
                     .to_lowercase(),
@@ -305,9 +306,13 @@ impl Gate {
     }
 
     /// The fault that happens to this request, and its rule.
-    fn fault(&self, access: &Access) -> Option<(Action, String)> {
+    pub(crate) fn fault(&self, access: &Access) -> Option<(Action, String)> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter_mut().find_map(|fault| fault.strike(access).map(|action| (action, fault.to_string())))
+    }
+
+    pub(crate) async fn sleep(&self, span: Span) {
+        self.clock.sleep_until(span.after(self.clock.now())).await;
     }
 
     async fn pass(
@@ -339,7 +344,7 @@ impl Gate {
                 )))
             }
             Some(Action::Delay(span)) => {
-                self.clock.sleep_until(span.after(self.clock.now())).await;
+                self.sleep(span).await;
                 self.route.send(call, to, system.name(), request).await
             }
         }

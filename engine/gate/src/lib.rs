@@ -14,6 +14,7 @@ mod listen;
 mod program;
 mod route;
 mod wall;
+mod written;
 
 pub use audit::{Asked, Auditor, Decision, Reply};
 pub use disk::{
@@ -22,7 +23,7 @@ pub use disk::{
 };
 pub use fault::{FaultError, FaultRule};
 pub use fence::Fence;
-pub use file::Files;
+pub use file::{EstateFolder, Files};
 pub use gate::{Bound, Gate, Outcome, Recorder, Ticket};
 pub use grant::Grants;
 pub use listen::Listener;

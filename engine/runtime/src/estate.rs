@@ -10,6 +10,7 @@ use opsrun_core::{
     Alterations, Error, Original, Precondition, Redactor, Result, Simulator, Surroundings, Target, Value,
     yaml,
 };
+use opsrun_gate::EstateFolder;
 use serde::Deserialize;
 
 use crate::approval::Rehearsed;
@@ -107,7 +108,8 @@ impl Estate {
                     names.join("`, `")
                 )));
         }
-        let surroundings = Surroundings { clock: world.clock(), seed };
+        let folder = file.path.parent().unwrap_or_else(|| Path::new(""));
+        let surroundings = surroundings(world, seed, folder);
         let (sections, path) = (file.sections.clone(), file.path.clone());
         world.enter(|place| {
             let start = async move {
@@ -136,7 +138,7 @@ impl Estate {
         world: &World,
         seed: u64,
     ) -> Result<Self> {
-        let surroundings = Surroundings { clock: world.clock(), seed };
+        let surroundings = surroundings(world, seed, Path::new(""));
         world.enter(|place| {
             let start = async move {
                 let mut simulators = Vec::new();
@@ -163,7 +165,7 @@ impl Estate {
     /// # Errors
     /// `Failed` if the machine gives no thread.
     pub fn fork(&self, world: &World, seed: u64) -> Result<Option<Self>> {
-        let surroundings = Surroundings { clock: world.clock(), seed };
+        let surroundings = surroundings(world, seed, Path::new(""));
         let originals = self.simulators.clone();
         world.enter(|place| {
             let fork = async move {
@@ -228,6 +230,10 @@ impl Estate {
         }
         all
     }
+}
+
+fn surroundings(world: &World, seed: u64, folder: &Path) -> Surroundings {
+    Surroundings { clock: world.clock(), seed, files: Arc::new(EstateFolder::new(folder)) }
 }
 
 /// A difference between two snapshots.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use opsrun_core::{AccessPattern, Error, Redactor, Result, Span, Target};
+use opsrun_core::{AccessPattern, Error, PatternError, Redactor, Result, Span, Target};
 use opsrun_gate::{Auditor, Bound, FaultRule, Files, Gate, Grants, Programs, Route};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -63,6 +63,8 @@ struct Stage {
     name: String,
     world: World,
     route: Route,
+    /// Those of the machine, if they are not an estate's.
+    files: Option<Files>,
     journal: Arc<dyn Journal>,
     watcher: Arc<dyn Watcher>,
     seed: u64,
@@ -103,6 +105,7 @@ impl Stage {
             name: name.into(),
             world,
             route: Route::live(),
+            files: None,
             journal,
             watcher,
             seed: ChaCha12Rng::from_os_rng().random(),
@@ -205,9 +208,9 @@ impl Launch {
         seed: u64,
     ) -> Result<Arc<Run>> {
         let stage = Stage::new("plan", world.clone(), journal, watcher);
-        self.run(Stage { route: estate.route(), seed, ground: Ground::Overlay, ..stage }, |target| {
-            estate.adopt(target)
-        })
+        let files = Some(Files::new(&self.project.root).imagined_writes());
+        let stage = Stage { route: estate.route(), files, seed, ground: Ground::Overlay, ..stage };
+        self.run(stage, |target| estate.adopt(target))
     }
 
     /// Where journals are: what the project says, else `$XDG_STATE_HOME/opsrun/runs`.
@@ -293,6 +296,7 @@ impl Launch {
             name,
             world,
             route,
+            files,
             journal,
             watcher,
             seed,
@@ -331,7 +335,7 @@ impl Launch {
             registry: self.registry,
             gate: Gate::new(self.registry.systems(), grants, world.clock(), route).audited(auditor),
             world,
-            files: Files::new(&self.project.root),
+            files: files.unwrap_or_else(|| Files::new(&self.project.root)),
             programs: Programs::new(env.collect()),
             journal,
             watcher,
@@ -375,6 +379,8 @@ pub struct Rehearsal {
     launch: Launch,
     world: World,
     estate: Estate,
+    /// What its runs write is the estate's, too.
+    files: Files,
     secrets: BTreeMap<String, String>,
     seed: u64,
     approvals: BTreeMap<String, Rehearsed>,
@@ -400,7 +406,8 @@ impl Rehearsal {
     pub fn start_in(launch: Launch, file: &EstateFile, seed: u64, world: World) -> Result<Self> {
         let estate = Estate::start(file, launch.registry, &world, seed)?;
         let (secrets, approvals) = (file.secrets.clone(), file.approvals.clone());
-        Ok(Rehearsal { launch, world, estate, secrets, seed, approvals })
+        let files = Files::new(&launch.project.root).imagined_writes();
+        Ok(Rehearsal { launch, world, estate, files, secrets, seed, approvals })
     }
 
     /// The same estate once more, as it is now, in a world of its own; `None` if one of its simulators cannot be forked.
@@ -411,8 +418,8 @@ impl Rehearsal {
         let world = World::simulated(self.world.clock().now())?;
         let estate = self.estate.fork(&world, self.seed)?;
         let (launch, secrets, seed) = (self.launch.clone(), self.secrets.clone(), self.seed);
-        let approvals = self.approvals.clone();
-        Ok(estate.map(|estate| Rehearsal { launch, world, estate, secrets, seed, approvals }))
+        let (approvals, files) = (self.approvals.clone(), self.files.fork());
+        Ok(estate.map(|estate| Rehearsal { launch, world, estate, files, secrets, seed, approvals }))
     }
 
     /// Lets time pass, so that the estate's controllers catch up.
@@ -494,10 +501,11 @@ impl Rehearsal {
         self.on_estate(Stage { allow: self.everything()?, ..stage })
     }
 
-    /// Of an estate, that is: no real secret is read there.
+    /// Of an estate, that is: no real secret is read there, and no real file written.
     fn everything(&self) -> Result<Vec<AccessPattern>> {
-        let secrets = "secret read".parse().map_err(|error| Error::failed(format!("{error}")))?;
-        Ok([self.launch.registry.patterns(""), vec![secrets]].concat())
+        let others = ["secret read", "file write"].map(str::parse).into_iter().collect::<Result<Vec<_>, _>>();
+        let others = others.map_err(|error: PatternError| Error::failed(format!("{error}")))?;
+        Ok([self.launch.registry.patterns(""), others].concat())
     }
 
     /// A run that is allowed everything, of which `auditor` sees what it asks for.
@@ -529,8 +537,8 @@ impl Rehearsal {
         let approvals = Approvals { rehearsed: self.approvals.clone(), ..Approvals::default() };
         // Who goes on with a run draws other names than who began it.
         let seed = self.seed.wrapping_add(u64::from(!stage.past.is_empty()));
-        let route = self.estate.route();
-        let stage = Stage { route, seed, secrets, ground: Ground::Estate, approvals, ..stage };
+        let (route, files) = (self.estate.route(), Some(self.files.clone()));
+        let stage = Stage { route, files, seed, secrets, ground: Ground::Estate, approvals, ..stage };
         self.launch.run(stage, |target| self.estate.adopt(target))
     }
 }

@@ -34,6 +34,8 @@ const LARGEST: usize = 1 << 20;
 pub(crate) struct Secrets {
     pub(crate) markers: Markers,
     named: Mutex<Vec<Arc<Named>>>,
+    /// Those that sections of targets name. No text stands for them.
+    configured: Mutex<Vec<Arc<Named>>>,
     tags: Mutex<Option<ChaCha12Rng>>,
 }
 
@@ -197,11 +199,33 @@ impl Run {
         let named = locked(&self.secrets.named).iter().find(|named| named.marker == marker).cloned();
         let named = named
             .ok_or_else(|| Error::invalid(format!("the secret `{}` was not named", marker.reference)))?;
-        let (run, named) = (&self, &named);
+        self.read_once(&call, &named).await
+    }
+
+    async fn read_configured(self: Arc<Self>, call: Arc<Call>, reference: String) -> Result<SecretText> {
+        check_reference(self.registry(), &reference)?;
+        let named = {
+            let mut configured = locked(&self.secrets.configured);
+            let same = |named: &&Arc<Named>| {
+                named.marker.reference == reference && named.target.name == call.target.name
+            };
+            let known = configured.iter().find(same).cloned();
+            known.unwrap_or_else(|| {
+                let marker = Marker { reference, tag: String::new() };
+                let named = Arc::new(Named { marker, target: call.target.clone(), value: OnceCell::new() });
+                configured.push(named.clone());
+                named
+            })
+        };
+        self.read_once(&call, &named).await
+    }
+
+    async fn read_once(self: &Arc<Self>, call: &Call, named: &Named) -> Result<SecretText> {
+        let run = self;
         let read = named.value.get_or_try_init(|| async move {
             let reference = &named.marker.reference;
             let value = run
-                .read(&call, named)
+                .read(call, named)
                 .await
                 .map_err(|error| error.context(format!("the secret `{reference}` cannot be read")))?;
             let wrong = |what: &str| Err(Error::invalid(format!("the secret `{reference}` {what}")));
@@ -313,4 +337,12 @@ pub(crate) fn boxed(
     marker: Marker,
 ) -> BoxFuture<'static, Result<SecretText>> {
     Box::pin(run.read_secret(call, marker))
+}
+
+pub(crate) fn configured(
+    run: Arc<Run>,
+    call: Arc<Call>,
+    reference: String,
+) -> BoxFuture<'static, Result<SecretText>> {
+    Box::pin(run.read_configured(call, reference))
 }

@@ -6,7 +6,7 @@ use opsrun_core::{AccessPattern, Error, Result, glob};
 use crate::run::Registry;
 
 /// What the gate itself asks for, beside the systems.
-const FILE: (&str, &[&str]) = ("file", &["read"]);
+const FILE: (&str, &[&str]) = ("file", &["read", "write"]);
 const PROGRAM: (&str, &[&str]) = ("program", &["run"]);
 const SECRET: (&str, &[&str]) = ("secret", &["read"]);
 /// They stand for every verb of that effect.

@@ -109,6 +109,24 @@ impl Host for Run {
         self.setup.files.read_configuration(&self.setup.gate, call, path)
     }
 
+    fn write_file(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        path: PathBuf,
+        content: Option<Vec<u8>>,
+    ) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move { self.setup.files.write(&self.setup.gate, &*self, &call, &path, content).await })
+    }
+
+    fn configured_secret(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        reference: String,
+    ) -> BoxFuture<'static, Result<SecretText>> {
+        locked(&self.entrusted).insert(call.id);
+        secrets::configured(self, call, reference)
+    }
+
     fn run_program(
         self: Arc<Self>,
         call: Arc<Call>,
