@@ -6,6 +6,7 @@ mod cluster;
 mod estate;
 mod opsrun;
 mod program;
+mod registry;
 mod servers;
 mod snapshot;
 
@@ -15,6 +16,7 @@ pub use cluster::{Mode, Namespace, RealCluster};
 pub use estate::ServedEstate;
 pub use opsrun::Opsrun;
 pub use program::{Outcome, Program};
+pub use registry::DockerRegistry;
 pub use servers::{Missing, helm, kubectl};
 pub use snapshot::settings;
 
