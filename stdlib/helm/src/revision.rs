@@ -69,7 +69,13 @@ impl Wanted {
 
     /// Whether a revision is of this chart and these values.
     pub(crate) fn is(&self, revision: &Release) -> bool {
-        revision.chart == chart::record(&self.chart) && revision.config == self.values.to_json()
+        // A record has no values where none were given.
+        let same_values = if revision.config.is_null() {
+            !self.has_values()
+        } else {
+            revision.config == self.values.to_json()
+        };
+        same_values && revision.chart == chart::record(&self.chart)
     }
 
     /// The revision with this number, rendered for the cluster.
