@@ -55,7 +55,8 @@ impl Vocabulary {
             if !EFFECTS.contains(&wanted.as_str()) && !verbs.iter().any(|verb| glob(&wanted, verb)) {
                 let error =
                     Error::invalid(format!("`{pattern}`: `{}` has no verb `{wanted}`", pattern.system()));
-                let known: Vec<&str> = EFFECTS.into_iter().chain(verbs).collect();
+                let others = verbs.into_iter().filter(|verb| !EFFECTS.contains(verb));
+                let known: Vec<&str> = EFFECTS.into_iter().chain(others).collect();
                 return Err(error.hint(suggestion(&wanted, &known, "its verbs are")));
             }
         }

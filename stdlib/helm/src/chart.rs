@@ -11,23 +11,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use crate::chart_ref::ChartRef;
 use crate::error::Error;
+use crate::repository::{self, Client, archive};
 
-/// The files of the chart at `path`: a folder, or a `.tgz`.
+/// The files of a chart, from wherever it is.
 ///
 /// # Errors
-/// `NotFound`, `Denied`, `Invalid` if it is no chart.
-pub(crate) fn files(cx: &Cx, path: &str) -> Result<Files> {
-    let unusable = |why: String| Error::Chart { path: path.to_owned(), why };
-    if path.starts_with("oci://") || path.contains("://") {
-        let why = "charts are read from a folder or an archive here".to_owned();
-        return Err(
-            opsrun_core::Error::from(unusable(why)).hint("fetch it first: `helm pull` writes the archive")
-        );
-    }
-    if path.ends_with(".tgz") || path.ends_with(".tar.gz") {
-        let bytes = cx.read_file(path)?;
-        return Ok(Files::from_archive(&bytes).map_err(|error| unusable(error.to_string()))?);
+/// `NotFound`, `Denied`, `Invalid` if it is no chart; those of a repository.
+pub(crate) async fn files(cx: &Cx, chart: &ChartRef) -> Result<Files> {
+    let ChartRef::Local(path) = chart else {
+        let fetched = repository::fetch(&Client::new(cx)?, chart).await?;
+        return archive::files(&chart.to_string(), &fetched.bytes);
+    };
+    if is_archive(path) {
+        return archive::files(path, &cx.read_file(path)?);
     }
     let listed = match cx.list_files(path) {
         Ok(listed) => listed,
@@ -38,32 +36,52 @@ pub(crate) fn files(cx: &Cx, path: &str) -> Result<Files> {
         }
         Err(error) => return Err(error),
     };
-    let tree = Tree::new(cx, path, &listed);
-    Ok(Files::from_folder(&tree).map_err(|error| unusable(error.to_string()))?)
+    of_folder(path, &listed, &|file| cx.read_file(file))
 }
 
-/// The chart at `path`.
+/// Whether a path is that of a packed chart.
+pub(crate) fn is_archive(path: &str) -> bool {
+    path.ends_with(".tgz") || path.ends_with(".tar.gz")
+}
+
+/// The files of the chart in a folder that holds these files.
+pub(crate) fn of_folder(
+    path: &str,
+    listed: &[PathBuf],
+    read: &dyn Fn(&Path) -> Result<Vec<u8>>,
+) -> Result<Files> {
+    let tree = Tree::new(read, path, listed);
+    Files::from_folder(&tree)
+        .map_err(|error| Error::Chart { path: path.to_owned(), why: error.to_string() }.into())
+}
+
+/// A chart, from wherever it is.
 ///
 /// # Errors
 /// As [`files`].
-pub(crate) fn load(cx: &Cx, path: &str) -> Result<Chart> {
-    let chart = Chart::from_files(files(cx, path)?)
-        .map_err(|error| Error::Chart { path: path.to_owned(), why: error.to_string() })?;
-    for warning in chart.warnings() {
-        cx.warn(format!("chart `{path}`: {warning}"));
+pub(crate) async fn load(cx: &Cx, chart: &ChartRef) -> Result<Chart> {
+    let loaded = of_files(&chart.to_string(), files(cx, chart).await?)?;
+    for warning in loaded.warnings() {
+        cx.warn(format!("chart `{chart}`: {warning}"));
     }
-    Ok(chart)
+    Ok(loaded)
+}
+
+/// The chart that these files, which are at `path`, make up.
+pub(crate) fn of_files(path: &str, files: Files) -> Result<Chart> {
+    Chart::from_files(files)
+        .map_err(|error| Error::Chart { path: path.to_owned(), why: error.to_string() }.into())
 }
 
 /// A folder whose files are known by their paths.
 struct Tree<'a> {
-    cx: &'a Cx,
+    read: &'a dyn Fn(&Path) -> Result<Vec<u8>>,
     root: PathBuf,
     folders: BTreeMap<String, BTreeSet<(String, bool)>>,
 }
 
 impl<'a> Tree<'a> {
-    fn new(cx: &'a Cx, root: &str, files: &[PathBuf]) -> Self {
+    fn new(read: &'a dyn Fn(&Path) -> Result<Vec<u8>>, root: &str, files: &[PathBuf]) -> Self {
         let mut folders: BTreeMap<String, BTreeSet<(String, bool)>> = BTreeMap::new();
         for file in files {
             let parts: Vec<String> =
@@ -73,7 +91,7 @@ impl<'a> Tree<'a> {
                 folders.entry(parts[..depth].join("/")).or_default().insert((part.clone(), is_folder));
             }
         }
-        Tree { cx, root: Path::new(root).to_owned(), folders }
+        Tree { read, root: Path::new(root).to_owned(), folders }
     }
 }
 
@@ -84,7 +102,7 @@ impl Folder for Tree<'_> {
     }
 
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.cx.read_file(self.root.join(path)).map_err(|error| io::Error::other(error.report()))
+        (self.read)(&self.root.join(path)).map_err(|error| io::Error::other(error.report()))
     }
 }
 
@@ -204,7 +222,7 @@ pub(crate) fn record(chart: &Chart) -> Value {
     })
 }
 
-fn metadata(metadata: &Metadata) -> Value {
+pub(crate) fn metadata(metadata: &Metadata) -> Value {
     let mut map = Map::new();
     let texts = [
         ("name", &metadata.name),

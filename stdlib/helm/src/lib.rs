@@ -1,8 +1,11 @@
 //! Helm: charts rendered and released as Helm 4 does it, in records that Helm reads and writes as well.
-//! It talks to clusters through `opsrun_k8s`, and sends nothing in its own name.
+//! It talks to clusters through `opsrun_k8s`; what it asks in its own name, it asks of repositories and registries.
 
+mod access;
 mod atomic;
 mod chart;
+mod chart_ref;
+mod dependencies;
 mod deploy;
 mod error;
 mod hooks;
@@ -10,11 +13,18 @@ mod manifest;
 mod primitives;
 pub mod release;
 mod render;
+mod repository;
 mod revision;
+mod section;
+mod simulator;
 mod storage;
 pub mod types;
 
-use opsrun_core::{Module, System};
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::request::Parts;
+use opsrun_core::{Access, Module, Original, Refusal, Result, Simulator, Surroundings, System, Value};
 
 pub use error::Error;
 
@@ -38,7 +48,37 @@ impl System for Helm {
         MODULES
     }
 
+    /// `helm pull charts.example.com/index.yaml`: host and path, whatever the protocol.
+    fn access(&self, request: &Parts) -> Access {
+        access::of(request)
+    }
+
     fn verbs(&self) -> Option<&'static [&'static str]> {
-        Some(&[])
+        Some(&[access::PULL, access::PUSH])
+    }
+
+    /// As a registry says it; of a repository the status alone counts.
+    fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
+        let code = match status {
+            StatusCode::UNAUTHORIZED => "UNAUTHORIZED",
+            StatusCode::FORBIDDEN => "DENIED",
+            StatusCode::NOT_FOUND => "NAME_UNKNOWN",
+            StatusCode::TOO_MANY_REQUESTS => "TOOMANYREQUESTS",
+            _ => "UNKNOWN",
+        };
+        let body = simulator::errors(code, &format!("{status}: {access}")).to_string();
+        Refusal { content_type: "application/json", body }
+    }
+
+    fn simulator(
+        &self,
+        section: Option<&Value>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        simulator::start(section, surroundings).map(Some)
+    }
+
+    fn overlay(&self, original: Original, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
+        Ok(Some(simulator::lay(original)))
     }
 }

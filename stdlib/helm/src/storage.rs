@@ -12,9 +12,10 @@ use opsrun_k8s::object::{Address, Object};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::MANAGER;
 use crate::error::Error;
 use crate::release::{Release, Status};
-use crate::{MANAGER, SYSTEM};
+use crate::section::Section;
 
 const SECRET_TYPE: &str = "helm.sh/release.v1";
 
@@ -28,18 +29,10 @@ pub(crate) const HISTORY: usize = 10;
 /// same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Driver {
+pub(crate) enum Driver {
     #[default]
     Secrets,
     ConfigMaps,
-}
-
-/// The `helm` section of a target.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Section {
-    #[serde(default)]
-    storage: Driver,
 }
 
 /// The releases of a namespace.
@@ -72,15 +65,7 @@ impl<'c> Storage<'c> {
     /// # Errors
     /// `Invalid` if the target's `helm` section cannot be used.
     pub(crate) fn new(client: &'c Client, namespace: &str) -> Result<Self> {
-        let target = client.cx().target();
-        let section = match target.section(SYSTEM) {
-            Value::Null => Section::default(),
-            section => Section::deserialize(section).map_err(|error| {
-                let target = &target.name;
-                opsrun_core::Error::invalid(format!("the section `helm` of the target `{target}`: {error}"))
-                    .hint("`storage` says where releases are kept: `secrets` or `configmaps`")
-            })?,
-        };
+        let section = Section::of(client.cx())?;
         Ok(Storage { client, namespace: namespace.to_owned(), driver: section.storage })
     }
 

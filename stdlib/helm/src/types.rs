@@ -93,6 +93,51 @@ pub struct Linted {
     pub messages: Vec<String>,
 }
 
+/// An archive of a chart in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ArchiveFile {
+    pub name: String,
+    pub version: String,
+    /// Of the archive: `sha256:…`
+    pub digest: String,
+    /// The archive, in the folder that was given.
+    pub file: String,
+    /// Where just this archive came from: a path, an address, or `oci://HOST/PATH@sha256:…`.
+    pub source: String,
+}
+
+/// A chart in a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PushedChart {
+    pub name: String,
+    pub version: String,
+    /// `oci://HOST/PATH/NAME:TAG`
+    pub reference: String,
+    /// Of its manifest, which `oci://HOST/PATH/NAME@sha256:…` names for good.
+    pub digest: String,
+    /// Of the archive.
+    pub archive: String,
+    /// False if it was there just so before.
+    pub is_new: bool,
+}
+
+/// What a chart depends on, as it is in its folder `charts` now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FetchedDependencies {
+    pub dependencies: Vec<FetchedDependency>,
+    /// Archives of earlier ones that were taken away.
+    pub removed: Vec<String>,
+    /// Whether `Chart.lock` was written anew.
+    pub locked: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FetchedDependency {
+    pub name: String,
+    pub version: String,
+    pub repository: String,
+}
+
 impl Deployed {
     pub(crate) fn new(release: &Release, counts: Counts) -> Self {
         Deployed {

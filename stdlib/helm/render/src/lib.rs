@@ -19,7 +19,7 @@ mod number;
 mod objects;
 mod render;
 mod schema;
-mod semver;
+pub mod semver;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// `1.2.3-rc.1+build`
 #[derive(Clone, Debug)]
-pub(crate) struct Version {
+pub struct Version {
     pub(crate) major: u64,
     pub(crate) minor: u64,
     pub(crate) patch: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Version {
 
 /// Alternatives, separated by `||`, each of which is a list of conditions.
 #[derive(Clone, Debug)]
-pub(crate) struct Constraint {
+pub struct Constraint {
     alternatives: Vec<Vec<Condition>>,
 }
 
@@ -42,12 +42,12 @@ enum Wildcard {
 }
 
 /// Whether the text is a version.
-pub(crate) fn is_version(text: &str) -> bool {
+pub fn is_version(text: &str) -> bool {
     Version::parse(text).is_ok()
 }
 
 /// Whether a version lies within a range; false if either cannot be read.
-pub(crate) fn satisfies(constraint: &str, version: &str) -> bool {
+pub fn satisfies(constraint: &str, version: &str) -> bool {
     match (Constraint::parse(constraint), Version::parse(version)) {
         (Ok(constraint), Ok(version)) => constraint.allows(&version),
         _ => false,
@@ -65,7 +65,7 @@ fn regex(pattern: &str) -> Regex {
 
 impl Version {
     /// The error is the text of Masterminds' library.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         static VERSION: LazyLock<Regex> =
             LazyLock::new(|| regex(&format!(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?{SUFFIXES}$")));
         let parts = VERSION.captures(text).ok_or("invalid semantic version")?;
@@ -98,7 +98,7 @@ impl Version {
 
 impl Version {
     /// What `IncMajor`, `IncMinor` and `IncPatch` give; the patch of a pre-release is the release itself.
-    pub(crate) fn increment(&self, method: &str) -> Version {
+    pub fn increment(&self, method: &str) -> Version {
         let (major, minor, patch) = match method {
             "IncMajor" => (self.major + 1, 0, 0),
             "IncMinor" => (self.major, self.minor + 1, 0),
@@ -182,7 +182,7 @@ fn compare_prereleases(a: &str, b: &str) -> Ordering {
 
 impl Constraint {
     /// The error is the text of Masterminds' library.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         static RANGE: LazyLock<Regex> =
             LazyLock::new(|| regex(&format!(r"\s*({PARTIAL}{SUFFIXES})\s+-\s+({PARTIAL}{SUFFIXES})\s*")));
         static VALID: LazyLock<Regex> = LazyLock::new(|| {
@@ -203,7 +203,7 @@ impl Constraint {
         Ok(Constraint { alternatives })
     }
 
-    pub(crate) fn allows(&self, version: &Version) -> bool {
+    pub fn allows(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|conditions| {
             let names_prerelease = conditions.iter().any(|c| !c.version.prerelease.is_empty());
             (version.prerelease.is_empty() || names_prerelease) && conditions.iter().all(|c| c.holds(version))

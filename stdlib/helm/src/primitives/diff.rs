@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::chart::Setting;
+use crate::chart_ref::ChartRef;
 use crate::deploy::vanished;
 use crate::release::{Status, check_name};
 use crate::revision::{Reuse, Wanted};
@@ -32,9 +33,10 @@ pub(crate) struct Diff {
     /// The release's name.
     #[arg(positional)]
     release: String,
-    /// The chart's folder or archive.
+    /// The chart: a folder, an archive, an address (`https://…/web-1.2.3.tgz`, `oci://HOST/PATH:TAG`), or a map of `chart`, `repo` and
+    /// `version`.
     #[arg(positional)]
-    chart: String,
+    chart: ChartRef,
     /// The release's namespace; the target's if left out.
     namespace: Option<String>,
     /// Values over the chart's own.
@@ -72,7 +74,7 @@ impl Primitive for Diff {
         let wanted = Wanted {
             release: self.release.clone(),
             namespace: namespace.clone(),
-            chart: chart::load(cx, &self.chart)?,
+            chart: chart::load(cx, &self.chart).await?,
             values: chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?,
             reuse: Reuse::of(self.reset_values, self.reuse_values, self.reset_then_reuse_values)?,
         };

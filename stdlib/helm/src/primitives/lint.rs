@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::chart::{self, Setting};
+use crate::chart_ref::ChartRef;
 use crate::types::Linted;
 
 /// Examines a chart for mistakes.
@@ -16,9 +17,10 @@ use crate::types::Linted;
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Lint {
-    /// The chart's folder or archive.
+    /// The chart: a folder, an archive, an address (`https://…/web-1.2.3.tgz`, `oci://HOST/PATH:TAG`), or a map of `chart`, `repo` and
+    /// `version`.
     #[arg(positional)]
-    chart: String,
+    chart: ChartRef,
     /// Values over the chart's own.
     #[arg(marker)]
     values: Option<Value>,
@@ -40,10 +42,10 @@ impl Primitive for Lint {
     type Out = Linted;
 
     async fn run(self, cx: &Cx) -> Result<Linted> {
-        let files = chart::files(cx, &self.chart)?;
+        let files = chart::files(cx, &self.chart).await?;
         let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
         let options = RenderOptions::new("test-release", "default", cx.now());
-        let messages = helm_render::lint(&files, &self.chart, &values, &options);
+        let messages = helm_render::lint(&files, &self.chart.to_string(), &values, &options);
         let limit = if self.strict { Severity::Warning } else { Severity::Error };
         let (wrong, right): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.severity >= limit);

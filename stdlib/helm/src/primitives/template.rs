@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::chart::Setting;
+use crate::chart_ref::ChartRef;
 use crate::release::check_name;
 use crate::{chart, render};
 
@@ -19,9 +20,10 @@ use crate::{chart, render};
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Template {
-    /// The chart's folder or archive.
+    /// The chart: a folder, an archive, an address (`https://…/web-1.2.3.tgz`, `oci://HOST/PATH:TAG`), or a map of `chart`, `repo` and
+    /// `version`.
     #[arg(positional)]
-    chart: String,
+    chart: ChartRef,
     /// The release's name (`release-name`).
     release: Option<String>,
     /// The release's namespace (`default`).
@@ -55,7 +57,7 @@ impl Primitive for Template {
     type Out = String;
 
     async fn run(self, cx: &Cx) -> Result<String> {
-        let chart = chart::load(cx, &self.chart)?;
+        let chart = chart::load(cx, &self.chart).await?;
         let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
         let release = self.release.as_deref().unwrap_or("release-name");
         check_name(release)?;

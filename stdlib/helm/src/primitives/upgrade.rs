@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::chart::Setting;
+use crate::chart_ref::ChartRef;
 use crate::deploy::{self, Counts, How, TIMEOUT};
 use crate::error::Error;
 use crate::release::{Release, Status, check_name};
@@ -37,9 +38,10 @@ pub(crate) struct Upgrade {
     /// The release's name.
     #[arg(positional)]
     release: String,
-    /// The chart's folder or archive.
+    /// The chart: a folder, an archive, an address (`https://…/web-1.2.3.tgz`, `oci://HOST/PATH:TAG`), or a map of `chart`, `repo` and
+    /// `version`.
     #[arg(positional)]
-    chart: String,
+    chart: ChartRef,
     /// The release's namespace; the target's if left out.
     namespace: Option<String>,
     /// Create the namespace if it does not exist.
@@ -104,7 +106,7 @@ impl Primitive for Upgrade {
         let wanted = Wanted {
             release: self.release.clone(),
             namespace: namespace.clone(),
-            chart: chart::load(cx, &self.chart)?,
+            chart: chart::load(cx, &self.chart).await?,
             values: chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?,
             reuse: Reuse::of(self.reset_values, self.reuse_values, self.reset_then_reuse_values)?,
         };
