@@ -53,11 +53,7 @@ impl Hooks<'_> {
 ///
 /// # Errors
 /// That of the hook that failed, with how its pod ended.
-pub(crate) async fn run(
-    storage: &Storage<'_>,
-    release: &mut Release,
-    how: &Hooks<'_>,
-) -> Result<Vec<Ended>> {
+pub(crate) async fn run(storage: &Storage<'_>, release: &mut Release, how: &Hooks<'_>) -> Result<Vec<Ended>> {
     let (client, event, timeout) = (storage.client(), how.event, how.timeout);
     let wanted = |hook: &HookRecord| how.wants(hook);
     let mut all = Vec::new();
@@ -126,7 +122,11 @@ async fn written(client: &Client, release: &Release, hook: &HookRecord) -> Optio
     match logs::of(client, &object, None, Some(&namespace), &Excerpt::default()).await {
         Ok(log) => Some(log),
         Err(error) => {
-            client.cx().warn(format!("what the hook `{}` wrote cannot be read: {}", hook.name, error.message()));
+            client.cx().warn(format!(
+                "what the hook `{}` wrote cannot be read: {}",
+                hook.name,
+                error.message()
+            ));
             None
         }
     }

@@ -68,7 +68,8 @@ impl Primitive for Test {
         };
         let ended = hooks::run(&storage, &mut release, &how).await;
         storage.update(&release).await?;
-        let tests = ended?.into_iter().map(|test| TestLog { name: test.name, log: test.log.unwrap_or_default() });
+        let tests =
+            ended?.into_iter().map(|test| TestLog { name: test.name, log: test.log.unwrap_or_default() });
         Ok(Tested { release: self.release, revision: release.revision, tests: tests.collect() })
     }
 }
