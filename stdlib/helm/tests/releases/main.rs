@@ -1,6 +1,7 @@
 //! Releases on a real API server, in company of the real Helm.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)] // tests
 
+mod hooks;
 mod records;
 mod recovery;
 mod stage;
