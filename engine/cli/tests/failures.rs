@@ -54,6 +54,15 @@ fn a_rollback_survives_every_failure() {
     assert!(writes >= 25 && cases.len() >= 10, "{writes} writes, {} cases", cases.len());
 }
 
+/// The release's last write, when the autoscalers have changed what the rollback had set.
+#[test]
+fn taking_a_rollback_back_waits_until_the_pods_are_as_many_as_they_were() {
+    let estate = ["--estate", "engine/cli/tests/shipped/upgraded.yaml", "--fail-at", "25:refused"];
+    let words = ["rehearse", "playbooks/rollback.rhai"];
+    let outcome = Program::new(env!("CARGO_BIN_EXE_opsrun")).run(words.iter().chain(&estate)).ok();
+    assert!(outcome.contains("undone"), "{outcome}");
+}
+
 #[test]
 fn the_report_is_the_same_each_time_whichever_case_ends_first() {
     let report = || failing("playbooks/scale.rhai", &["--component", "api", "--replicas", "4"]).ok();
