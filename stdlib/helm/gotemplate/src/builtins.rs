@@ -82,6 +82,12 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+/// The type's name, of a pointer that of what it points at.
+fn pointed_at(value: &Value) -> String {
+    let name = value.type_name();
+    name.strip_prefix('*').unwrap_or(&name).to_owned()
+}
+
 fn index(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {
     if item.is_nil() {
         return Err("index of untyped nil".into());
@@ -107,7 +113,7 @@ fn index(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {
                     return Err(FnError::new(format!("value has type {kind}; should be string")));
                 }
             },
-            other => return Err(FnError::new(format!("can't index item of type {}", other.type_name()))),
+            other => return Err(FnError::new(format!("can't index item of type {}", pointed_at(&other)))),
         };
     }
     Ok(item)
@@ -173,7 +179,7 @@ fn len(item: &Value) -> Result<Value, FnError> {
         Value::Str(text) => text.len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        other => return Err(FnError::new(format!("len of type {}", other.type_name()))),
+        other => return Err(FnError::new(format!("len of type {}", pointed_at(&other)))),
     };
     Ok(Value::int(len as i64))
 }

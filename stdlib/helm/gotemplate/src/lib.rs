@@ -20,4 +20,4 @@ pub use error::{ExecError, FnError, ParseError, Place};
 pub use exec::Context;
 pub use function::{Body, Function, Functions};
 pub use templates::{MissingKey, Templates};
-pub use value::{BYTES, Kind, LIST, List, MAP, Map, Number, Object, STRINGS, Str, Type, Value};
+pub use value::{BYTES, Kind, LIST, List, MAP, Map, NamedMap, Number, Object, STRINGS, Str, Type, Value};

@@ -48,7 +48,7 @@ impl Engine {
         self,
         chart: &Chart,
         scope: &Scope,
-    ) -> Result<BTreeMap<String, String>, Box<TemplateError>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Box<TemplateError>> {
         on_large_stack(|| self.render_here(chart, scope))
     }
 
@@ -56,9 +56,9 @@ impl Engine {
         self,
         chart: &Chart,
         scope: &Scope,
-    ) -> Result<BTreeMap<String, String>, Box<TemplateError>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Box<TemplateError>> {
         let mut renderables = BTreeMap::new();
-        collect(chart, "", scope, &Value::Map(scope.values.clone()), &mut renderables);
+        collect(chart, "", scope, &scope.values, &mut renderables);
         // Deeper files first, so that a parent's definition of a template is the last and wins.
         let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
         let mut order: Vec<(&String, &Renderable<'_>)> = renderables.iter().collect();
@@ -75,13 +75,13 @@ impl Engine {
             if path.rsplit('/').next().is_some_and(|name| name.starts_with('_')) {
                 continue;
             }
-            let template = Map::named("common.Values", Type::Any);
+            let template = Map::new().converted(Some(&objects::VALUES));
             template.insert("Name", Value::str(path.as_str()));
             template.insert("BasePath", Value::str(renderable.base_path.as_str()));
             renderable.data.insert("Template", Value::Map(template));
             let mut out = Vec::new();
             templates
-                .execute(path, &Value::Map(renderable.data.clone()), &mut out)
+                .execute(path, &Value::Map(renderable.data.converted(Some(&objects::VALUES))), &mut out)
                 .map_err(|e| Box::new(TemplateError::execution(path, e)))?;
             rendered.insert(path.clone(), without_no_value(out));
         }
@@ -122,7 +122,7 @@ fn collect<'a>(
     chart: &'a Chart,
     parent: &str,
     scope: &Scope,
-    values: &Value,
+    values: &Map,
     into: &mut BTreeMap<String, Renderable<'a>>,
 ) -> Map {
     let is_root = parent.is_empty();
@@ -133,15 +133,14 @@ fn collect<'a>(
         ("Files", Value::object(FilesObject::new(chart))),
         ("Release", scope.release.clone()),
         ("Capabilities", scope.capabilities.clone()),
-        ("Values", values.clone()),
+        ("Values", Value::Map(values.converted(Some(&objects::VALUES)))),
         ("Subcharts", Value::Map(children.clone())),
     ]
     .into_iter()
     .collect();
     for child in &chart.dependencies {
-        let own = values.as_map().and_then(|values| crate::values::table(values, child.name()));
-        let own = own.unwrap_or_else(|| Map::named("common.Values", Type::Any));
-        let child_data = collect(child, &path, scope, &Value::Map(own), into);
+        let own = crate::values::table(values, child.name()).unwrap_or_default();
+        let child_data = collect(child, &path, scope, &own, into);
         children.insert(child.name(), Value::Map(child_data));
     }
     for file in &chart.templates {
@@ -180,7 +179,8 @@ fn tpl(cx: &mut Context<'_>, text: &Value, data: &Value) -> Result<Value, FnErro
     let text = text.as_str().map(|s| s.to_text()).unwrap_or_default();
     let quoted = || gotemplate::format::quote(text.as_bytes());
     match cx.execute_text(&text, data) {
-        Ok(out) => Ok(Value::str(without_no_value(out.to_vec()))),
+        Ok(out) if contains_no_value(&out) => Ok(Value::str(without_no_value(out.to_vec()))),
+        Ok(out) => Ok(Value::Str(out)),
         Err(e @ FnError::Parse(_)) => Err(e.context(&format!("cannot parse template {}", quoted()))),
         Err(e) => Err(e.context(&format!("error during tpl function execution for {}", quoted()))),
     }
@@ -195,10 +195,30 @@ fn required(lint: bool, warning: &Value, value: &Value) -> Result<Value, FnError
     }
 }
 
-/// Go prints `<no value>` for what is missing even where missing values are to be empty; Helm takes it out again.
-fn without_no_value(out: Vec<u8>) -> String {
-    let out = String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    if out.contains("<no value>") { out.replace("<no value>", "") } else { out }
+/// Go prints this for what is missing even where missing values are to be empty; Helm takes it out again.
+const NO_VALUE: &[u8] = b"<no value>";
+
+fn contains_no_value(out: &[u8]) -> bool {
+    out.windows(NO_VALUE.len()).any(|window| window == NO_VALUE)
+}
+
+fn without_no_value(mut out: Vec<u8>) -> Vec<u8> {
+    if !contains_no_value(&out) {
+        return out;
+    }
+    let mut kept = Vec::with_capacity(out.len());
+    let mut rest = &out[..];
+    while let Some(byte) = rest.first() {
+        match rest.strip_prefix(NO_VALUE) {
+            Some(after) => rest = after,
+            None => {
+                kept.push(*byte);
+                rest = &rest[1..];
+            }
+        }
+    }
+    out = kept;
+    out
 }
 
 /// Runs work on a thread whose stack has room for templates within templates.

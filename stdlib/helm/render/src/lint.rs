@@ -113,7 +113,8 @@ impl Linter {
             self.check(Severity::Error, path, allowed_extension(path));
             let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
             let is_yaml = extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml");
-            let content = rendered.1.get(&format!("{}/{path}", rendered.0)).map_or("", String::as_str);
+            let content = rendered.1.get(&format!("{}/{path}", rendered.0)).map(Vec::as_slice);
+            let content = &*String::from_utf8_lossy(content.unwrap_or_default());
             if !is_yaml || content.trim().is_empty() {
                 continue;
             }
@@ -218,7 +219,7 @@ fn check_values(
     schema::check_one(schema, &merged, &mut coalescer.warnings)
 }
 
-type RenderedFiles = std::collections::BTreeMap<String, String>;
+type RenderedFiles = std::collections::BTreeMap<String, Vec<u8>>;
 
 /// The chart's name and rendered files; nothing if its dependencies cannot be made out, which Helm passes over.
 fn render(

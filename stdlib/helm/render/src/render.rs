@@ -153,8 +153,7 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
     };
     let mut files = engine.render(&chart, &scope)?;
     let notes = take_notes(&mut files, chart.name(), options.sub_notes);
-    let files: Vec<(String, String)> =
-        files.into_iter().filter(|(_, content)| !content.trim().is_empty()).collect();
+    let files: Vec<(String, Vec<u8>)> = files.into_iter().filter(|(_, content)| !is_blank(content)).collect();
     match manifest::sort(&files) {
         Ok((hooks, manifests)) => Ok(Rendered {
             manifests,
@@ -164,7 +163,11 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
             include_crds: options.include_crds,
             warnings: coalescer.warnings,
         }),
-        Err(message) => Err(RenderError::Yaml { message, files }),
+        Err(message) => {
+            let text = |data: Vec<u8>| String::from_utf8_lossy(&data).into_owned();
+            let files = files.into_iter().map(|(path, data)| (path, text(data))).collect();
+            Err(RenderError::Yaml { message, files })
+        }
     }
 }
 
@@ -205,9 +208,13 @@ fn push_document(text: &mut String, source: &str, content: &str) {
     text.push('\n');
 }
 
+fn is_blank(content: &[u8]) -> bool {
+    std::str::from_utf8(content).is_ok_and(|text| text.trim().is_empty())
+}
+
 /// Takes `NOTES.txt` out of the rendered files.
 fn take_notes(
-    files: &mut std::collections::BTreeMap<String, String>,
+    files: &mut std::collections::BTreeMap<String, Vec<u8>>,
     chart: &str,
     sub_notes: bool,
 ) -> String {
@@ -220,7 +227,7 @@ fn take_notes(
             if !notes.is_empty() {
                 notes.push('\n');
             }
-            notes.push_str(&text);
+            notes.push_str(&String::from_utf8_lossy(&text));
         }
     }
     notes

@@ -150,8 +150,13 @@ fn part(value: &Value, bounds: &[Value]) -> Result {
 
 fn chunk(size: i64, value: &Value) -> Result {
     let items = slice_or(value, "Cannot chunk type")?;
-    let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+    // Sprig computes with floats how many there will be, which makes some odd sizes an empty list.
+    let count = ((items.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+    if !count.is_finite() || count < 0.0 {
         return Err(FnError::new("runtime error: makeslice: len out of range"));
+    }
+    let Some(size) = usize::try_from(size).ok().filter(|_| count > 0.0) else {
+        return Ok(List::new(LIST, Vec::new()).into());
     };
     let chunks = items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(List::new(LIST, chunks).into())

@@ -77,3 +77,9 @@ pub fn table(env: &FunctionEnv) -> Functions {
     functions.set("getHostByName", Function::new(&[Type::String], |_, _| Ok("".into())));
     functions
 }
+
+/// Whether a text is a time as JSON has it; the error is Go's.
+pub(crate) fn check_rfc3339(text: Option<&str>) -> std::result::Result<(), String> {
+    let text = text.ok_or("Time.UnmarshalJSON: input is not a JSON string")?;
+    layout::parse("2006-01-02T15:04:05Z07:00", text).map(|_| ())
+}
