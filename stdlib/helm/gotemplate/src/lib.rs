@@ -8,6 +8,7 @@ mod float;
 pub mod format;
 mod function;
 mod lex;
+pub mod limits;
 mod number;
 mod parse;
 mod quote;

@@ -1,6 +1,7 @@
 //! The values a template works on, as Go sees them: every value knows its Go type, maps are shared and mutable in place.
 //! Assumes nothing of who made them; knows neither syntax nor functions.
 
+mod extent;
 mod list;
 mod map;
 mod number;

@@ -19,6 +19,8 @@ pub(crate) struct Engine {
     pub(crate) strict: bool,
     /// `required` and `fail` do not fail.
     pub(crate) lint: bool,
+    /// How much the templates may do.
+    pub(crate) work: u64,
 }
 
 /// What the templates of the outermost chart see, besides the chart itself.
@@ -67,9 +69,11 @@ impl Engine {
         let mut templates = Templates::new("gotpl", self.with_engine_functions());
         templates.set_missing_key(if self.strict { MissingKey::Error } else { MissingKey::Zero });
         templates.set_stack_budget(STACK_BUDGET);
+        templates.set_work(self.work);
         for (path, renderable) in &order {
             templates.parse(path, &renderable.text).map_err(|e| Box::new(TemplateError::parse(path, &e)))?;
         }
+        let has_stray_bytes = order.iter().any(|(_, r)| matches!(r.text, std::borrow::Cow::Owned(_)));
         let mut rendered = BTreeMap::new();
         for (path, renderable) in order {
             if path.rsplit('/').next().is_some_and(|name| name.starts_with('_')) {
@@ -83,6 +87,7 @@ impl Engine {
             templates
                 .execute(path, &Value::Map(renderable.data.converted(Some(&objects::VALUES))), &mut out)
                 .map_err(|e| Box::new(TemplateError::execution(path, e)))?;
+            let out = if has_stray_bytes { with_stray_bytes(&out) } else { out };
             rendered.insert(path.clone(), without_no_value(out));
         }
         Ok(rendered)
@@ -91,13 +96,16 @@ impl Engine {
     /// The function table with what needs the executor.
     fn with_engine_functions(&self) -> Functions {
         let mut functions = Functions::new();
-        functions.set("include", include());
-        functions
-            .set("tpl", Function::new(&[Type::String, Type::Any], |cx, args| tpl(cx, &args[0], &args[1])));
+        functions.set("include", include().passing_on());
+        functions.set(
+            "tpl",
+            Function::new(&[Type::String, Type::Any], |cx, args| tpl(cx, &args[0], &args[1])).passing_on(),
+        );
         let lint = self.lint;
         functions.set(
             "required",
-            Function::new(&[Type::String, Type::Any], move |_, args| required(lint, &args[0], &args[1])),
+            Function::new(&[Type::String, Type::Any], move |_, args| required(lint, &args[0], &args[1]))
+                .passing_on(),
         );
         functions.set(
             "fail",
@@ -148,7 +156,7 @@ fn collect<'a>(
         if chart.is_library() && !is_partial {
             continue;
         }
-        let text = String::from_utf8_lossy(&file.data);
+        let text = text_of(&file.data);
         let base_path = format!("{path}/templates");
         into.insert(format!("{path}/{}", file.name), Renderable { text, data: data.clone(), base_path });
     }
@@ -193,6 +201,37 @@ fn required(lint: bool, warning: &Value, value: &Value) -> Result<Value, FnError
         (true, true) => Ok(Value::str("")),
         (true, false) => Err(error::warning(warning)),
     }
+}
+
+/// Stands, with the byte's value added, for a byte of a template that is not UTF-8: Go hands such bytes on.
+const STRAY: u32 = 0x10_FF00;
+
+/// A template's text. It is borrowed if it is UTF-8.
+fn text_of(data: &[u8]) -> std::borrow::Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(data) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(data.len());
+    for chunk in data.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().filter_map(|byte| char::from_u32(STRAY + u32::from(*byte))));
+    }
+    text.into()
+}
+
+/// Puts the bytes back.
+fn with_stray_bytes(out: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(out.len());
+    for chunk in out.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match u32::from(c).checked_sub(STRAY).and_then(|byte| u8::try_from(byte).ok()) {
+                Some(byte) => bytes.push(byte),
+                None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        bytes.extend_from_slice(chunk.invalid());
+    }
+    bytes
 }
 
 /// Go prints this for what is missing even where missing values are to be empty; Helm takes it out again.

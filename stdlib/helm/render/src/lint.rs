@@ -248,7 +248,8 @@ fn render(
         lookup: None,
         ..options.clone()
     };
-    let engine = Engine { functions: release.function_table(), strict: false, lint: true };
+    let engine =
+        Engine { functions: release.function_table(), strict: false, lint: true, work: options.work };
     let scope = Scope {
         values: coalesced,
         release: release.release(),

@@ -38,6 +38,8 @@ pub struct RenderOptions {
     /// Renders the notes of dependencies, too.
     pub sub_notes: bool,
     pub skip_schema_validation: bool,
+    /// How much work the templates may do, in the units of [`gotemplate::Templates::set_work`].
+    pub work: u64,
 }
 
 /// Objects of a cluster, for `lookup`.
@@ -101,6 +103,7 @@ impl RenderOptions {
             include_crds: false,
             sub_notes: false,
             skip_schema_validation: false,
+            work: gotemplate::limits::DEFAULT_WORK,
         }
     }
 
@@ -145,7 +148,8 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
         let (wanted, found) = (wanted.clone(), kube_version.version.clone());
         return Err(RenderError::KubeVersion { wanted, found });
     }
-    let engine = Engine { functions: options.function_table(), strict: false, lint: false };
+    let engine =
+        Engine { functions: options.function_table(), strict: false, lint: false, work: options.work };
     let scope = Scope {
         values: coalesced,
         release: options.release(),

@@ -86,6 +86,9 @@ impl Values {
 
 /// The documents of a text, each merged over those before it.
 pub(crate) fn load_documents(text: &[u8]) -> Result<Map, String> {
+    if text.len() > yaml::MAX_DOCUMENT {
+        return Err(format!("the values are longer than {} MiB", yaml::MAX_DOCUMENT >> 20));
+    }
     let mut values = Map::new();
     for document in documents(text)? {
         let map = yaml::parse_map(document).map_err(|e| format!("cannot unmarshal yaml document: {e}"))?;

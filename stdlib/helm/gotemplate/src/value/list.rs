@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use super::extent::{dismantle, is_composite};
 use super::{Number, Type, Value};
 
 /// A Go slice. Immutable, as no template function changes a slice in place.
@@ -51,6 +52,16 @@ impl List {
         List::with(self.0.elem, self.0.name, self.0.nil, items)
     }
 
+    /// The length of a `[]byte`, whose items are not made for this.
+    pub(crate) fn bytes_len(&self) -> Option<usize> {
+        self.0.bytes.as_ref().map(|bytes| bytes.len())
+    }
+
+    /// The items, if this is the last handle on them.
+    pub(super) fn into_items(list: List) -> Vec<Value> {
+        Arc::into_inner(list.0).and_then(|mut data| data.items.take()).unwrap_or_default()
+    }
+
     pub fn elem(&self) -> Type {
         self.0.elem
     }
@@ -88,6 +99,14 @@ impl List {
                 _ => None,
             })
             .collect()
+    }
+}
+
+impl Drop for ListData {
+    fn drop(&mut self) {
+        if self.items.get().is_some_and(|items| items.iter().any(is_composite)) {
+            dismantle(self.items.take().unwrap_or_default());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::extent::{dismantle, is_composite};
 use super::{Str, Type, Value};
 use crate::function::Function;
 
@@ -127,6 +128,12 @@ impl Map {
         Map::with(self.data.elem, self.data.nil, entries).converted(self.named)
     }
 
+    /// The values, if this is the last handle on them.
+    pub(super) fn into_values(map: Map) -> Vec<Value> {
+        let entries = Arc::into_inner(map.data).map(|mut data| data.take()).unwrap_or_default();
+        entries.into_values().collect()
+    }
+
     /// The same entries in a new map; nested maps stay shared.
     pub fn shallow_copy(&self) -> Map {
         Map::with(self.data.elem, self.data.nil, self.read().clone()).converted(self.named)
@@ -140,6 +147,21 @@ impl Map {
 
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Str, Value>> {
         self.data.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MapData {
+    fn take(&mut self) -> BTreeMap<Str, Value> {
+        std::mem::take(self.entries.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for MapData {
+    fn drop(&mut self) {
+        let entries = self.entries.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if entries.values().any(is_composite) {
+            dismantle(self.take().into_values().collect());
+        }
     }
 }
 

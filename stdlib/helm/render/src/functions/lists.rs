@@ -1,11 +1,15 @@
 //! Lists: Sprig's functions over slices of any type. Each makes a new list; a nil one stays nil where Go's does.
 
+use gotemplate::limits::{MAX_ITEMS, check_items};
 use gotemplate::{FnError, Function, Functions, LIST, List, Type, Value};
 
 use super::args::{
     Result, deep_equal, int, is_empty, list, nil_dereference, slice, slice_or, string_of, strings_of,
     to_int64,
 };
+
+/// The different items that `uniq` finds at most.
+const MAX_UNIQUE: usize = 1 << 14;
 
 pub(super) fn add(functions: &mut Functions) {
     use Type::{Any, Int};
@@ -69,6 +73,8 @@ pub(super) fn add(functions: &mut Functions) {
         &Function::new(&[Any], |_, a| {
             let mut unique: Vec<Value> = Vec::new();
             for item in slice_or(&a[0], "Cannot find uniq on type")?.iter() {
+                // Every item is compared with all those before.
+                check_items(unique.len().saturating_mul(MAX_ITEMS / MAX_UNIQUE))?;
                 if !is_in(&unique, item) {
                     unique.push(item.clone());
                 }
