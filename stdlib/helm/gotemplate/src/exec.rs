@@ -9,6 +9,7 @@ use crate::function::Functions;
 use crate::limits::{MAX_TEXTS, Work};
 use crate::stack::Stack;
 use crate::templates::{Layer, Templates};
+use crate::trace::Mark;
 use crate::tree::Tree;
 use crate::value::{Str, Type, Value};
 use walk::Frame;
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     /// How many texts are being rendered, one within another.
     texts: usize,
     work: &'a Work,
+    /// Where what is written comes from, if somebody wants to know; not within functions that render for themselves.
+    marks: Option<Vec<Mark>>,
 }
 
 /// Go's limit of `template` actions within each other.
@@ -30,7 +33,16 @@ const MAX_DEPTH: usize = 100_000;
 
 impl<'a> Context<'a> {
     pub(crate) fn new(templates: &'a Templates, layer: Layer<'a>, stack: Stack, work: &'a Work) -> Self {
-        Context { templates, layer, stack, depth: 0, texts: 0, work }
+        Context { templates, layer, stack, depth: 0, texts: 0, work, marks: None }
+    }
+
+    /// Takes note of the lines that write the output.
+    pub(crate) fn trace(&mut self) {
+        self.marks = Some(Vec::new());
+    }
+
+    pub(crate) fn into_marks(self) -> Vec<Mark> {
+        self.marks.unwrap_or_default()
     }
 
     pub(crate) fn work(&self) -> &'a Work {
@@ -40,7 +52,10 @@ impl<'a> Context<'a> {
     /// Renders the template of this name over `data` (Helm's `include`).
     pub fn execute(&mut self, name: &str, data: &Value) -> Result<Str, FnError> {
         let mut out = Vec::new();
-        self.execute_into(name, data, &mut out).map_err(FnError::Exec)?;
+        let marks = self.marks.take();
+        let result = self.execute_into(name, data, &mut out);
+        self.marks = marks;
+        result.map_err(FnError::Exec)?;
         Ok(out.into())
     }
 
@@ -54,7 +69,8 @@ impl<'a> Context<'a> {
         let added = self.layer.added(&parsed);
         let layer = Layer::over(&self.layer, &added);
         let (templates, stack, work) = (self.templates, self.stack, self.work);
-        let mut inner = Context { templates, layer, stack, depth: 0, texts: self.texts + 1, work };
+        let mut inner =
+            Context { templates, layer, stack, depth: 0, texts: self.texts + 1, work, marks: None };
         let mut out = Vec::new();
         if let Some(tree) = parsed.last() {
             inner.run(tree, data, &mut out).map_err(FnError::Exec)?;

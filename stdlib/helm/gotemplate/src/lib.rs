@@ -14,6 +14,7 @@ mod parse;
 mod quote;
 mod stack;
 mod templates;
+mod trace;
 mod tree;
 mod value;
 
@@ -21,4 +22,5 @@ pub use error::{ExecError, FnError, ParseError, Place};
 pub use exec::Context;
 pub use function::{Body, Function, Functions};
 pub use templates::{MissingKey, Templates};
+pub use trace::{Mark, line_at};
 pub use value::{BYTES, Kind, LIST, List, MAP, Map, NamedMap, Number, Object, STRINGS, Str, Type, Value};

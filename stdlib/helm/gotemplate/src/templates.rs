@@ -11,6 +11,7 @@ use crate::function::Functions;
 use crate::limits::{DEFAULT_WORK, Work};
 use crate::parse;
 use crate::stack::Stack;
+use crate::trace::Mark;
 use crate::tree::Tree;
 use crate::value::Value;
 
@@ -71,6 +72,16 @@ impl Templates {
         self.stack_budget = bytes;
     }
 
+    /// Like [`Templates::execute`]; also says which lines wrote the output.
+    pub fn execute_traced(
+        &self,
+        name: &str,
+        data: &Value,
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<Mark>, ExecError> {
+        self.run(name, data, out, true)
+    }
+
     /// How much work all executions together may be: about one unit for an action, for a turn of a `range`, and for 16
     /// bytes that a function reads or makes. What goes on beyond fails.
     pub fn set_work(&mut self, units: u64) {
@@ -92,12 +103,19 @@ impl Templates {
 
     /// Renders the template of this name over `data`. On failure `out` holds what was written until then.
     pub fn execute(&self, name: &str, data: &Value, out: &mut Vec<u8>) -> Result<(), ExecError> {
+        self.run(name, data, out, false).map(|_| ())
+    }
+
+    fn run(&self, name: &str, data: &Value, out: &mut Vec<u8>, traced: bool) -> Result<Vec<Mark>, ExecError> {
         let layer = Layer { trees: &self.trees, below: None };
         let work = Work::new(self.work, self.spent.load(Ordering::Relaxed));
         let mut cx = Context::new(self, layer, Stack::with_budget(self.stack_budget), &work);
+        if traced {
+            cx.trace();
+        }
         let result = cx.execute_into(name, data, out);
         self.spent.store(work.spent(), Ordering::Relaxed);
-        result.map_err(|e| *e)
+        result.map(|()| cx.into_marks()).map_err(|e| *e)
     }
 
     /// The work that the executions until now were, in the units of [`Templates::set_work`].

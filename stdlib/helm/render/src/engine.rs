@@ -5,9 +5,9 @@ mod error;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gotemplate::{Context, FnError, Function, Functions, Map, MissingKey, Str, Templates, Type, Value};
+use gotemplate::{Context, FnError, Function, Functions, Map, Mark, MissingKey, Str, Templates, Type, Value};
 
-pub use error::TemplateError;
+pub use error::{Snippet, TemplateError};
 
 use crate::chart::Chart;
 use crate::objects::{self, FilesObject};
@@ -21,7 +21,11 @@ pub(crate) struct Engine {
     pub(crate) lint: bool,
     /// How much the templates may do.
     pub(crate) work: u64,
+    /// Which lines wrote the files, by their paths, for whoever wants to know.
+    pub(crate) marks: Option<SharedMarks>,
 }
+
+pub(crate) type SharedMarks = Arc<Mutex<BTreeMap<String, Vec<Mark>>>>;
 
 /// What the templates of the outermost chart see, besides the chart itself.
 pub(crate) struct Scope {
@@ -66,12 +70,16 @@ impl Engine {
         let mut order: Vec<(&String, &Renderable<'_>)> = renderables.iter().collect();
         order.sort_by(|(a, _), (b, _)| (depth(b), b).cmp(&(depth(a), a)));
 
+        let text_of_file = |file: &str| renderables.get(file).map(|renderable| &*renderable.text);
+        let (work, marks) = (self.work, self.marks.clone());
         let mut templates = Templates::new("gotpl", self.with_engine_functions());
         templates.set_missing_key(if self.strict { MissingKey::Error } else { MissingKey::Zero });
         templates.set_stack_budget(STACK_BUDGET);
-        templates.set_work(self.work);
+        templates.set_work(work);
         for (path, renderable) in &order {
-            templates.parse(path, &renderable.text).map_err(|e| Box::new(TemplateError::parse(path, &e)))?;
+            templates
+                .parse(path, &renderable.text)
+                .map_err(|e| Box::new(TemplateError::parse(path, &e, &|file| text_of_file(file))))?;
         }
         let has_stray_bytes = order.iter().any(|(_, r)| matches!(r.text, std::borrow::Cow::Owned(_)));
         let mut rendered = BTreeMap::new();
@@ -84,9 +92,15 @@ impl Engine {
             template.insert("BasePath", Value::str(renderable.base_path.as_str()));
             renderable.data.insert("Template", Value::Map(template));
             let mut out = Vec::new();
-            templates
-                .execute(path, &Value::Map(renderable.data.converted(Some(&objects::VALUES))), &mut out)
-                .map_err(|e| Box::new(TemplateError::execution(path, e)))?;
+            let data = Value::Map(renderable.data.converted(Some(&objects::VALUES)));
+            let failed = |e| Box::new(TemplateError::execution(path, e, &|file| text_of_file(file)));
+            match &marks {
+                None => templates.execute(path, &data, &mut out).map_err(failed)?,
+                Some(marks) => {
+                    let found = templates.execute_traced(path, &data, &mut out).map_err(failed)?;
+                    marks.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), found);
+                }
+            }
             let out = if has_stray_bytes { with_stray_bytes(&out) } else { out };
             rendered.insert(path.clone(), without_no_value(out));
         }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Crd};
 use crate::dependencies;
-use crate::engine::{Engine, Scope, TemplateError};
+use crate::engine::{Engine, Scope, Snippet, TemplateError};
 use crate::functions::{self, FunctionEnv, SharedRng};
 use crate::manifest::{self, Hook, HookEvent, Manifest};
 use crate::schema;
@@ -87,6 +87,16 @@ pub enum RenderError {
     Yaml { message: String, files: Vec<(String, String)> },
 }
 
+impl RenderError {
+    /// The line of the chart that the failure is at, where there is one.
+    pub fn snippet(&self) -> Option<&Snippet> {
+        match self {
+            RenderError::Template(error) => error.snippet.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl RenderOptions {
     /// An install of this release at this time, with Helm's own capabilities and nothing to look up.
     pub fn new(release_name: impl Into<String>, namespace: impl Into<String>, now: jiff::Timestamp) -> Self {
@@ -148,8 +158,13 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
         let (wanted, found) = (wanted.clone(), kube_version.version.clone());
         return Err(RenderError::KubeVersion { wanted, found });
     }
-    let engine =
-        Engine { functions: options.function_table(), strict: false, lint: false, work: options.work };
+    let engine = Engine {
+        functions: options.function_table(),
+        strict: false,
+        lint: false,
+        work: options.work,
+        marks: None,
+    };
     let scope = Scope {
         values: coalesced,
         release: options.release(),

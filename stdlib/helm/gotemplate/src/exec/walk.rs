@@ -4,6 +4,7 @@ use super::{Context, MAX_DEPTH, Slot};
 use crate::error::{ExecError, FnError};
 use crate::format;
 use crate::limits;
+use crate::trace::Mark;
 use crate::tree::{Branch, List, Node, NodeRef, Pipe, Tree};
 use crate::value::{Kind, Number, Value};
 
@@ -72,6 +73,11 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
     fn node(&mut self, dot: &Slot, node: &'t Node) -> Result<Flow, Fail> {
         self.node = NodeRef::Node(node);
         self.spend(1)?;
+        if let Some(marks) = &mut self.cx.marks {
+            let (file, line) = (self.tree.source.name.clone(), self.tree.line(self.node));
+            let is_text = matches!(node, Node::Text { .. });
+            marks.push(Mark { offset: self.out.len(), file, line, is_text });
+        }
         match node {
             Node::Text { text, .. } => {
                 self.spend(text.len() as u64 / 16)?;
