@@ -243,7 +243,9 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<Parsed, String> {
         match reader.read(*piece, next) {
             Ok(()) => {}
             Err(Problem::Mismatch) => {
-                let (rest, element) = (quote(before), quote(&spelled(*piece)));
+                // Of a literal text, what of it was there is gone.
+                let rest = if matches!(piece, Piece::Literal(_)) { reader.rest } else { before };
+                let (rest, element) = (quote(rest), quote(&spelled(*piece)));
                 return Err(format!(
                     "parsing time {} as {}: cannot parse {rest} as {element}",
                     quote(text),
@@ -262,7 +264,7 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<Parsed, String> {
 }
 
 /// As `time` quotes: its own way, which spells every byte that is not printable ASCII.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for byte in text.bytes() {
         match byte {
