@@ -263,7 +263,7 @@ impl<'a> Fields<'a> {
 /// The entry that Go decodes into a field: capitals do not count, the last one that is not null wins.
 pub(crate) fn field<'a>(entries: &'a JsonMap<String, Json>, name: &str) -> Option<&'a Json> {
     let others = entries.iter().filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
-    others.map(|(_, value)| value).last()
+    others.map(|(_, value)| value).next_back()
 }
 
 /// A scalar where a text is wanted: `sigs.k8s.io/yaml` turns numbers and booleans into texts there.

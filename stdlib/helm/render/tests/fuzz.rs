@@ -1,6 +1,8 @@
 //! Makes up input, the same in every run, and asserts what must hold of any: nothing panics, nothing hangs, and what was
 //! written is read as it was.
 
+#![allow(clippy::disallowed_methods)] // Tests measure how long they take.
+
 mod support;
 
 use std::time::{Duration, Instant};

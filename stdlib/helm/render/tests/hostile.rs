@@ -1,5 +1,7 @@
 //! Bad input: each is refused with its place and reason, in little time and memory.
 
+#![allow(clippy::disallowed_methods)] // Tests measure how long they take.
+
 mod support;
 
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! The time of a render grows with the size of the chart, and not faster.
 
+#![allow(clippy::disallowed_methods)] // Tests measure how long they take.
+
 mod support;
 mod synthetic;
 
