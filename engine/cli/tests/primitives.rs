@@ -8,9 +8,11 @@ use opsrun_runtime::Registry;
 
 static REGISTRY: Registry = Registry::new(&[
     &opsrun_k8s::Kubernetes,
+    &opsrun_helm::Helm,
     &opsrun_http::Http,
     &opsrun_notify::Notify,
     &opsrun_template::Template,
+    &opsrun_vault::Vault,
 ]);
 
 #[test]

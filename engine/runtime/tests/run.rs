@@ -246,6 +246,10 @@ fn the_gate_lets_nothing_pass_that_was_not_granted_or_has_no_way_back() {
         "`bar::spill` was about to `bar pour floor` without having recorded how to take it back"
     );
     assert!(done.estate.is_empty());
+    let done = rehearse(&[], |branch| branch.call(&PRIMITIVES[5], json!({})));
+    let message = done.outcome.error().unwrap().message().to_owned();
+    assert_eq!(message, "`bar::peek` is declared to read only, and was about to `bar pour floor`");
+    assert!(done.estate.is_empty());
 }
 
 #[test]

@@ -1,5 +1,9 @@
-//! Renders the parity corpus and compares it with Helm's output, byte by byte:
-//! `parity [--ci] [--filter TEXT] [--diff NAME] [--corpus SHARED]`. `--diff` writes both outputs of a chart to files.
+//! Renders charts and compares them with what Helm rendered, byte by byte:
+//! `parity CHARTS_DIR GOLDENS_DIR [--ci] [--filter TEXT] [--diff NAME]`.
+//!
+//! The golden `REPO/NAME.yaml` belongs to the chart `REPO/NAME`, a folder or an archive; with `--ci` the golden
+//! `REPO/NAME/FILE` to that chart with the values of its `ci/FILE`. Prints a line for each chart that differs and then
+//! how many are identical; fails unless all are, and there is one. `--diff` writes both outputs of a chart to files.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // A tool for developers, beside the product.
 
@@ -7,49 +11,50 @@
 mod corpus;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::process::ExitCode;
 
-use corpus::{Case, Corpus};
+use corpus::Case;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const USAGE: &str = "usage: parity CHARTS_DIR GOLDENS_DIR [--ci] [--filter TEXT] [--diff NAME]";
+
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let (mut ci, mut filter, mut diff) = (false, None, None);
-    let mut shared = corpus::shared();
+    let (mut ci, mut filter, mut diff, mut folders) = (false, String::new(), None, Vec::new());
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--ci" => ci = true,
-            "--filter" => filter = args.next(),
-            "--diff" => diff = args.next(),
-            "--corpus" => shared = args.next().map(PathBuf::from).ok_or("--corpus needs a folder")?,
-            other => return Err(format!("unknown argument {other}").into()),
+            "--filter" => filter = args.next().ok_or(USAGE)?,
+            "--diff" => diff = Some(args.next().ok_or(USAGE)?),
+            flag if flag.starts_with("--") => return Err(USAGE.into()),
+            folder => folders.push(PathBuf::from(folder)),
         }
     }
-    let corpus = Corpus::unpack(&shared, &std::env::temp_dir())?
-        .ok_or_else(|| format!("there is no corpus in {}/helm-parity", shared.display()))?;
-    let cases = if ci { corpus.charts_with_values()? } else { corpus.charts()? };
+    let [charts, goldens] = folders.as_slice() else {
+        return Err(USAGE.into());
+    };
+    let list = if ci { corpus::cases_with_values } else { corpus::cases };
+    let mut cases = list(charts, goldens).map_err(|e| format!("cannot list {}: {e}", goldens.display()))?;
     if let Some(name) = diff {
-        return show(cases.iter().find(|case| case.name == name).ok_or("no such case")?);
+        show(cases.iter().find(|case| case.name == name).ok_or("no such case")?)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let wanted = |case: &&Case| filter.as_ref().is_none_or(|text| case.name.contains(text.as_str()));
-    let cases: Vec<&Case> = cases.iter().filter(wanted).collect();
-    let start = Instant::now();
+    cases.retain(|case| case.name.contains(&filter));
     let mut identical = 0;
     for case in &cases {
-        match std::panic::catch_unwind(|| case.difference()) {
-            Ok(None) => identical += 1,
-            Ok(Some(difference)) => println!("{}: {difference}", case.name),
-            Err(_) => println!("{}: a panic", case.name),
+        match case.difference() {
+            None => identical += 1,
+            Some(difference) => println!("{}: {}", case.name, difference.replace('\n', "\\n")),
         }
     }
-    println!("{identical} of {} identical, {:.2} s", cases.len(), start.elapsed().as_secs_f64());
-    Ok(())
+    println!("{identical} of {} identical", cases.len());
+    let is_proven = identical == cases.len() && !cases.is_empty();
+    Ok(if is_proven { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn show(case: &Case) -> Result<(), Box<dyn std::error::Error>> {
-    let (want, got) = (case.golden()?, case.render());
     let folder = std::env::temp_dir();
-    std::fs::write(folder.join("parity-want.yaml"), want)?;
-    std::fs::write(folder.join("parity-got.yaml"), got.unwrap_or_else(|e| e))?;
+    std::fs::write(folder.join("parity-want.yaml"), case.golden()?)?;
+    std::fs::write(folder.join("parity-got.yaml"), case.render().unwrap_or_else(|message| message))?;
     println!("{0}/parity-want.yaml {0}/parity-got.yaml", folder.display());
     Ok(())
 }

@@ -13,9 +13,9 @@ use opsrun_k8s::{Client, wait};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::hooks::{self, Hooks};
 use crate::release::{Release, Status};
 use crate::storage::Storage;
-use crate::hooks::{self, Hooks};
 use crate::{MANAGER, manifest};
 
 /// Time for hooks and waiting, as Helm has it.

@@ -30,7 +30,9 @@ pub enum Error {
     )]
     Name { release: String },
     /// Kubernetes takes no object that is larger than this.
-    #[error("revision {revision} of the release `{release}` is too big for its record: {size} bytes of 1048576")]
+    #[error(
+        "revision {revision} of the release `{release}` is too big for its record: {size} bytes of 1048576"
+    )]
     TooBig { release: String, revision: u32, size: usize },
     /// `atomic` wanted the release as it was.
     #[error("the release `{release}` failed, and could not be brought back: {why}")]

@@ -42,6 +42,12 @@ impl Hooks<'_> {
         Hooks { event, timeout, only: &[], except: &[], logs: false }
     }
 
+    /// Whether the hook has run before in the same operation; then its record does not tell whether it has for this event.
+    fn follows_another(&self, hook: &HookRecord) -> bool {
+        let earlier = self.event.strip_prefix("post-").map(|operation| format!("pre-{operation}"));
+        earlier.is_some_and(|earlier| hook.events.contains(&earlier))
+    }
+
     fn wants(&self, hook: &HookRecord) -> bool {
         hook.events.iter().any(|event| event == self.event)
             && (self.only.is_empty() || self.only.contains(&hook.name))
@@ -53,11 +59,7 @@ impl Hooks<'_> {
 ///
 /// # Errors
 /// That of the hook that failed, with how its pod ended.
-pub(crate) async fn run(
-    storage: &Storage<'_>,
-    release: &mut Release,
-    how: &Hooks<'_>,
-) -> Result<Vec<Ended>> {
+pub(crate) async fn run(storage: &Storage<'_>, release: &mut Release, how: &Hooks<'_>) -> Result<Vec<Ended>> {
     let (client, event, timeout) = (storage.client(), how.event, how.timeout);
     let wanted = |hook: &HookRecord| how.wants(hook);
     let mut all = Vec::new();
@@ -69,12 +71,12 @@ pub(crate) async fn run(
     });
     for (done, at) in order.iter().enumerate() {
         let hook = release.hooks[*at].clone();
-        // A revision is new, unless the run broke off in it: then a hook that has run does not run again, and one that runs
-        // is waited for.
-        if hook.last_run.phase == "Succeeded" {
+        // Where the call broke off here, a hook that has run does not run again, and one that runs is waited for.
+        let begun = client.cx().broken_off().filter(|before| hook.last_run.is_since(before.at));
+        if begun.is_some() && hook.last_run.phase == "Succeeded" && !how.follows_another(&hook) {
             continue;
         }
-        let goes_on = hook.last_run.phase == "Running";
+        let goes_on = begun.is_some() && hook.last_run.phase == "Running";
         let started = time(client.cx().now());
         client.cx().progress(format!("{event} hook {}", hook.name));
         if !goes_on {
@@ -126,7 +128,11 @@ async fn written(client: &Client, release: &Release, hook: &HookRecord) -> Optio
     match logs::of(client, &object, None, Some(&namespace), &Excerpt::default()).await {
         Ok(log) => Some(log),
         Err(error) => {
-            client.cx().warn(format!("what the hook `{}` wrote cannot be read: {}", hook.name, error.message()));
+            client.cx().warn(format!(
+                "what the hook `{}` wrote cannot be read: {}",
+                hook.name,
+                error.message()
+            ));
             None
         }
     }

@@ -102,6 +102,14 @@ pub struct HookRun {
     pub phase: String,
 }
 
+impl HookRun {
+    /// Whether it began at `time` or later.
+    pub(crate) fn is_since(&self, time: Timestamp) -> bool {
+        let began = self.started_at.as_deref().and_then(|began| began.parse::<Timestamp>().ok());
+        began.is_some_and(|began| began >= time)
+    }
+}
+
 impl Release {
     /// As it stands in a ConfigMap's `data`, and in a Secret's before its own base64: base64 of gzip of JSON.
     ///

@@ -61,8 +61,21 @@ pub(crate) async fn with_lookups(
     Err(Error::Render { chart: chart.name().to_owned(), why }.into())
 }
 
+/// The version that a primitive's option `kube_version` names.
+///
+/// # Errors
+/// `Invalid` if it is none.
+pub(crate) fn kube_version(path: &str, version: &str) -> Result<KubeVersion> {
+    KubeVersion::parse(version).ok_or_else(|| {
+        opsrun_core::Error::invalid(format!("`{path}`: option `kube_version`: `{version}` is no version"))
+    })
+}
+
+/// Helm's words, and the line of the chart that they are about.
 pub(crate) fn failure(chart: &Chart, error: &helm_render::RenderError) -> opsrun_core::Error {
-    Error::Render { chart: chart.name().to_owned(), why: error.to_string() }.into()
+    let failure = Error::Render { chart: chart.name().to_owned(), why: error.to_string() };
+    let frame = error.snippet().map(ToString::to_string).unwrap_or_default();
+    frame.lines().fold(failure.into(), opsrun_core::Error::detail)
 }
 
 /// The hooks as a release records them.

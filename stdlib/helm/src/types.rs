@@ -1,6 +1,6 @@
 //! What primitives give back to a playbook.
 
-use helm_render::Values;
+use helm_render::{LintMessage, Origin, Severity, Values};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -90,7 +90,40 @@ pub struct Uninstalled {
 /// What a lint found that is no error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Linted {
-    pub messages: Vec<String>,
+    pub messages: Vec<LintNote>,
+}
+
+/// Something that could be better in a chart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LintNote {
+    /// `info`, `warning` or `error`.
+    pub severity: &'static str,
+    pub path: String,
+    /// Counted from 1, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    pub text: String,
+    /// Whose rule it is: `helm` or `opsrun`.
+    pub origin: &'static str,
+}
+
+impl From<LintMessage> for LintNote {
+    fn from(message: LintMessage) -> Self {
+        LintNote {
+            severity: match message.severity {
+                Severity::Info => "info",
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            },
+            path: message.path,
+            line: message.line,
+            text: message.text,
+            origin: match message.origin {
+                Origin::Helm => "helm",
+                Origin::Advice => "opsrun",
+            },
+        }
+    }
 }
 
 /// An archive of a chart in a file.

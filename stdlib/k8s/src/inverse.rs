@@ -26,6 +26,9 @@ pub(crate) struct Former {
     /// It was ready, so it is waited for until it is so again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ready: bool,
+    /// Of an object that was there. What takes back its creation has to know it again when it was deleted, and put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     pub was: Was,
 }
 
@@ -143,6 +146,7 @@ impl Entry {
             kind: self.at.resource.kind.clone(),
             namespace: self.at.namespace.clone(),
             name: self.at.name.clone(),
+            uid: self.before.as_ref().map(|before| before.uid().to_owned()),
             ready: self.before.as_ref().is_some_and(|before| readiness::of(before) == Readiness::Ready),
             was,
         }

@@ -116,9 +116,7 @@ impl Helm {
                 let out = Call::on_chart("helm::template", chart, more).made(program)?;
                 out.as_str().ok_or_else(|| Error::failed("`helm::template` gave no text"))?.to_owned()
             }
-            Helm::Lint { chart } => {
-                as_json(&Call::on_chart("helm::lint", chart, json!({})).made(program)?)?
-            }
+            Helm::Lint { chart } => as_json(&Call::on_chart("helm::lint", chart, json!({})).made(program)?)?,
             Helm::Diff { release, chart, place, reuse_values, reset_then_reuse_values, reset_values } => {
                 let more = json!({
                     "release": release,
@@ -143,12 +141,7 @@ impl Helm {
 
 impl Place {
     /// What a call gave, as `text` tells it or as JSON.
-    fn tell(
-        &self,
-        mut call: Call,
-        program: &Program,
-        text: impl Fn(&Value) -> String,
-    ) -> Result<String> {
+    fn tell(&self, mut call: Call, program: &Program, text: impl Fn(&Value) -> String) -> Result<String> {
         if let Some(namespace) = &self.namespace {
             call.arguments.insert("namespace".into(), namespace.clone().into());
         }
@@ -172,7 +165,8 @@ fn diff(found: &Value) -> String {
     for object in found["objects"].as_array().into_iter().flatten() {
         let part = |key: &str| object[key].as_str().unwrap_or_default();
         if part("change") != "unchanged" {
-            let namespace = object["namespace"].as_str().map(|name| format!(" in {name}")).unwrap_or_default();
+            let namespace =
+                object["namespace"].as_str().map(|name| format!(" in {name}")).unwrap_or_default();
             text.push_str(&format!("{} {}{namespace}\n{}\n", part("change"), part("object"), part("diff")));
         }
     }
@@ -295,8 +289,10 @@ impl Call {
                 launch.allow.push(pattern.parse().map_err(|error| Error::invalid(format!("{error}")))?);
             }
         }
-        let declaration =
-            program.registry().primitive(path).ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
+        let declaration = program
+            .registry()
+            .primitive(path)
+            .ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
         let run = launch.looking(Arc::new(Unwatched))?;
         let result = Mutex::new(Value::Null);
         let outcome = run.execute(path.into(), |branch| {

@@ -40,6 +40,10 @@ struct Count {
 #[derive(Deserialize, JsonSchema, Args)]
 struct Spill {}
 
+/// Looks into a glass, and pours while it does.
+#[derive(Deserialize, JsonSchema, Args)]
+struct Peek {}
+
 /// Rings the bell: one more time each time.
 #[derive(Deserialize, JsonSchema, Args)]
 struct Ring {}
@@ -91,6 +95,16 @@ impl Primitive for Spill {
     }
 }
 
+impl Primitive for Peek {
+    const PATH: &'static str = "bar::peek";
+    const EFFECT: Effect = Effect::Read;
+    type Out = Glasses;
+
+    async fn run(self, cx: &Cx) -> Result<Glasses> {
+        Ok(Glasses { glasses: ask(cx, "PUT", "floor", 1).await? })
+    }
+}
+
 impl Primitive for Ring {
     const PATH: &'static str = "bar::ring";
     const EFFECT: Effect = Effect::Write;
@@ -131,6 +145,7 @@ pub(crate) static PRIMITIVES: &[Declaration] = &[
     Declaration::of::<Spill>(),
     Declaration::of::<Rest>(),
     Declaration::of::<Ring>(),
+    Declaration::of::<Peek>(),
 ];
 static MODULES: &[Module] = &[Module { path: "bar", doc: "A bar.", primitives: PRIMITIVES }];
 pub(crate) static REGISTRY: Registry = Registry::new(&[&Bar]);

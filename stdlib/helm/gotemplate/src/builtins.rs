@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use crate::error::FnError;
 use crate::format;
 use crate::function::{Function, Functions};
+use crate::limits;
 use crate::value::{List, Number, Type, Value};
 
 /// Go's builtin functions. `and`, `or` and `call` are here for their signatures: the executor runs the first two itself,
@@ -17,13 +18,19 @@ pub(crate) fn functions() -> &'static Functions {
         let mut table = Functions::new();
         let value = Type::Reflect;
         table
-            .set("and", Function::variadic(&[value, value], |_, args| Ok(args[0].clone())))
-            .set("or", Function::variadic(&[value, value], |_, args| Ok(args[0].clone())))
-            .set("call", Function::variadic(&[value, value], |_, args| call(&args[0], &args[1])))
-            .set("not", Function::new(&[value], |_, args| Ok(Value::Bool(!args[0].is_true()))))
-            .set("index", Function::variadic(&[value, value], |_, args| index(&args[0], &args[1..])))
-            .set("slice", Function::variadic(&[value, value], |_, args| slice(&args[0], &args[1..])))
-            .set("len", Function::new(&[value], |_, args| len(&args[0])))
+            .set("and", Function::variadic(&[value, value], |_, args| Ok(args[0].clone())).passing_on())
+            .set("or", Function::variadic(&[value, value], |_, args| Ok(args[0].clone())).passing_on())
+            .set("call", Function::variadic(&[value, value], |_, args| call(&args[0], &args[1])).passing_on())
+            .set("not", Function::new(&[value], |_, args| Ok(Value::Bool(!args[0].is_true()))).passing_on())
+            .set(
+                "index",
+                Function::variadic(&[value, value], |_, args| index(&args[0], &args[1..])).passing_on(),
+            )
+            .set(
+                "slice",
+                Function::variadic(&[value, value], |_, args| slice(&args[0], &args[1..])).passing_on(),
+            )
+            .set("len", Function::new(&[value], |_, args| len(&args[0])).passing_on())
             .set("print", Function::variadic(&[Type::Any], |_, args| Ok(Value::str(format::sprint(args)))))
             .set(
                 "println",
@@ -33,6 +40,7 @@ pub(crate) fn functions() -> &'static Functions {
                 "printf",
                 Function::variadic(&[Type::String, Type::Any], |_, args| {
                     let format = args[0].as_str().map_or(&[][..], |s| s.as_bytes());
+                    limits::check_text(padding(format, &args[1..]))?;
                     Ok(Value::str(format::sprintf(format, &args[1..])))
                 }),
             )
@@ -65,6 +73,17 @@ pub(crate) fn functions() -> &'static Functions {
     &FUNCTIONS
 }
 
+/// A bound on what the widths and precisions of a format add to the output; Go's `fmt` ignores those over a million.
+fn padding(format: &[u8], args: &[Value]) -> usize {
+    const MOST: usize = 1_000_000;
+    let numbers = format.split(|b| !b.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let written = numbers.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
+    let given = args.iter().filter_map(|arg| usize::try_from(arg.as_number()?.as_int()?.unsigned_abs()).ok());
+    let largest = given.filter(|n| *n <= MOST).max().unwrap_or(0);
+    let stars = format.iter().filter(|b| **b == b'*').count();
+    written.filter(|n| *n <= MOST).sum::<usize>() + stars * largest
+}
+
 /// No value of a template is a function, so this can only fail.
 fn call(name: &Value, callee: &Value) -> Result<Value, FnError> {
     if callee.is_nil() {
@@ -80,6 +99,12 @@ fn plain(value: &Value) -> Value {
         Value::Object(o) => o.underlying().unwrap_or_else(|| value.clone()),
         other => other.clone(),
     }
+}
+
+/// The type's name, of a pointer that of what it points at.
+fn pointed_at(value: &Value) -> String {
+    let name = value.type_name();
+    name.strip_prefix('*').unwrap_or(&name).to_owned()
 }
 
 fn index(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {
@@ -107,7 +132,7 @@ fn index(item: &Value, indexes: &[Value]) -> Result<Value, FnError> {
                     return Err(FnError::new(format!("value has type {kind}; should be string")));
                 }
             },
-            other => return Err(FnError::new(format!("can't index item of type {}", other.type_name()))),
+            other => return Err(FnError::new(format!("can't index item of type {}", pointed_at(&other)))),
         };
     }
     Ok(item)
@@ -173,7 +198,7 @@ fn len(item: &Value) -> Result<Value, FnError> {
         Value::Str(text) => text.len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        other => return Err(FnError::new(format!("len of type {}", other.type_name()))),
+        other => return Err(FnError::new(format!("len of type {}", pointed_at(&other)))),
     };
     Ok(Value::int(len as i64))
 }

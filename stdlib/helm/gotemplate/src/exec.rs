@@ -6,8 +6,10 @@ mod walk;
 
 use crate::error::{ExecError, FnError};
 use crate::function::Functions;
+use crate::limits::{MAX_TEXTS, Work};
 use crate::stack::Stack;
 use crate::templates::{Layer, Templates};
+use crate::trace::Mark;
 use crate::tree::Tree;
 use crate::value::{Str, Type, Value};
 use walk::Frame;
@@ -19,30 +21,56 @@ pub struct Context<'a> {
     stack: Stack,
     /// How many `template` actions are being executed, one in another.
     depth: usize,
+    /// How many texts are being rendered, one within another.
+    texts: usize,
+    work: &'a Work,
+    /// Where what is written comes from, if somebody wants to know; not within functions that render for themselves.
+    marks: Option<Vec<Mark>>,
 }
 
 /// Go's limit of `template` actions within each other.
 const MAX_DEPTH: usize = 100_000;
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(templates: &'a Templates, layer: Layer<'a>, stack: Stack) -> Self {
-        Context { templates, layer, stack, depth: 0 }
+    pub(crate) fn new(templates: &'a Templates, layer: Layer<'a>, stack: Stack, work: &'a Work) -> Self {
+        Context { templates, layer, stack, depth: 0, texts: 0, work, marks: None }
+    }
+
+    /// Takes note of the lines that write the output.
+    pub(crate) fn trace(&mut self) {
+        self.marks = Some(Vec::new());
+    }
+
+    pub(crate) fn into_marks(self) -> Vec<Mark> {
+        self.marks.unwrap_or_default()
+    }
+
+    pub(crate) fn work(&self) -> &'a Work {
+        self.work
     }
 
     /// Renders the template of this name over `data` (Helm's `include`).
     pub fn execute(&mut self, name: &str, data: &Value) -> Result<Str, FnError> {
         let mut out = Vec::new();
-        self.execute_into(name, data, &mut out).map_err(FnError::Exec)?;
+        let marks = self.marks.take();
+        let result = self.execute_into(name, data, &mut out);
+        self.marks = marks;
+        result.map_err(FnError::Exec)?;
         Ok(out.into())
     }
 
     /// Parses a text and renders it over `data` (Helm's `tpl`). What the text defines is seen by it alone, and it may
     /// redefine templates for itself.
     pub fn execute_text(&mut self, text: &str, data: &Value) -> Result<Str, FnError> {
+        if self.texts >= MAX_TEXTS {
+            return Err(FnError::new(format!("more than {MAX_TEXTS} texts are rendered within each other")));
+        }
         let parsed = self.templates.parse_text(text, self.stack)?;
         let added = self.layer.added(&parsed);
         let layer = Layer::over(&self.layer, &added);
-        let mut inner = Context { templates: self.templates, layer, stack: self.stack, depth: 0 };
+        let (templates, stack, work) = (self.templates, self.stack, self.work);
+        let mut inner =
+            Context { templates, layer, stack, depth: 0, texts: self.texts + 1, work, marks: None };
         let mut out = Vec::new();
         if let Some(tree) = parsed.last() {
             inner.run(tree, data, &mut out).map_err(FnError::Exec)?;

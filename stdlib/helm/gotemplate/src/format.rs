@@ -5,7 +5,7 @@ mod printer;
 mod verbs;
 
 pub use crate::float::format_float;
-pub use crate::quote::{quote, quote_ascii, unquote};
+pub use crate::quote::{is_printable, quote, quote_ascii, unquote};
 use crate::value::{Number, Value};
 use printer::Printer;
 

@@ -21,6 +21,8 @@ pub struct Function {
     pub(crate) params: Arc<[Type]>,
     pub(crate) variadic: bool,
     pub(crate) body: Arc<Body>,
+    /// It hands its arguments on instead of going through all that is in them.
+    pub(crate) passes_on: bool,
 }
 
 /// Functions by name.
@@ -35,7 +37,7 @@ impl Function {
         params: &[Type],
         body: impl Fn(&mut Context<'_>, &[Value]) -> Result<Value, FnError> + Send + Sync + 'static,
     ) -> Self {
-        Function { params: params.into(), variadic: false, body: Arc::new(body) }
+        Function { params: params.into(), variadic: false, body: Arc::new(body), passes_on: false }
     }
 
     /// A function whose last parameter may be repeated, or left out: `(…, args ...T)`.
@@ -44,7 +46,15 @@ impl Function {
         body: impl Fn(&mut Context<'_>, &[Value]) -> Result<Value, FnError> + Send + Sync + 'static,
     ) -> Self {
         assert!(!params.is_empty(), "a variadic function has at least the repeated parameter");
-        Function { params: params.into(), variadic: true, body: Arc::new(body) }
+        Function { params: params.into(), variadic: true, body: Arc::new(body), passes_on: false }
+    }
+
+    /// The same function, marked as one that does not go through all that is in its arguments: their extent is of no
+    /// importance then, and is not measured.
+    #[must_use]
+    pub fn passing_on(mut self) -> Self {
+        self.passes_on = true;
+        self
     }
 
     /// Runs the body without checking the arguments.

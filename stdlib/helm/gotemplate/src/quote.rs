@@ -89,7 +89,7 @@ pub(crate) fn unquote_one<'a>(text: &'a str, mark: char, out: &mut Vec<u8>) -> O
 }
 
 /// Whether Go prints the character as it is: letters, marks, numbers, punctuation, symbols and the space.
-pub(crate) fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
     }

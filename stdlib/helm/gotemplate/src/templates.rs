@@ -1,14 +1,17 @@
 //! A set of templates that know each other by name, and how to execute one of them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::builtins;
 use crate::error::{ExecError, ParseError};
 use crate::exec::Context;
 use crate::function::Functions;
+use crate::limits::{DEFAULT_WORK, Work};
 use crate::parse;
 use crate::stack::Stack;
+use crate::trace::Mark;
 use crate::tree::Tree;
 use crate::value::Value;
 
@@ -18,6 +21,9 @@ pub struct Templates {
     functions: Functions,
     missing_key: MissingKey,
     stack_budget: usize,
+    work: u64,
+    /// What the executions until now have done of it.
+    spent: AtomicU64,
     trees: Trees,
     /// What `tpl` parsed, by text: charts render the same texts again and again.
     texts: Mutex<BTreeMap<Box<str>, Parsed>>,
@@ -49,6 +55,8 @@ impl Templates {
             functions,
             missing_key: MissingKey::Default,
             stack_budget: DEFAULT_STACK_BUDGET,
+            work: DEFAULT_WORK,
+            spent: AtomicU64::new(0),
             trees: Trees::new(),
             texts: Mutex::default(),
         }
@@ -62,6 +70,22 @@ impl Templates {
     /// that nests deeper fails; a level of `include` takes a few KiB.
     pub fn set_stack_budget(&mut self, bytes: usize) {
         self.stack_budget = bytes;
+    }
+
+    /// Like [`Templates::execute`]; also says which lines wrote the output.
+    pub fn execute_traced(
+        &self,
+        name: &str,
+        data: &Value,
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<Mark>, ExecError> {
+        self.run(name, data, out, true)
+    }
+
+    /// How much work all executions together may be: about one unit for an action, for a turn of a `range`, and for 16
+    /// bytes that a function reads or makes. What goes on beyond fails.
+    pub fn set_work(&mut self, units: u64) {
+        self.work = units;
     }
 
     /// Parses a text and adds it under its name, with the templates that it defines. A template that is there already
@@ -79,9 +103,24 @@ impl Templates {
 
     /// Renders the template of this name over `data`. On failure `out` holds what was written until then.
     pub fn execute(&self, name: &str, data: &Value, out: &mut Vec<u8>) -> Result<(), ExecError> {
+        self.run(name, data, out, false).map(|_| ())
+    }
+
+    fn run(&self, name: &str, data: &Value, out: &mut Vec<u8>, traced: bool) -> Result<Vec<Mark>, ExecError> {
         let layer = Layer { trees: &self.trees, below: None };
-        let mut cx = Context::new(self, layer, Stack::with_budget(self.stack_budget));
-        cx.execute_into(name, data, out).map_err(|e| *e)
+        let work = Work::new(self.work, self.spent.load(Ordering::Relaxed));
+        let mut cx = Context::new(self, layer, Stack::with_budget(self.stack_budget), &work);
+        if traced {
+            cx.trace();
+        }
+        let result = cx.execute_into(name, data, out);
+        self.spent.store(work.spent(), Ordering::Relaxed);
+        result.map(|()| cx.into_marks()).map_err(|e| *e)
+    }
+
+    /// The work that the executions until now were, in the units of [`Templates::set_work`].
+    pub fn work_done(&self) -> u64 {
+        self.spent.load(Ordering::Relaxed)
     }
 
     pub fn contains(&self, name: &str) -> bool {

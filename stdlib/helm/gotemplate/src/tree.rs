@@ -127,6 +127,11 @@ impl Tree {
         }
     }
 
+    /// The line of a node, counted from 1.
+    pub(crate) fn line(&self, node: NodeRef<'_>) -> usize {
+        1 + self.source.text[..node.pos()].bytes().filter(|b| *b == b'\n').count()
+    }
+
     /// Whether the template holds nothing but space: such a one does not replace another of its name.
     pub(crate) fn is_empty(&self) -> bool {
         self.root.nodes.iter().all(|node| match node {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use gotemplate::Map;
+use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::files::{ArchiveError, Files};
-use crate::metadata::Metadata;
+use crate::metadata::{Dependency, Metadata, as_text, field, mismatch};
 use crate::values::Values;
 use crate::yaml;
 
@@ -41,6 +42,10 @@ pub enum ChartError {
     File { file: &'static str, message: String },
     #[error("Chart.yaml file is missing")]
     NoChartYaml,
+    #[error("unsupported chart version")]
+    Version,
+    #[error("invalid chart apiVersion")]
+    Version3,
     #[error("validation: {0}")]
     Invalid(String),
     #[error("error unpacking subchart {name} in {parent}: {source}")]
@@ -52,6 +57,10 @@ pub enum ChartError {
 impl Chart {
     /// The chart that these files make up.
     pub fn from_files(files: Files) -> Result<Self, ChartError> {
+        // Helm asks this of the outermost chart alone.
+        if let Some(data) = files.get("Chart.yaml") {
+            check_version(data)?;
+        }
         Loader::default().load(files)
     }
 
@@ -182,7 +191,8 @@ impl Loader {
     fn sort(&mut self, name: &str, data: &Arc<[u8]>) -> Result<(), ChartError> {
         let file = || File { name: name.to_owned(), data: data.clone() };
         match name {
-            "Chart.yaml" | "Chart.lock" => {}
+            "Chart.yaml" => {}
+            "Chart.lock" => check_lock("Chart.lock", data)?,
             "values.yaml" => {
                 let values = crate::values::load_documents(data)
                     .map_err(|message| ChartError::File { file: "values.yaml", message })?;
@@ -199,6 +209,8 @@ impl Loader {
                 }
                 if name == "requirements.yaml" {
                     merge_metadata(metadata, "requirements.yaml", data)?;
+                } else {
+                    check_lock("requirements.lock", data)?;
                 }
             }
             _ => {
@@ -217,10 +229,63 @@ impl Loader {
     }
 }
 
+/// Whether the chart is of a version that there are rules for.
+fn check_version(data: &[u8]) -> Result<(), ChartError> {
+    const FILE: &str = "Chart.yaml";
+    let failed = |message: String| ChartError::File { file: FILE, message };
+    let version = match yaml::to_json(data).map_err(|e| failed(e.to_string()))? {
+        Json::Null => return Ok(()),
+        Json::Object(fields) => match field(&fields, "apiVersion") {
+            None => return Ok(()),
+            Some(value) => {
+                as_text(value).ok_or_else(|| failed(mismatch(value, "chartBase.apiVersion", "string")))?
+            }
+        },
+        other => {
+            let message = mismatch(&other, "", "loader.chartBase");
+            return Err(failed(message.replace("struct field  of", "value of")));
+        }
+    };
+    match version.as_str() {
+        "" | "v1" | "v2" => Ok(()),
+        "v3" => Err(ChartError::Version3),
+        _ => Err(ChartError::Version),
+    }
+}
+
 fn merge_metadata(metadata: &mut Metadata, file: &'static str, data: &[u8]) -> Result<(), ChartError> {
     let failed = |message: String| ChartError::File { file, message };
     let document = yaml::to_json(data).map_err(|e| failed(e.to_string()))?;
     metadata.merge(&document).map_err(failed)
+}
+
+/// A lock is of no use here, but Helm refuses one that it cannot read.
+fn check_lock(file: &'static str, data: &[u8]) -> Result<(), ChartError> {
+    let failed = |message: String| ChartError::File { file, message };
+    let fields = match yaml::to_json(data).map_err(|e| failed(e.to_string()))? {
+        Json::Null => return Ok(()),
+        Json::Object(fields) => fields,
+        other => return Err(failed(mismatch(&other, "", "v2.Lock").replace("struct field  of", "value of"))),
+    };
+    if let Some(digest) = field(&fields, "digest")
+        && as_text(digest).is_none()
+    {
+        return Err(failed(mismatch(digest, "Lock.digest", "string")));
+    }
+    match field(&fields, "dependencies") {
+        None => {}
+        Some(Json::Array(items)) => {
+            for item in items {
+                Dependency::decode(item).map_err(failed)?;
+            }
+        }
+        Some(other) => return Err(failed(mismatch(other, "Lock.dependencies", "[]*v2.Dependency"))),
+    }
+    if let Some(generated) = field(&fields, "generated") {
+        crate::functions::check_rfc3339(generated.as_str())
+            .map_err(|message| failed(format!("error unmarshaling JSON: while decoding JSON: {message}")))?;
+    }
+    Ok(())
 }
 
 /// The chart under `charts/NAME`, a folder or an archive; `None` if that is hidden.
@@ -230,7 +295,9 @@ fn load_subchart(parent: &str, name: &str, files: Files) -> Result<Option<Chart>
     }
     let loaded = if name.ends_with(".tgz") {
         match files.0.first_key_value() {
-            Some((found, data)) if found == name => Chart::from_archive(data),
+            Some((found, data)) if found == name => Files::from_archive(data)
+                .map_err(ChartError::from)
+                .and_then(|files| Loader::default().load(files)),
             found => {
                 let found = found.map(|(found, _)| found.clone()).unwrap_or_default();
                 return Err(ChartError::SubchartName {
@@ -246,7 +313,7 @@ fn load_subchart(parent: &str, name: &str, files: Files) -> Result<Option<Chart>
             .0
             .into_iter()
             .filter_map(|(path, data)| path.split_once('/').map(|(_, path)| (path.to_owned(), data)));
-        Chart::from_files(Files(inner.collect()))
+        Loader::default().load(Files(inner.collect()))
     };
     loaded.map(Some).map_err(|source| ChartError::Subchart {
         name: name.to_owned(),

@@ -5,9 +5,9 @@ mod error;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gotemplate::{Context, FnError, Function, Functions, Map, MissingKey, Str, Templates, Type, Value};
+use gotemplate::{Context, FnError, Function, Functions, Map, Mark, MissingKey, Str, Templates, Type, Value};
 
-pub use error::TemplateError;
+pub use error::{Snippet, TemplateError};
 
 use crate::chart::Chart;
 use crate::objects::{self, FilesObject};
@@ -19,7 +19,13 @@ pub(crate) struct Engine {
     pub(crate) strict: bool,
     /// `required` and `fail` do not fail.
     pub(crate) lint: bool,
+    /// How much the templates may do.
+    pub(crate) work: u64,
+    /// Which lines wrote the files, by their paths, for whoever wants to know.
+    pub(crate) marks: Option<SharedMarks>,
 }
+
+pub(crate) type SharedMarks = Arc<Mutex<BTreeMap<String, Vec<Mark>>>>;
 
 /// What the templates of the outermost chart see, besides the chart itself.
 pub(crate) struct Scope {
@@ -48,7 +54,7 @@ impl Engine {
         self,
         chart: &Chart,
         scope: &Scope,
-    ) -> Result<BTreeMap<String, String>, Box<TemplateError>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Box<TemplateError>> {
         on_large_stack(|| self.render_here(chart, scope))
     }
 
@@ -56,33 +62,46 @@ impl Engine {
         self,
         chart: &Chart,
         scope: &Scope,
-    ) -> Result<BTreeMap<String, String>, Box<TemplateError>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Box<TemplateError>> {
         let mut renderables = BTreeMap::new();
-        collect(chart, "", scope, &Value::Map(scope.values.clone()), &mut renderables);
+        collect(chart, "", scope, &scope.values, &mut renderables);
         // Deeper files first, so that a parent's definition of a template is the last and wins.
         let depth = |path: &str| path.bytes().filter(|b| *b == b'/').count();
         let mut order: Vec<(&String, &Renderable<'_>)> = renderables.iter().collect();
         order.sort_by(|(a, _), (b, _)| (depth(b), b).cmp(&(depth(a), a)));
 
+        let text_of_file = |file: &str| renderables.get(file).map(|renderable| &*renderable.text);
+        let (work, marks) = (self.work, self.marks.clone());
         let mut templates = Templates::new("gotpl", self.with_engine_functions());
         templates.set_missing_key(if self.strict { MissingKey::Error } else { MissingKey::Zero });
         templates.set_stack_budget(STACK_BUDGET);
+        templates.set_work(work);
         for (path, renderable) in &order {
-            templates.parse(path, &renderable.text).map_err(|e| Box::new(TemplateError::parse(path, &e)))?;
+            templates
+                .parse(path, &renderable.text)
+                .map_err(|e| Box::new(TemplateError::parse(path, &e, &|file| text_of_file(file))))?;
         }
+        let has_stray_bytes = order.iter().any(|(_, r)| matches!(r.text, std::borrow::Cow::Owned(_)));
         let mut rendered = BTreeMap::new();
         for (path, renderable) in order {
             if path.rsplit('/').next().is_some_and(|name| name.starts_with('_')) {
                 continue;
             }
-            let template = Map::named("common.Values", Type::Any);
+            let template = Map::new().converted(Some(&objects::VALUES));
             template.insert("Name", Value::str(path.as_str()));
             template.insert("BasePath", Value::str(renderable.base_path.as_str()));
             renderable.data.insert("Template", Value::Map(template));
             let mut out = Vec::new();
-            templates
-                .execute(path, &Value::Map(renderable.data.clone()), &mut out)
-                .map_err(|e| Box::new(TemplateError::execution(path, e)))?;
+            let data = Value::Map(renderable.data.converted(Some(&objects::VALUES)));
+            let failed = |e| Box::new(TemplateError::execution(path, e, &|file| text_of_file(file)));
+            match &marks {
+                None => templates.execute(path, &data, &mut out).map_err(failed)?,
+                Some(marks) => {
+                    let found = templates.execute_traced(path, &data, &mut out).map_err(failed)?;
+                    marks.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), found);
+                }
+            }
+            let out = if has_stray_bytes { with_stray_bytes(&out) } else { out };
             rendered.insert(path.clone(), without_no_value(out));
         }
         Ok(rendered)
@@ -91,13 +110,16 @@ impl Engine {
     /// The function table with what needs the executor.
     fn with_engine_functions(&self) -> Functions {
         let mut functions = Functions::new();
-        functions.set("include", include());
-        functions
-            .set("tpl", Function::new(&[Type::String, Type::Any], |cx, args| tpl(cx, &args[0], &args[1])));
+        functions.set("include", include().passing_on());
+        functions.set(
+            "tpl",
+            Function::new(&[Type::String, Type::Any], |cx, args| tpl(cx, &args[0], &args[1])).passing_on(),
+        );
         let lint = self.lint;
         functions.set(
             "required",
-            Function::new(&[Type::String, Type::Any], move |_, args| required(lint, &args[0], &args[1])),
+            Function::new(&[Type::String, Type::Any], move |_, args| required(lint, &args[0], &args[1]))
+                .passing_on(),
         );
         functions.set(
             "fail",
@@ -122,7 +144,7 @@ fn collect<'a>(
     chart: &'a Chart,
     parent: &str,
     scope: &Scope,
-    values: &Value,
+    values: &Map,
     into: &mut BTreeMap<String, Renderable<'a>>,
 ) -> Map {
     let is_root = parent.is_empty();
@@ -133,15 +155,14 @@ fn collect<'a>(
         ("Files", Value::object(FilesObject::new(chart))),
         ("Release", scope.release.clone()),
         ("Capabilities", scope.capabilities.clone()),
-        ("Values", values.clone()),
+        ("Values", Value::Map(values.converted(Some(&objects::VALUES)))),
         ("Subcharts", Value::Map(children.clone())),
     ]
     .into_iter()
     .collect();
     for child in &chart.dependencies {
-        let own = values.as_map().and_then(|values| crate::values::table(values, child.name()));
-        let own = own.unwrap_or_else(|| Map::named("common.Values", Type::Any));
-        let child_data = collect(child, &path, scope, &Value::Map(own), into);
+        let own = crate::values::table(values, child.name()).unwrap_or_default();
+        let child_data = collect(child, &path, scope, &own, into);
         children.insert(child.name(), Value::Map(child_data));
     }
     for file in &chart.templates {
@@ -149,7 +170,7 @@ fn collect<'a>(
         if chart.is_library() && !is_partial {
             continue;
         }
-        let text = String::from_utf8_lossy(&file.data);
+        let text = text_of(&file.data);
         let base_path = format!("{path}/templates");
         into.insert(format!("{path}/{}", file.name), Renderable { text, data: data.clone(), base_path });
     }
@@ -180,7 +201,8 @@ fn tpl(cx: &mut Context<'_>, text: &Value, data: &Value) -> Result<Value, FnErro
     let text = text.as_str().map(|s| s.to_text()).unwrap_or_default();
     let quoted = || gotemplate::format::quote(text.as_bytes());
     match cx.execute_text(&text, data) {
-        Ok(out) => Ok(Value::str(without_no_value(out.to_vec()))),
+        Ok(out) if contains_no_value(&out) => Ok(Value::str(without_no_value(out.to_vec()))),
+        Ok(out) => Ok(Value::Str(out)),
         Err(e @ FnError::Parse(_)) => Err(e.context(&format!("cannot parse template {}", quoted()))),
         Err(e) => Err(e.context(&format!("error during tpl function execution for {}", quoted()))),
     }
@@ -195,10 +217,61 @@ fn required(lint: bool, warning: &Value, value: &Value) -> Result<Value, FnError
     }
 }
 
-/// Go prints `<no value>` for what is missing even where missing values are to be empty; Helm takes it out again.
-fn without_no_value(out: Vec<u8>) -> String {
-    let out = String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    if out.contains("<no value>") { out.replace("<no value>", "") } else { out }
+/// Stands, with the byte's value added, for a byte of a template that is not UTF-8: Go hands such bytes on.
+const STRAY: u32 = 0x10_FF00;
+
+/// A template's text. It is borrowed if it is UTF-8.
+fn text_of(data: &[u8]) -> std::borrow::Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(data) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(data.len());
+    for chunk in data.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().filter_map(|byte| char::from_u32(STRAY + u32::from(*byte))));
+    }
+    text.into()
+}
+
+/// Puts the bytes back.
+fn with_stray_bytes(out: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(out.len());
+    for chunk in out.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match u32::from(c).checked_sub(STRAY).and_then(|byte| u8::try_from(byte).ok()) {
+                Some(byte) => bytes.push(byte),
+                None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        bytes.extend_from_slice(chunk.invalid());
+    }
+    bytes
+}
+
+/// Go prints this for what is missing even where missing values are to be empty; Helm takes it out again.
+const NO_VALUE: &[u8] = b"<no value>";
+
+fn contains_no_value(out: &[u8]) -> bool {
+    out.windows(NO_VALUE.len()).any(|window| window == NO_VALUE)
+}
+
+fn without_no_value(mut out: Vec<u8>) -> Vec<u8> {
+    if !contains_no_value(&out) {
+        return out;
+    }
+    let mut kept = Vec::with_capacity(out.len());
+    let mut rest = &out[..];
+    while let Some(byte) = rest.first() {
+        match rest.strip_prefix(NO_VALUE) {
+            Some(after) => rest = after,
+            None => {
+                kept.push(*byte);
+                rest = &rest[1..];
+            }
+        }
+    }
+    out = kept;
+    out
 }
 
 /// Runs work on a thread whose stack has room for templates within templates.

@@ -35,6 +35,9 @@ pub struct Entry {
 /// Larger files are refused (Helm's `MaxDecompressedFileSize`).
 const MAX_FILE: usize = 5 << 20;
 
+/// How deep folders may be within each other.
+const MAX_FOLDERS: usize = 100;
+
 impl Files {
     pub fn new() -> Self {
         Files::default()
@@ -70,18 +73,28 @@ impl Files {
         let text = if has_rules { folder.read(".helmignore")? } else { Vec::new() };
         let rules = IgnoreRules::parse(&String::from_utf8_lossy(&text)).map_err(io::Error::other)?;
         let mut files = Files::new();
-        files.read_folder(folder, "", &rules)?;
+        files.read_folder(folder, "", &rules, 0)?;
         Ok(files)
     }
 
-    fn read_folder(&mut self, folder: &dyn Folder, path: &str, rules: &IgnoreRules) -> io::Result<()> {
+    fn read_folder(
+        &mut self,
+        folder: &dyn Folder,
+        path: &str,
+        rules: &IgnoreRules,
+        depth: usize,
+    ) -> io::Result<()> {
+        if depth > MAX_FOLDERS {
+            // A link to a folder further out makes one that contains itself.
+            return Err(io::Error::other(format!("folders nest deeper than {MAX_FOLDERS}: {path:?}")));
+        }
         for entry in folder.list(path)? {
             let path = if path.is_empty() { entry.name } else { format!("{path}/{}", entry.name) };
             if rules.ignores(&path, entry.is_folder) {
                 continue;
             }
             if entry.is_folder {
-                self.read_folder(folder, &path, rules)?;
+                self.read_folder(folder, &path, rules, depth + 1)?;
                 continue;
             }
             let data = folder.read(&path)?;

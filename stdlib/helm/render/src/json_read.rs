@@ -7,6 +7,9 @@ const MAX_DEPTH: usize = 300;
 
 /// The value, or the text of the error.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
+    if text.len() > crate::yaml::MAX_DOCUMENT {
+        return Err(format!("the text is longer than {} MiB", crate::yaml::MAX_DOCUMENT >> 20));
+    }
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0, "looking for beginning of value")?;
     reader.skip_space();

@@ -27,10 +27,10 @@ pub mod yaml;
 
 pub use capabilities::{Capabilities, KubeVersion};
 pub use chart::{Chart, ChartError, Crd};
-pub use engine::TemplateError;
+pub use engine::{Snippet, TemplateError};
 pub use files::{ArchiveError, Entry, Files, Folder, IgnoreError, IgnoreRules};
 pub use json::EncodeError;
-pub use lint::{LintMessage, Severity, lint};
+pub use lint::{LintMessage, LintOptions, Origin, Severity, lint, lint_with};
 pub use manifest::{Hook, HookEvent, HookPolicy, INSTALL_ORDER, Manifest};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub use render::{Lookup, RenderError, RenderOptions, Rendered, render};

@@ -1,17 +1,20 @@
 //! What `helm lint` finds: faults of `Chart.yaml`, values, templates and what they render to. The messages are Helm's.
 
+mod advice;
 mod chart_yaml;
 mod deprecated;
 mod names;
 
 use std::fmt;
+use std::sync::PoisonError;
 
 use gotemplate::Value;
 use serde_json::Value as Json;
 
+use crate::capabilities::KubeVersion;
 use crate::chart::Chart;
 use crate::dependencies;
-use crate::engine::{Engine, Scope};
+use crate::engine::{Engine, Scope, SharedMarks};
 use crate::files::Files;
 use crate::metadata::as_text;
 use crate::render::RenderOptions;
@@ -26,7 +29,35 @@ pub struct LintMessage {
     pub severity: Severity,
     /// The file or folder; for the chart as a whole the path that was given for it.
     pub path: String,
+    /// Counted from 1, where it is known.
+    pub line: Option<usize>,
     pub text: String,
+    pub origin: Origin,
+}
+
+/// Whose rule it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `helm lint` says it, too.
+    Helm,
+    /// It is one of ours.
+    Advice,
+}
+
+/// What is looked at beyond what Helm looks at.
+#[derive(Clone, Debug)]
+pub struct LintOptions {
+    /// Our own rules, besides Helm's: they are warnings.
+    pub advice: bool,
+    /// The version of Kubernetes that the chart is meant for; without it, nothing is said of versions of the API beyond
+    /// what Helm says.
+    pub target: Option<KubeVersion>,
+}
+
+impl Default for LintOptions {
+    fn default() -> Self {
+        LintOptions { advice: true, target: None }
+    }
 }
 
 /// How bad it is: `helm lint` fails at an error, with `--strict` at a warning.
@@ -45,19 +76,42 @@ impl fmt::Display for LintMessage {
             Severity::Warning => "WARNING",
             Severity::Error => "ERROR",
         };
-        write!(f, "[{severity}] {}: {}", self.path, self.text)
+        match self.line {
+            Some(line) => write!(f, "[{severity}] {}:{line}: {}", self.path, self.text),
+            None => write!(f, "[{severity}] {}: {}", self.path, self.text),
+        }
     }
 }
 
 /// Lints the files of a chart, which need not be loadable. `path` names the chart in messages about it as a whole; of the
 /// options the namespace, the capabilities, the functions and the schema validation count.
 pub fn lint(files: &Files, path: &str, values: &Values, options: &RenderOptions) -> Vec<LintMessage> {
+    let helm_alone = LintOptions { advice: false, target: None };
+    lint_with(files, path, values, options, &helm_alone)
+}
+
+/// Lints by Helm's rules, and then by ours as far as they are asked for.
+pub fn lint_with(
+    files: &Files,
+    path: &str,
+    values: &Values,
+    options: &RenderOptions,
+    wanted: &LintOptions,
+) -> Vec<LintMessage> {
     let mut linter = Linter { messages: Vec::new() };
     chart_yaml::lint(files, &mut linter);
     linter.values(files, values, options);
     linter.templates(files, values, options);
     linter.dependencies(files, path);
     linter.crds(files);
+    if wanted.advice {
+        let marks = SharedMarks::default();
+        // What does not render has been reported.
+        if let Ok(Some((name, rendered))) = render(files, values, options, Some(marks.clone())) {
+            let marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+            linter.messages.extend(advice::about(&name, &rendered, &marks, wanted.target.as_ref()));
+        }
+    }
     linter.messages
 }
 
@@ -78,7 +132,13 @@ impl Linter {
         match result {
             Ok(()) => true,
             Err(text) => {
-                self.messages.push(LintMessage { severity, path: path.to_owned(), text });
+                self.messages.push(LintMessage {
+                    severity,
+                    path: path.to_owned(),
+                    line: None,
+                    text,
+                    origin: Origin::Helm,
+                });
                 false
             }
         }
@@ -100,7 +160,7 @@ impl Linter {
             self.check(Severity::Warning, FOLDER, Err("directory does not exist".to_owned()));
             return;
         }
-        let rendered = match render(files, values, options) {
+        let rendered = match render(files, values, options, None) {
             Ok(Some(rendered)) => rendered,
             Ok(None) => return,
             Err(text) => {
@@ -113,7 +173,8 @@ impl Linter {
             self.check(Severity::Error, path, allowed_extension(path));
             let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
             let is_yaml = extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml");
-            let content = rendered.1.get(&format!("{}/{path}", rendered.0)).map_or("", String::as_str);
+            let content = rendered.1.get(&format!("{}/{path}", rendered.0)).map(Vec::as_slice);
+            let content = &*String::from_utf8_lossy(content.unwrap_or_default());
             if !is_yaml || content.trim().is_empty() {
                 continue;
             }
@@ -218,13 +279,14 @@ fn check_values(
     schema::check_one(schema, &merged, &mut coalescer.warnings)
 }
 
-type RenderedFiles = std::collections::BTreeMap<String, String>;
+type RenderedFiles = std::collections::BTreeMap<String, Vec<u8>>;
 
 /// The chart's name and rendered files; nothing if its dependencies cannot be made out, which Helm passes over.
 fn render(
     files: &Files,
     values: &Values,
     options: &RenderOptions,
+    marks: Option<SharedMarks>,
 ) -> Result<Option<(String, RenderedFiles)>, String> {
     let mut chart = Chart::from_files(files.clone()).map_err(|e| e.to_string())?;
     let mut coalescer = Coalescer::default();
@@ -247,7 +309,8 @@ fn render(
         lookup: None,
         ..options.clone()
     };
-    let engine = Engine { functions: release.function_table(), strict: false, lint: true };
+    let engine =
+        Engine { functions: release.function_table(), strict: false, lint: true, work: options.work, marks };
     let scope = Scope {
         values: coalesced,
         release: release.release(),

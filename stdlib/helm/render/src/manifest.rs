@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use crate::metadata::{as_text, mismatch};
+use crate::metadata::{as_text, field, mismatch};
 use crate::yaml;
 
 /// One document that Helm installs as part of a release.
@@ -160,11 +160,14 @@ pub const INSTALL_ORDER: &[&str] = &[
 
 /// Cuts rendered files into documents and sorts these. The files come in the order of their paths. The error is Helm's
 /// text.
-pub(crate) fn sort(files: &[(String, String)]) -> Result<(Vec<Hook>, Vec<Manifest>), String> {
+pub(crate) fn sort(files: &[(String, Vec<u8>)]) -> Result<(Vec<Hook>, Vec<Manifest>), String> {
     let (mut hooks, mut manifests) = (Vec::new(), Vec::new());
     for (path, content) in files {
+        let failed = |message: String| format!("YAML parse error on {path}: {message}");
+        let content = std::str::from_utf8(content)
+            .map_err(|e| failed(yaml::to_json(content).map_or_else(|e| e.to_string(), |_| e.to_string())))?;
         for document in documents(content) {
-            let head = Head::parse(document).map_err(|e| format!("YAML parse error on {path}: {e}"))?;
+            let head = Head::parse(document).map_err(failed)?;
             match head.annotation("helm.sh/hook") {
                 None => manifests.push(Manifest {
                     source: path.clone(),
@@ -239,17 +242,17 @@ impl Head {
                     .replace("struct field  of type ", "value of type util.SimpleHead"));
             }
         };
-        let text = |value: Option<&Json>, field: &str| match value {
+        let text = |value: Option<&Json>, name: &str| match value {
             None | Some(Json::Null) => Ok(String::new()),
-            Some(value) => as_text(value).ok_or_else(|| mismatch(value, field, "string")),
+            Some(value) => as_text(value).ok_or_else(|| mismatch(value, name, "string")),
         };
-        head.api_version = text(fields.get("apiVersion"), "SimpleHead.apiVersion")?;
-        head.kind = text(fields.get("kind"), "SimpleHead.kind")?;
-        match fields.get("metadata") {
+        head.api_version = text(field(fields, "apiVersion"), "SimpleHead.apiVersion")?;
+        head.kind = text(field(fields, "kind"), "SimpleHead.kind")?;
+        match field(fields, "metadata") {
             None | Some(Json::Null) => {}
             Some(Json::Object(metadata)) => {
-                head.name = text(metadata.get("name"), ".metadata.name")?;
-                match metadata.get("annotations") {
+                head.name = text(field(metadata, "name"), ".metadata.name")?;
+                match field(metadata, "annotations") {
                     None | Some(Json::Null) => {}
                     Some(Json::Object(annotations)) => {
                         for (key, value) in annotations {

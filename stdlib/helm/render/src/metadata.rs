@@ -61,7 +61,7 @@ impl Metadata {
         let fields = match document {
             Json::Object(fields) => Fields { fields, of: "Metadata" },
             Json::Null => return Ok(()),
-            other => return Err(mismatch(other, "", "v2.Metadata").replace("struct field . of", "value of")),
+            other => return Err(mismatch(other, "", "v2.Metadata").replace("struct field  of", "value of")),
         };
         fields.text("name", &mut self.name)?;
         fields.text("home", &mut self.home)?;
@@ -170,7 +170,7 @@ impl Metadata {
 impl Maintainer {
     fn decode(document: &Json) -> Result<Self, String> {
         let fields = match document {
-            Json::Object(fields) => Fields { fields, of: "Maintainer" },
+            Json::Object(fields) => Fields { fields, of: "Maintainer.maintainers" },
             Json::Null => return Ok(Maintainer::default()),
             other => return Err(mismatch(other, "Metadata.maintainers", "v2.Maintainer")),
         };
@@ -185,7 +185,7 @@ impl Maintainer {
 impl Dependency {
     pub(crate) fn decode(document: &Json) -> Result<Self, String> {
         let fields = match document {
-            Json::Object(fields) => Fields { fields, of: "Dependency" },
+            Json::Object(fields) => Fields { fields, of: "Dependency.dependencies" },
             Json::Null => return Ok(Dependency::default()),
             other => return Err(mismatch(other, "Metadata.dependencies", "v2.Dependency")),
         };
@@ -220,7 +220,7 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// A field that is there and not null.
     fn get(&self, name: &str) -> Option<&'a Json> {
-        self.fields.get(name).filter(|value| !value.is_null())
+        field(self.fields, name)
     }
 
     fn text(&self, name: &str, into: &mut String) -> Result<(), String> {
@@ -260,6 +260,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The entry that Go decodes into a field: capitals do not count, the last one that is not null wins.
+pub(crate) fn field<'a>(entries: &'a JsonMap<String, Json>, name: &str) -> Option<&'a Json> {
+    let others = entries.iter().filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
+    others.map(|(_, value)| value).next_back()
+}
+
 /// A scalar where a text is wanted: `sigs.k8s.io/yaml` turns numbers and booleans into texts there.
 pub(crate) fn as_text(value: &Json) -> Option<String> {
     match value {
@@ -293,6 +299,6 @@ pub(crate) fn mismatch(value: &Json, field: &str, wanted: &str) -> String {
 fn sanitize(text: &mut String) {
     if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         let kept = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-        *text = kept.filter(|c| !c.is_control()).collect();
+        *text = kept.filter(|c| gotemplate::format::is_printable(*c)).collect();
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use gotemplate::{BYTES, Function, Kind, List, Map, Object, Type, Value};
+use gotemplate::{BYTES, FnError, Function, Kind, List, Map, NamedMap, Object, Type, Value};
 
 use crate::capabilities::{Capabilities, KubeVersion};
 use crate::chart::Chart;
@@ -67,6 +67,41 @@ pub(crate) fn chart(metadata: &Metadata, is_root: bool) -> Value {
     Value::Map(fields.into_iter().collect())
 }
 
+/// The type of `.Values`, and of the data of a template.
+pub(crate) static VALUES: NamedMap = NamedMap { name: "common.Values", method: values_method };
+
+fn values_method(values: &Map, name: &str) -> Option<Function> {
+    let values = values.clone();
+    let text = |value: &Value| value.as_str().map(|s| s.to_text().into_owned()).unwrap_or_default();
+    Some(match name {
+        "AsMap" => Function::new(&[], move |_, _| Ok(Value::Map(values.converted(None)))),
+        "YAML" => Function::new(&[], move |_, _| {
+            let written = yaml::write(&Value::Map(values.converted(None)));
+            written.map(Value::str).map_err(|e| FnError::new(e.to_string()))
+        }),
+        "Table" => Function::new(&[Type::String], move |_, args| {
+            let mut table = values.clone();
+            for key in text(&args[0]).split('.') {
+                table = match table.get(key) {
+                    Some(Value::Map(inner)) => inner.converted(Some(&VALUES)),
+                    _ => return Err(FnError::new(format!("{key:?} is not a table"))),
+                };
+            }
+            Ok(Value::Map(table))
+        }),
+        "PathValue" => Function::new(&[Type::String], move |_, args| {
+            let path = text(&args[0]);
+            if path.is_empty() {
+                return Err("YAML path cannot be empty".into());
+            }
+            let key = path.rsplit('.').next().unwrap_or_default();
+            crate::values::path_value(&values, &path)
+                .ok_or_else(|| FnError::new(format!("{key:?} is not a value")))
+        }),
+        _ => return None,
+    })
+}
+
 /// `.Files`: the files of a chart that are neither templates nor its own, or those of them that a pattern matches.
 #[derive(Debug)]
 pub(crate) struct FilesObject {
@@ -114,13 +149,17 @@ impl FilesObject {
         text.strip_suffix('\n').map(str::to_owned).unwrap_or(text)
     }
 
-    fn lines(&self, name: &Value) -> Value {
-        let data = self.bytes(name);
+    fn lines(&self, name: &Value) -> Result<Value, FnError> {
+        let name = name.as_str().map(|s| s.to_text()).unwrap_or_default();
+        let Some(data) = self.files.get(&*name) else {
+            return Ok(Value::strings::<&str>([]));
+        };
         if data.is_empty() {
-            return Value::strings::<&str>([]);
+            // Helm looks at the last byte without asking whether there is one.
+            return Err("runtime error: index out of range [-1]".into());
         }
         let data = data.strip_suffix(b"\n").unwrap_or(data);
-        Value::strings(data.split(|b| *b == b'\n'))
+        Ok(Value::strings(data.split(|b| *b == b'\n')))
     }
 }
 
@@ -147,7 +186,7 @@ impl Object for FilesObject {
                 let encode = |data: &[u8]| base64::engine::general_purpose::STANDARD.encode(data);
                 Ok(Value::str(files.yaml(|data| Value::str(encode(data)))))
             }),
-            "Lines" => Function::new(&[Type::String], move |_, args| Ok(files.lines(&args[0]))),
+            "Lines" => Function::new(&[Type::String], move |_, args| files.lines(&args[0])),
             _ => return None,
         })
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Crd};
 use crate::dependencies;
-use crate::engine::{Engine, Scope, TemplateError};
+use crate::engine::{Engine, Scope, Snippet, TemplateError};
 use crate::functions::{self, FunctionEnv, SharedRng};
 use crate::manifest::{self, Hook, HookEvent, Manifest};
 use crate::schema;
@@ -38,6 +38,8 @@ pub struct RenderOptions {
     /// Renders the notes of dependencies, too.
     pub sub_notes: bool,
     pub skip_schema_validation: bool,
+    /// How much work the templates may do, in the units of [`gotemplate::Templates::set_work`].
+    pub work: u64,
 }
 
 /// Objects of a cluster, for `lookup`.
@@ -85,6 +87,16 @@ pub enum RenderError {
     Yaml { message: String, files: Vec<(String, String)> },
 }
 
+impl RenderError {
+    /// The line of the chart that the failure is at, where there is one.
+    pub fn snippet(&self) -> Option<&Snippet> {
+        match self {
+            RenderError::Template(error) => error.snippet.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl RenderOptions {
     /// An install of this release at this time, with Helm's own capabilities and nothing to look up.
     pub fn new(release_name: impl Into<String>, namespace: impl Into<String>, now: jiff::Timestamp) -> Self {
@@ -101,6 +113,7 @@ impl RenderOptions {
             include_crds: false,
             sub_notes: false,
             skip_schema_validation: false,
+            work: gotemplate::limits::DEFAULT_WORK,
         }
     }
 
@@ -145,7 +158,13 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
         let (wanted, found) = (wanted.clone(), kube_version.version.clone());
         return Err(RenderError::KubeVersion { wanted, found });
     }
-    let engine = Engine { functions: options.function_table(), strict: false, lint: false };
+    let engine = Engine {
+        functions: options.function_table(),
+        strict: false,
+        lint: false,
+        work: options.work,
+        marks: None,
+    };
     let scope = Scope {
         values: coalesced,
         release: options.release(),
@@ -153,8 +172,7 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
     };
     let mut files = engine.render(&chart, &scope)?;
     let notes = take_notes(&mut files, chart.name(), options.sub_notes);
-    let files: Vec<(String, String)> =
-        files.into_iter().filter(|(_, content)| !content.trim().is_empty()).collect();
+    let files: Vec<(String, Vec<u8>)> = files.into_iter().filter(|(_, content)| !is_blank(content)).collect();
     match manifest::sort(&files) {
         Ok((hooks, manifests)) => Ok(Rendered {
             manifests,
@@ -164,7 +182,11 @@ pub fn render(chart: &Chart, values: &Values, options: &RenderOptions) -> Result
             include_crds: options.include_crds,
             warnings: coalescer.warnings,
         }),
-        Err(message) => Err(RenderError::Yaml { message, files }),
+        Err(message) => {
+            let text = |data: Vec<u8>| String::from_utf8_lossy(&data).into_owned();
+            let files = files.into_iter().map(|(path, data)| (path, text(data))).collect();
+            Err(RenderError::Yaml { message, files })
+        }
     }
 }
 
@@ -205,9 +227,13 @@ fn push_document(text: &mut String, source: &str, content: &str) {
     text.push('\n');
 }
 
+fn is_blank(content: &[u8]) -> bool {
+    std::str::from_utf8(content).is_ok_and(|text| text.trim().is_empty())
+}
+
 /// Takes `NOTES.txt` out of the rendered files.
 fn take_notes(
-    files: &mut std::collections::BTreeMap<String, String>,
+    files: &mut std::collections::BTreeMap<String, Vec<u8>>,
     chart: &str,
     sub_notes: bool,
 ) -> String {
@@ -220,7 +246,7 @@ fn take_notes(
             if !notes.is_empty() {
                 notes.push('\n');
             }
-            notes.push_str(&text);
+            notes.push_str(&String::from_utf8_lossy(&text));
         }
     }
     notes

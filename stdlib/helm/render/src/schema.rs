@@ -41,13 +41,19 @@ fn check(chart: &Chart, values: &Map, text: &mut String, warnings: &mut Vec<Stri
 
 /// Checks values against a schema's text; the error ends with a newline.
 pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>) -> Result<(), String> {
-    let schema: Json = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
+    let is_blank = schema.trim_ascii().is_empty();
+    let mut schema: Json = serde_json::from_slice(schema).map_err(|e| match e.is_eof() {
+        true if is_blank => "EOF".to_owned(),
+        true => "unexpected EOF".to_owned(),
+        false => e.to_string(),
+    })?;
+    drop_annotations(&mut schema);
     let elsewhere = Elsewhere::default();
     let asked = elsewhere.asked.clone();
     let validator = jsonschema::options()
         .with_retriever(elsewhere)
         .build(&schema)
-        .map_err(|e| format!("unable to validate schema: {e}"))?;
+        .map_err(|e| unusable(&e.to_string()))?;
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
     warnings.extend(
         asked.iter().map(|uri| format!("the schema at {uri} was not fetched and accepts everything")),
@@ -67,7 +73,7 @@ pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>)
         let tokens = path.split('/').skip(1);
         tokens
             .fold(&mut root, |place, token| place.children.entry(token.to_owned()).or_default())
-            .add(&error);
+            .add(&error, &instance);
     }
     let mut faults = root.faults("");
     if faults.is_empty() {
@@ -85,6 +91,31 @@ pub(crate) fn check_one(schema: &[u8], values: &Map, warnings: &mut Vec<String>)
         fault.write(0, &mut text);
     }
     Err(text)
+}
+
+/// Why a schema cannot be used.
+fn unusable(message: &str) -> String {
+    let pointer = message.strip_prefix("Pointer '").and_then(|rest| rest.strip_suffix("' does not exist"));
+    match pointer {
+        Some(pointer) => format!("json-pointer in \"file:///values.schema.json#{pointer}\" not found"),
+        None => format!("unable to validate schema: {message}"),
+    }
+}
+
+/// Takes out what Helm's validator does not assert.
+fn drop_annotations(schema: &mut Json) {
+    match schema {
+        Json::Object(entries) => {
+            for keyword in ["contentEncoding", "contentMediaType"] {
+                if entries.get(keyword).is_some_and(Json::is_string) {
+                    entries.remove(keyword);
+                }
+            }
+            entries.values_mut().for_each(drop_annotations);
+        }
+        Json::Array(items) => items.iter_mut().for_each(drop_annotations),
+        _ => {}
+    }
 }
 
 /// Gives a schema that accepts everything for what is not in the chart.
@@ -127,16 +158,25 @@ struct Fault {
 }
 
 impl Place {
-    fn add(&mut self, error: &ValidationError<'_>) {
+    fn add(&mut self, error: &ValidationError<'_>, values: &Json) {
         match error.kind() {
+            Kind::PropertyNames { error: inner } => {
+                let path = error.instance_path().as_str().to_owned();
+                let cause = Fault { path, message: message(inner), causes: Vec::new() };
+                self.messages.push((Rank::Rest, message(error), vec![cause]));
+            }
             Kind::Required { property } => {
                 self.missing.push(property.as_str().unwrap_or_default().to_owned());
             }
             Kind::AnyOf { context } => {
-                self.messages.push((Rank::Rest, "'anyOf' failed".to_owned(), causes(context)));
+                self.messages.push((Rank::Rest, "'anyOf' failed".to_owned(), causes(context, values)));
             }
             Kind::OneOfNotValid { context } => {
-                self.messages.push((Rank::Rest, "'oneOf' failed, none matched".to_owned(), causes(context)));
+                self.messages.push((
+                    Rank::Rest,
+                    "'oneOf' failed, none matched".to_owned(),
+                    causes(context, values),
+                ));
             }
             Kind::OneOfMultipleValid { context } => {
                 let matched: Vec<String> = context
@@ -159,7 +199,11 @@ impl Place {
                     Kind::Enum { .. } => Rank::Enum,
                     _ => Rank::Rest,
                 };
-                self.messages.push((rank, message(error), Vec::new()));
+                let message = match kind {
+                    Kind::FalseSchema => unwanted(error, values).unwrap_or_else(|| message(error)),
+                    _ => message(error),
+                };
+                self.messages.push((rank, message, Vec::new()));
             }
         }
     }
@@ -198,13 +242,23 @@ impl Fault {
     }
 }
 
+/// The properties of an object that may have none.
+fn unwanted(error: &ValidationError<'_>, values: &Json) -> Option<String> {
+    if !error.schema_path().as_str().ends_with("/additionalProperties") {
+        return None;
+    }
+    let object = values.pointer(error.instance_path().as_str())?.as_object()?;
+    let names: Vec<String> = object.keys().cloned().collect();
+    Some(format!("additional properties {} not allowed", quoted_list(&names)))
+}
+
 /// Why none of several schemas fits.
-fn causes(context: &[Vec<ValidationError<'static>>]) -> Vec<Fault> {
+fn causes(context: &[Vec<ValidationError<'static>>], values: &Json) -> Vec<Fault> {
     let mut causes = Vec::new();
     for errors in context {
         for error in errors {
             let mut place = Place::default();
-            place.add(error);
+            place.add(error, values);
             causes.append(&mut place.faults(error.instance_path().as_str()));
         }
     }

@@ -95,35 +95,42 @@ impl Values {
 
 /// The documents of a text, each merged over those before it.
 pub(crate) fn load_documents(text: &[u8]) -> Result<Map, String> {
+    if text.len() > yaml::MAX_DOCUMENT {
+        return Err(format!("the values are longer than {} MiB", yaml::MAX_DOCUMENT >> 20));
+    }
     let mut values = Map::new();
-    for document in documents(text) {
+    for document in documents(text)? {
         let map = yaml::parse_map(document).map_err(|e| format!("cannot unmarshal yaml document: {e}"))?;
         values = merge_maps(&values, &map);
     }
     Ok(values)
 }
 
-/// Cuts a stream at its `---` lines. One that comes first belongs to the document that it starts.
-fn documents(text: &[u8]) -> Vec<&[u8]> {
+/// Cuts a stream at its `---` lines. One that comes first belongs to the document that it starts. Every line ends with
+/// a newline, the last one too, and a carriage return before it is dropped.
+fn documents(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut documents = Vec::new();
-    let mut start = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let end = text[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |i| at + i + 1);
-        let line = &text[at..end];
+    let mut document = Vec::new();
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
         if let Some(rest) = line.strip_prefix(b"---") {
-            let is_separator = matches!(rest.trim_ascii().first(), None | Some(b'#'));
-            if is_separator && at > start {
-                documents.push(&text[start..at]);
-                start = end;
+            let rest = rest.trim_ascii();
+            if !matches!(rest.first(), None | Some(b'#')) {
+                let rest = String::from_utf8_lossy(rest);
+                return Err(format!("error reading yaml document: invalid Yaml document separator: {rest}"));
+            }
+            if !document.is_empty() {
+                documents.push(std::mem::take(&mut document));
+                continue;
             }
         }
-        at = end;
+        document.extend_from_slice(line);
+        document.push(b'\n');
     }
-    if start < text.len() {
-        documents.push(&text[start..]);
+    if !document.is_empty() {
+        documents.push(document);
     }
-    documents
+    Ok(documents)
 }
 
 /// Helm's `MergeMaps`: `over` wins, maps within maps are merged.

@@ -114,7 +114,8 @@ pub(crate) async fn go_back(
     for pending in history.iter().filter(|release| release.info.status.is_pending()) {
         storage.update(&pending.left_behind("rolled back")).await?;
     }
-    let former: Vec<&Release> = storage::former_revisions(storage::current(history), history.last()).collect();
+    let former: Vec<&Release> =
+        storage::former_revisions(storage::current(history), history.last()).collect();
     let how = How { description: release.info.description.clone(), ..how };
     deploy::run(storage, release, &former, &how).await
 }

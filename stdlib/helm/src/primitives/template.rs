@@ -1,5 +1,5 @@
-use helm_render::{KubeVersion, RenderOptions};
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Value};
+use helm_render::RenderOptions;
+use opsrun_core::{Cx, Effect, Primitive, Result, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,9 +68,7 @@ impl Primitive for Template {
         options.include_crds = self.include_crds;
         options.capabilities.api_versions.extend(self.api_versions);
         if let Some(version) = &self.kube_version {
-            options.capabilities.kube_version = KubeVersion::parse(version).ok_or_else(|| {
-                Error::invalid(format!("`helm::template`: option `kube_version`: `{version}` is no version"))
-            })?;
+            options.capabilities.kube_version = render::kube_version(Self::PATH, version)?;
         }
         let rendered = helm_render::render(&chart, &values, &options);
         let rendered = rendered.map_err(|error| render::failure(&chart, &error))?;

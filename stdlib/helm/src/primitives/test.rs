@@ -7,7 +7,6 @@ use serde::Deserialize;
 use crate::deploy::TIMEOUT;
 use crate::error::Error;
 use crate::hooks::{self, Hooks};
-use crate::release::HookRun;
 use crate::storage::Storage;
 use crate::types::{TestLog, Tested};
 
@@ -37,8 +36,6 @@ pub(crate) struct Test {
     except: Vec<String>,
 }
 
-const EVENT: &str = "test";
-
 impl Primitive for Test {
     const PATH: &'static str = "helm::test";
     const EFFECT: Effect = Effect::Write;
@@ -53,22 +50,17 @@ impl Primitive for Test {
             return Err(Error::NoRelease { release: self.release, namespace }.into());
         };
         let mut release = newest.release;
-        if cx.broken_off().is_none() {
-            // They run again, whatever came of them before.
-            let tests =
-                release.hooks.iter_mut().filter(|hook| hook.events.iter().any(|event| event == EVENT));
-            tests.for_each(|hook| hook.last_run = HookRun::default());
-        }
         delete::remember(&client, &[(newest.at, newest.object)]).await?;
         let how = Hooks {
             only: &self.only,
             except: &self.except,
             logs: true,
-            ..Hooks::of(EVENT, self.timeout.unwrap_or(TIMEOUT))
+            ..Hooks::of("test", self.timeout.unwrap_or(TIMEOUT))
         };
         let ended = hooks::run(&storage, &mut release, &how).await;
         storage.update(&release).await?;
-        let tests = ended?.into_iter().map(|test| TestLog { name: test.name, log: test.log.unwrap_or_default() });
+        let tests =
+            ended?.into_iter().map(|test| TestLog { name: test.name, log: test.log.unwrap_or_default() });
         Ok(Tested { release: self.release, revision: release.revision, tests: tests.collect() })
     }
 }

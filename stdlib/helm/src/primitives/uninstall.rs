@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::deploy::{TIMEOUT, existing};
+use crate::hooks::{self, Hooks};
+use crate::manifest;
 use crate::release::{Status, time};
 use crate::storage::{Kept, Storage};
 use crate::types::Uninstalled;
-use crate::hooks::{self, Hooks};
-use crate::manifest;
 
 /// Uninstalls a release, and waits until its objects are gone.
 ///

@@ -1,7 +1,11 @@
 //! Releases on a real API server, in company of the real Helm.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)] // tests
 
+mod hooks;
+mod records;
+mod recovery;
 mod stage;
+mod values;
 
 use opsrun_core::{ErrorKind, Value};
 use serde_json::json;
@@ -107,15 +111,8 @@ fn objects_of_others_are_not_taken_over() {
 #[test]
 fn helm_and_opsrun_go_on_where_the_other_left() {
     on_real(|stage: &Stage| {
-        let helm = match stage.cluster.helm() {
-            Ok(helm) => helm,
-            Err(missing) => return opsrun_tests::skip(missing),
-        };
-        let helm = |arguments: &[&str]| {
-            let done = helm.run([&["--namespace", &stage.namespace], arguments].concat());
-            assert_eq!(done.code, Some(0), "{done}");
-            done.stdout
-        };
+        let Some(helm) = stage.helm() else { return };
+        let helm = |arguments: &[&str]| helm.ok(arguments);
         let chart = format!("{}/{CHART}", env!("CARGO_MANIFEST_DIR"));
         stage.run(|call| call("helm::upgrade", upgrade(&json!({ "mode": "one" })))).value();
         let history = helm(&["history", "web", "--output", "json"]);

@@ -8,7 +8,7 @@ use opsrun_gate::{Files, Gate, Grants, Route};
 use opsrun_helm::Helm;
 use opsrun_k8s::Kubernetes;
 use opsrun_runtime::{Branch, Event, Happening, Outcome, Registry, Run, Setup, Watcher, World};
-use opsrun_tests::{Mode, RealCluster, skip};
+use opsrun_tests::{Mode, Outcome as Ran, Program, RealCluster, skip};
 use serde_json::json;
 
 static REGISTRY: Registry = Registry::new(&[&Kubernetes, &Helm]);
@@ -16,7 +16,7 @@ static REGISTRY: Registry = Registry::new(&[&Kubernetes, &Helm]);
 /// A namespace that a test may do with as it likes.
 pub(crate) struct Stage {
     world: World,
-    section: Value,
+    sections: BTreeMap<String, Value>,
     pub(crate) namespace: String,
     pub(crate) cluster: &'static RealCluster,
 }
@@ -25,6 +25,31 @@ pub(crate) struct Stage {
 pub(crate) struct Done {
     outcome: Outcome,
     told: Vec<String>,
+}
+
+/// The real Helm, beside which ours works.
+pub(crate) struct RealHelm {
+    helm: Program,
+    namespace: String,
+}
+
+impl RealHelm {
+    pub(crate) fn with(&self, variable: &str, value: &str) -> RealHelm {
+        RealHelm { helm: self.helm.clone().env(variable, value), namespace: self.namespace.clone() }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
+        self.helm.command([&["--namespace", &self.namespace], arguments].concat())
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.helm.run([&["--namespace", &self.namespace], arguments].concat())
+    }
+
+    /// What it prints, once it went well.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        self.run(arguments).ok()
+    }
 }
 
 /// Calls a primitive by its path.
@@ -38,21 +63,41 @@ pub(crate) fn on_real(test: impl Fn(&Stage)) {
             let namespace = cluster.namespace("helm");
             let section = json!({ "kubeconfig": cluster.kubeconfig(), "namespace": namespace.name() });
             let namespace = namespace.name().to_owned();
-            test(&Stage { world: World::live(), section, namespace, cluster });
+            let sections = BTreeMap::from([("k8s".to_owned(), section)]);
+            test(&Stage { world: World::live(), sections, namespace, cluster });
         }
     }
 }
 
 impl Stage {
+    /// The same, where releases are kept in ConfigMaps.
+    pub(crate) fn with_config_maps(&self) -> Stage {
+        self.with_section("helm", json!({ "storage": "configmaps" }))
+    }
+
+    /// The same with another section of the target.
+    pub(crate) fn with_section(&self, system: &str, section: Value) -> Stage {
+        let mut sections = self.sections.clone();
+        sections.insert(system.to_owned(), section);
+        Stage { world: World::live(), sections, namespace: self.namespace.clone(), cluster: self.cluster }
+    }
+
+    /// The real Helm in the namespace; says that it is skipped where there is none.
+    pub(crate) fn helm(&self) -> Option<RealHelm> {
+        match self.cluster.helm() {
+            Ok(helm) => Some(RealHelm { helm, namespace: self.namespace.clone() }),
+            Err(missing) => {
+                skip(missing);
+                None
+            }
+        }
+    }
+
     /// A run that calls what `script` calls.
     pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
         let grants = ["k8s", "file"].iter().map(|grant| grant.parse().unwrap()).collect();
         let told = Arc::new(Told::default());
-        let target = Target {
-            name: "real".to_owned(),
-            sections: BTreeMap::from([("k8s".to_owned(), self.section.clone())]),
-            ..Target::default()
-        };
+        let target = Target { name: "real".to_owned(), sections: self.sections.clone(), ..Target::default() };
         let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), self.world.clock(), Route::live());
         let run = Run::new(Setup {
             files: Files::new(env!("CARGO_MANIFEST_DIR")),

@@ -1,13 +1,14 @@
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Undo, Value};
+use opsrun_core::{Cx, Effect, Error, ErrorKind, Primitive, Result, Undo, Value};
 use opsrun_derive::Args;
+use opsrun_k8s_schema::patch::{JsonPatch, merge_patch, merge_patch_between};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::MANAGER;
 use crate::client::{Client, Parameters, PatchKind};
-use crate::inverse::{Memory, Outcome, RESTORE};
-use crate::object::{Object, ObjectRef};
+use crate::inverse::{Memory, Outcome, RESTORE, formerly, without_state};
+use crate::object::{Address, Object, ObjectRef};
 
 /// Patches an object.
 ///
@@ -57,6 +58,11 @@ impl Primitive for Patch {
         let at = client.address(&self.object, self.namespace.as_deref()).await?;
         let before = client.get(&at).await?;
         let (kind, patch) = self.body(&before)?;
+        if let Some(Some(former)) = formerly(cx, &at, Some(&before))
+            && self.was_sent(&at, &former, &before)?
+        {
+            return Ok(without_values(before));
+        }
         let mut memory = Memory::of(&client, vec![(at.clone(), Some(before))]).await?;
         let parameters = Parameters::default().with("fieldManager", MANAGER);
         let result = client.patch(&at, self.subresource.as_deref(), kind, &patch, &parameters).await;
@@ -80,6 +86,41 @@ fn without_values(mut object: Value) -> Value {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl Patch {
+    /// Whether a call that broke off here had patched the object, which was `former` and is `now`. Other patches than JSON's say what
+    /// there is to be, and do no harm twice.
+    fn was_sent(&self, at: &Address, former: &Value, now: &Value) -> Result<bool> {
+        if !matches!(self.r#type, Type::Json) {
+            return Ok(false);
+        }
+        let bare = |object: &Value| {
+            let mut object = without_state(object);
+            object
+                .pointer_mut("/metadata")
+                .and_then(Value::as_object_mut)
+                .map(|it| it.remove("managedFields"));
+            object
+        };
+        let (former, now) = (bare(former), bare(now));
+        if former == now {
+            return Ok(false);
+        }
+        let patched = JsonPatch::parse(&self.patch).and_then(|patch| patch.apply(&former));
+        let is_so = patched.is_ok_and(|patched| {
+            let mut wanted = now.clone();
+            merge_patch(&mut wanted, &merge_patch_between(&former, &patched));
+            wanted == now
+        });
+        if is_so {
+            return Ok(true);
+        }
+        let error = format!(
+            "{at} was changed since the run broke off, and whether it had been patched cannot be told"
+        );
+        Err(Error::new(ErrorKind::Conflict, error).hint(
+            "look at it; `opsrun runs mark` says that the step is done, `opsrun undo` takes the run back",
+        ))
+    }
+
     fn body(&self, before: &Value) -> Result<(PatchKind, Value)> {
         match (self.r#type, &self.patch) {
             (Type::Merge, Value::Object(_)) => Ok((PatchKind::Merge, self.patch.clone())),

@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opsrun_core::{BoxFuture, Cx, Effect, Error, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
@@ -52,17 +53,17 @@ impl Primitive for Restore {
                     if former.ready {
                         ready.insert(at.clone());
                     }
-                    places.push((at, former.was));
+                    places.push((at, former));
                 }
                 // With its kind, the object went too.
                 Err(error::Error::UnknownKind { .. }) if matches!(former.was, Was::Absent { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        places.sort_by_key(|(at, was)| {
+        places.sort_by_key(|(at, former)| {
             let wave = Wave::of(&at.resource.kind) as i8;
             // What goes, goes last, in reverse.
-            if matches!(was, Was::Absent { .. }) { (1, -wave) } else { (0, wave) }
+            if is_absent(former) { (1, -wave) } else { (0, wave) }
         });
         let addresses: Vec<Address> = places.iter().map(|(at, _)| at.clone()).collect();
         let now = read_all(&client, &addresses).await?;
@@ -71,15 +72,15 @@ impl Primitive for Restore {
         let (mut outcomes, mut failure) = (Vec::new(), None);
         let mut from = 0;
         while from < places.len() && failure.is_none() {
-            let group = |(at, was): &(Address, Was)| (Wave::of(&at.resource.kind), is_absent(was));
+            let group = |(at, former): &(Address, Former)| (Wave::of(&at.resource.kind), is_absent(former));
             let first = group(&places[from]);
             let mut puts: Vec<BoxFuture<'_, (usize, Result<Outcome, error::Error>)>> = Vec::new();
-            for (index, (at, was)) in places.iter().enumerate().skip(from) {
+            for (index, (at, former)) in places.iter().enumerate().skip(from) {
                 if group(&places[index]) != first {
                     break;
                 }
                 let (client, now) = (&client, now[index].as_ref());
-                puts.push(Box::pin(async move { (index, put_back(client, at, was, now).await) }));
+                puts.push(Box::pin(async move { (index, put_back(client, at, former, now).await) }));
             }
             from += puts.len();
             let results = together(puts).await;
@@ -112,21 +113,46 @@ impl Primitive for Restore {
     }
 }
 
-fn is_absent(was: &Was) -> bool {
-    matches!(was, Was::Absent { .. })
+fn is_absent(former: &Former) -> bool {
+    matches!(former.was, Was::Absent { .. })
+}
+
+/// Which objects this process has created again, by what they were: uid and uid.
+#[derive(Default)]
+struct Recreated(Mutex<BTreeMap<String, String>>);
+
+impl Recreated {
+    fn of(cx: &Cx) -> Result<Arc<Self>> {
+        cx.shared("k8s objects created again", || Ok(Recreated::default()))
+    }
+
+    fn note(&self, was: &str, is: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(was.to_owned(), is.to_owned());
+    }
+
+    /// What has become of the object with this uid.
+    fn now(&self, uid: &str) -> String {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uid = uid;
+        while let Some(is) = all.get(uid) {
+            uid = is;
+        }
+        uid.to_owned()
+    }
 }
 
 async fn put_back(
     client: &Client,
     at: &Address,
-    was: &Was,
+    former: &Former,
     now: Option<&Value>,
 ) -> Result<Outcome, error::Error> {
-    match (was, now) {
+    let recreated = Recreated::of(client.cx())?;
+    match (&former.was, now) {
         (Was::Absent { .. }, None) => Ok(Outcome::Untouched),
         (Was::Absent { uid }, Some(now)) => {
             let ours = match uid {
-                Some(uid) => uid == now.uid(),
+                Some(uid) => recreated.now(uid) == now.uid(),
                 // An object without any fields of its own is managed by nobody.
                 None => {
                     let managers = now.items("/metadata/managedFields");
@@ -148,6 +174,9 @@ async fn put_back(
         }
         (Was::Whole(object), None) => {
             let created = client.create(at, &fresh(object), MANAGER).await?;
+            if let Some(uid) = &former.uid {
+                recreated.note(uid, created.uid());
+            }
             own_as_before(client, at, created, &managed(object)).await.map(Outcome::Now)
         }
         (Was::Whole(object), Some(now)) => {

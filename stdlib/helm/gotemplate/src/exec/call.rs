@@ -4,9 +4,15 @@ use super::Slot;
 use super::eval::Args;
 use super::walk::{Fail, Frame};
 use crate::builtins;
+use crate::error::FnError;
 use crate::function::Function;
+use crate::limits;
 use crate::tree::{NodeRef, Operand};
 use crate::value::{Type, Value};
+
+/// The work that a call is at least, and how many bytes to read or write are one unit more.
+const CALL: u64 = 4;
+const BYTES: u64 = 16;
 
 impl<'t> Frame<'_, '_, 't> {
     /// Calls the function of this name; `node` is what its errors point at.
@@ -69,13 +75,50 @@ impl<'t> Frame<'_, '_, 't> {
         name: &str,
     ) -> Result<Slot, Fail> {
         self.check_stack()?;
-        match function.call(self.cx, values) {
+        let result = self.check_arguments(function, values).and_then(|()| {
+            let result = function.call(self.cx, values)?;
+            self.check_result(&result)?;
+            Ok(result)
+        });
+        match result {
             Ok(value) => Ok(Slot::concrete(value)),
             Err(e) => {
                 self.node = node;
                 Err(self.function_error(name, e))
             }
         }
+    }
+
+    /// Counts the work that a call is, and refuses what is too much to go through.
+    fn check_arguments(&self, function: &Function, values: &[Value]) -> Result<(), FnError> {
+        let mut extent = 0;
+        for value in values {
+            extent += match value {
+                Value::Str(text) => text.len(),
+                Value::List(_) | Value::Map(_) if !function.passes_on => value.extent()?,
+                _ => 0,
+            };
+        }
+        if !function.passes_on {
+            limits::check_text(extent)?;
+        }
+        Ok(self.cx.work().spend(CALL + extent as u64 / BYTES)?)
+    }
+
+    fn check_result(&self, value: &Value) -> Result<(), FnError> {
+        let work = match value {
+            Value::Str(text) => {
+                limits::check_text(text.len())?;
+                text.len() as u64 / BYTES
+            }
+            Value::List(list) if list.bytes_len().is_none() => {
+                limits::check_items(list.len())?;
+                2 * list.len() as u64
+            }
+            Value::Map(map) => map.len() as u64,
+            _ => 0,
+        };
+        Ok(self.cx.work().spend(work)?)
     }
 
     fn check_count(&self, function: &Function, name: &str, args: Args<'_, '_>) -> Result<(), Fail> {

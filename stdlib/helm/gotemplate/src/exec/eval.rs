@@ -151,7 +151,12 @@ impl<'t> Frame<'_, '_, 't> {
             Value::Nil => {
                 return self.fail(format!("nil pointer evaluating {}.{name}", receiver.type_name()));
             }
-            Value::Map(map) => return self.map_entry(map, name, has_args),
+            Value::Map(map) => {
+                if let Some(method) = map.method(name) {
+                    return self.call(dot, &method, NodeRef::Operand(node), name, args);
+                }
+                return self.map_entry(map, name, has_args);
+            }
             Value::Object(object) => {
                 if let Some(method) = object.clone().method(name) {
                     return self.call(dot, &method, NodeRef::Operand(node), name, args);
@@ -295,6 +300,7 @@ impl<'t> Frame<'_, '_, 't> {
                 Value::Object(o) if matches!(param, Type::Map(_) | Type::List(_)) => {
                     o.underlying().unwrap_or(value)
                 }
+                Value::Map(map) if matches!(param, Type::Map(_)) => Value::Map(map.converted(None)),
                 _ => value,
             }),
             Value::Nil => {

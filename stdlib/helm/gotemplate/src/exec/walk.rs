@@ -3,6 +3,8 @@
 use super::{Context, MAX_DEPTH, Slot};
 use crate::error::{ExecError, FnError};
 use crate::format;
+use crate::limits;
+use crate::trace::Mark;
 use crate::tree::{Branch, List, Node, NodeRef, Pipe, Tree};
 use crate::value::{Kind, Number, Value};
 
@@ -70,8 +72,18 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
 
     fn node(&mut self, dot: &Slot, node: &'t Node) -> Result<Flow, Fail> {
         self.node = NodeRef::Node(node);
+        self.spend(1)?;
+        if let Some(marks) = &mut self.cx.marks {
+            let (file, line) = (self.tree.source.name.clone(), self.tree.line(self.node));
+            let is_text = matches!(node, Node::Text { .. });
+            marks.push(Mark { offset: self.out.len(), file, line, is_text });
+        }
         match node {
-            Node::Text { text, .. } => self.out.extend_from_slice(text.as_bytes()),
+            Node::Text { text, .. } => {
+                self.spend(text.len() as u64 / 16)?;
+                self.out.extend_from_slice(text.as_bytes());
+                self.check_output()?;
+            }
             Node::Action { pipe, .. } => {
                 // What the pipeline declares stays until the next `end`.
                 let value = self.pipeline(dot, pipe)?;
@@ -94,8 +106,24 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
         if value.kind() == Kind::Func {
             return self.fail(format!("can't print {node} of type {}", value.type_name()));
         }
+        if let Value::List(_) | Value::Map(_) = value
+            && let Err(message) = value.extent()
+        {
+            return self.fail(message);
+        }
         format::print_value(value, self.out);
+        self.check_output()
+    }
+
+    fn check_output(&self) -> Result<(), Fail> {
+        if self.out.len() > limits::MAX_TEXT {
+            return self.fail(limits::too_long("the output"));
+        }
         Ok(())
+    }
+
+    fn spend(&self, work: u64) -> Result<(), Fail> {
+        self.cx.work().spend(work).or_else(|message| self.fail(message))
     }
 
     fn branch(&mut self, dot: &Slot, branch: &'t Branch, sets_dot: bool) -> Result<Flow, Fail> {
@@ -124,6 +152,7 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
         let ran = match &value {
             Value::NoValue | Value::Nil => false,
             Value::List(items) => {
+                self.spend(items.len() as u64)?;
                 for (i, item) in items.iter().enumerate() {
                     let item = Slot::element(item.clone(), items.elem());
                     if !self.iteration(range, Slot::concrete(Value::int(i as i64)), &item)? {
@@ -134,6 +163,7 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
             }
             Value::Map(map) => {
                 let entries = map.entries();
+                self.spend(entries.len() as u64)?;
                 let ran = !entries.is_empty();
                 for (key, item) in entries {
                     let item = Slot::element(item, map.elem());
@@ -171,6 +201,7 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
     fn count(&mut self, range: &'t Branch, end: Number) -> Result<bool, Fail> {
         let count = end.as_int().and_then(|n| u64::try_from(n).ok()).or(end.as_uint()).unwrap_or(0);
         for i in 0..count {
+            self.spend(1)?;
             let i = end.with_int(i);
             if !self.iteration(range, Slot::none(), &Slot::concrete(i.into()))? {
                 break;

@@ -1,5 +1,7 @@
 //! How Helm words the failure of a template: the places on the way to it, then the message.
 
+use std::fmt;
+
 use gotemplate::{ExecError, FnError, ParseError, Place, Value};
 use thiserror::Error;
 
@@ -16,7 +18,55 @@ pub struct TemplateError {
     pub line: Option<usize>,
     /// What failed, without where.
     pub message: String,
+    /// The line of the chart that the failure is at.
+    pub snippet: Option<Snippet>,
 }
+
+/// A line of a chart's file, to be shown with a mark under the place in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snippet {
+    /// `CHART/templates/FILE`
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1; `None` if all of the line is meant.
+    pub column: Option<usize>,
+    /// The line itself.
+    pub text: String,
+}
+
+/// The file and place, the line, and a caret under the column.
+impl fmt::Display for Snippet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snippet { file, line, column, text } = self;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        match column {
+            Some(column) => writeln!(f, "{margin}--> {file}:{line}:{column}")?,
+            None => writeln!(f, "{margin}--> {file}:{line}")?,
+        }
+        writeln!(f, "{margin} |")?;
+        write!(f, "{number} | {text}")?;
+        if let Some(column) = column {
+            // Tabs stay tabs, so that the caret stands where the terminal puts the character.
+            let before = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' });
+            write!(f, "\n{margin} | {}^", before.collect::<String>())?;
+        }
+        Ok(())
+    }
+}
+
+impl Snippet {
+    /// The line of a text; the column is in bytes, counted from 0.
+    fn of(text: &str, file: &str, line: usize, column: Option<usize>) -> Option<Self> {
+        let text = text.split('\n').nth(line.checked_sub(1)?)?.trim_end_matches('\r');
+        let column = column.map(|bytes| 1 + text.bytes().take(bytes).filter(|b| b & 0xc0 != 0x80).count());
+        Some(Snippet { file: file.to_owned(), line, column, text: text.to_owned() })
+    }
+}
+
+/// The text of a chart's file, if it is a template.
+type Sources<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 
 /// The marks that Helm puts around the message of `fail` and `required`, to find it again in the error's text.
 const START: &str = "HELM_ERR_START";
@@ -29,7 +79,7 @@ pub(super) fn warning(message: &Value) -> FnError {
 }
 
 impl TemplateError {
-    pub(super) fn parse(file: &str, error: &ParseError) -> Self {
+    pub(super) fn parse(file: &str, error: &ParseError, sources: &Sources<'_>) -> Self {
         let full = error.to_string();
         let mut parts = full.split(": ");
         let location = parts.nth(1).unwrap_or(file).to_owned();
@@ -40,15 +90,22 @@ impl TemplateError {
             place: None,
             line: Some(error.line),
             message,
+            snippet: sources(file).and_then(|text| Snippet::of(text, file, error.line, None)),
         }
     }
 
-    pub(super) fn execution(file: &str, error: ExecError) -> Self {
+    pub(super) fn execution(file: &str, error: ExecError, sources: &Sources<'_>) -> Self {
         let full = error.to_string();
         let chain = chain(error);
         let innermost = chain.last();
         let place = chain.iter().rev().find_map(|link| link.place.clone());
+        // What `tpl` renders has no file: then the place that called it is shown.
+        let snippet = chain.iter().rev().find_map(|link| {
+            let place = link.place.as_ref()?;
+            Snippet::of(sources(&place.file)?, &place.file, place.line, Some(place.column))
+        });
         let mut result = TemplateError {
+            snippet,
             text: full.clone(),
             file: file.to_owned(),
             place,

@@ -25,12 +25,17 @@ pub enum ArchiveError {
     ChartTooLarge,
     #[error("decompressed chart file {0:?} is larger than the maximum file size {MAX_FILE}")]
     FileTooLarge(String),
+    #[error("the archive has more than {MAX_FILES} files")]
+    TooManyFiles,
     #[error("no files in chart archive")]
     Empty,
 }
 
 /// Helm's `MaxDecompressedChartSize`.
 const MAX_CHART: u64 = 100 << 20;
+
+/// Helm does not count files; each takes memory, even when it is empty.
+const MAX_FILES: usize = 20_000;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Files, ArchiveError> {
     let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(bytes));
@@ -56,6 +61,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Files, ArchiveError> {
         room -= read;
         if read < size || room == 0 {
             return Err(ArchiveError::ChartTooLarge);
+        }
+        if files.0.len() >= MAX_FILES {
+            return Err(ArchiveError::TooManyFiles);
         }
         files.insert(path, data);
     }

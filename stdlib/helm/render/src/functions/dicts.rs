@@ -1,6 +1,7 @@
 //! Dictionaries: Sprig's functions over `map[string]interface {}`, merging as mergo does. Maps are changed in place, and a
 //! merged map keeps sharing what it took over.
 
+use gotemplate::limits::MAX_NESTING;
 use gotemplate::{FnError, Function, Functions, MAP, Map, Str, Type, Value};
 
 use super::args::{Result, is_empty, list, map, not_a, slice, string_of, text};
@@ -77,7 +78,7 @@ pub(super) fn add(functions: &mut Functions) {
     for (name, overwrite) in
         [("merge", false), ("mustMerge", false), ("mergeOverwrite", true), ("mustMergeOverwrite", true)]
     {
-        set(name, Function::variadic(&[MAP, MAP], move |_, a| Ok(merge(a, overwrite))));
+        set(name, Function::variadic(&[MAP, MAP], move |_, a| merge(a, overwrite)));
     }
     for name in ["deepCopy", "mustDeepCopy"] {
         set(
@@ -91,19 +92,23 @@ pub(super) fn add(functions: &mut Functions) {
     set("dig", Function::variadic(&[Any], |_, a| dig(a)));
 }
 
-fn merge(maps: &[Value], overwrite: bool) -> Value {
+fn merge(maps: &[Value], overwrite: bool) -> Result {
     let mut merged = map(maps, 0);
     if merged.is_nil() && maps.len() > 1 {
         merged = Map::new();
     }
     for i in 1..maps.len() {
-        merge_into(&merged, &map(maps, i), overwrite);
+        merge_into(&merged, &map(maps, i), overwrite, 0)?;
     }
-    merged.into()
+    Ok(merged.into())
 }
 
 /// mergo's `Merge` and `MergeWithOverwrite` for maps.
-fn merge_into(target: &Map, source: &Map, overwrite: bool) {
+fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<()> {
+    if depth >= MAX_NESTING {
+        // Maps that contain each other grow as they are merged.
+        return Err(FnError::new(format!("the maps nest deeper than {MAX_NESTING}, or contain themselves")));
+    }
     for (key, new) in source.entries() {
         if new.is_nil() {
             if overwrite {
@@ -115,7 +120,7 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool) {
         let is_list = slice(&new).is_some();
         if let (Some(Value::Map(old)), Value::Map(new)) = (&old, &new) {
             if !old.is_nil() {
-                merge_into(old, new, overwrite);
+                merge_into(old, new, overwrite, depth + 1)?;
             }
         } else if is_list && overwrite {
             target.insert(key.clone(), new.clone());
@@ -130,6 +135,7 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool) {
             target.insert(key, new);
         }
     }
+    Ok(())
 }
 
 /// mergo's notion of an empty value.

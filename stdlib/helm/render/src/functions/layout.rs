@@ -235,7 +235,6 @@ pub(super) struct Parsed {
 
 /// The error is Go's `parsing time "…" as "…": …`.
 pub(super) fn parse(layout: &str, text: &str) -> Result<Parsed, String> {
-    let quote = |text: &str| gotemplate::format::quote(text.as_bytes());
     let mut reader = Reader { rest: text, ..Reader::default() };
     let all = pieces(layout);
     for (i, piece) in all.iter().enumerate() {
@@ -244,7 +243,9 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<Parsed, String> {
         match reader.read(*piece, next) {
             Ok(()) => {}
             Err(Problem::Mismatch) => {
-                let (rest, element) = (quote(before), quote(&spelled(*piece)));
+                // Of a literal text, what of it was there is gone.
+                let rest = if matches!(piece, Piece::Literal(_)) { reader.rest } else { before };
+                let (rest, element) = (quote(rest), quote(&spelled(*piece)));
                 return Err(format!(
                     "parsing time {} as {}: cannot parse {rest} as {element}",
                     quote(text),
@@ -260,6 +261,20 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<Parsed, String> {
         return Err(format!("parsing time {}: extra text: {}", quote(text), quote(reader.rest)));
     }
     reader.finish().map_err(|what| format!("parsing time {}: {what} out of range", quote(text)))
+}
+
+/// As `time` quotes: its own way, which spells every byte that is not printable ASCII.
+pub(super) fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', byte.into()]),
+            b' '..=b'\x7f' => quoted.push(byte.into()),
+            _ => quoted.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 enum Problem {

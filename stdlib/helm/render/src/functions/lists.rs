@@ -1,11 +1,15 @@
 //! Lists: Sprig's functions over slices of any type. Each makes a new list; a nil one stays nil where Go's does.
 
+use gotemplate::limits::{MAX_ITEMS, check_items};
 use gotemplate::{FnError, Function, Functions, LIST, List, Type, Value};
 
 use super::args::{
     Result, deep_equal, int, is_empty, list, nil_dereference, slice, slice_or, string_of, strings_of,
     to_int64,
 };
+
+/// The different items that `uniq` finds at most.
+const MAX_UNIQUE: usize = 1 << 14;
 
 pub(super) fn add(functions: &mut Functions) {
     use Type::{Any, Int};
@@ -69,6 +73,8 @@ pub(super) fn add(functions: &mut Functions) {
         &Function::new(&[Any], |_, a| {
             let mut unique: Vec<Value> = Vec::new();
             for item in slice_or(&a[0], "Cannot find uniq on type")?.iter() {
+                // Every item is compared with all those before.
+                check_items(unique.len().saturating_mul(MAX_ITEMS / MAX_UNIQUE))?;
                 if !is_in(&unique, item) {
                     unique.push(item.clone());
                 }
@@ -150,8 +156,13 @@ fn part(value: &Value, bounds: &[Value]) -> Result {
 
 fn chunk(size: i64, value: &Value) -> Result {
     let items = slice_or(value, "Cannot chunk type")?;
-    let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+    // Sprig computes with floats how many there will be, which makes some odd sizes an empty list.
+    let count = ((items.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+    if !count.is_finite() || count < 0.0 {
         return Err(FnError::new("runtime error: makeslice: len out of range"));
+    }
+    let Some(size) = usize::try_from(size).ok().filter(|_| count > 0.0) else {
+        return Ok(List::new(LIST, Vec::new()).into());
     };
     let chunks = items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(List::new(LIST, chunks).into())

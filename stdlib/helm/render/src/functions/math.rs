@@ -1,6 +1,7 @@
 //! Numbers: conversions that never fail, 64-bit integers that wrap, and decimal arithmetic for floats.
 
 use gotemplate::format::sprint;
+use gotemplate::limits::{MAX_ITEMS, check_items};
 use gotemplate::{FnError, Function, Functions, Type, Value};
 
 use super::args::{Result, int, ints, text, to_float64, to_int64};
@@ -62,18 +63,18 @@ pub(super) fn add(functions: &mut Functions) {
         "until",
         Function::new(&[Int], |_, a| {
             let count = int(a, 0);
-            Ok(ints(steps(0, count, if count < 0 { -1 } else { 1 })))
+            bounded(steps(0, count, if count < 0 { -1 } else { 1 })).map(ints)
         }),
     );
     set(
         "untilStep",
-        Function::new(&[Int, Int, Int], |_, a| Ok(ints(steps(int(a, 0), int(a, 1), int(a, 2))))),
+        Function::new(&[Int, Int, Int], |_, a| bounded(steps(int(a, 0), int(a, 1), int(a, 2))).map(ints)),
     );
     set(
         "seq",
         Function::variadic(&[Int], |_, a| {
             let params: Vec<i64> = (0..a.len()).map(|i| int(a, i)).collect();
-            let numbers: Vec<String> = sequence(&params).map(|n| n.to_string()).collect();
+            let numbers: Vec<String> = bounded(sequence(&params))?.iter().map(i64::to_string).collect();
             Ok(numbers.join(" ").into())
         }),
     );
@@ -133,6 +134,12 @@ fn steps(start: i64, stop: i64, step: i64) -> Box<dyn Iterator<Item = i64>> {
         return Box::new(std::iter::empty());
     }
     Box::new(std::iter::successors(Some(start), move |n| n.checked_add(step)).take_while(is_before_end))
+}
+
+fn bounded(numbers: impl Iterator<Item = i64>) -> Result<Vec<i64>> {
+    let numbers: Vec<i64> = numbers.take(MAX_ITEMS + 1).collect();
+    check_items(numbers.len())?;
+    Ok(numbers)
 }
 
 fn sequence(params: &[i64]) -> Box<dyn Iterator<Item = i64>> {

@@ -57,6 +57,57 @@ impl SharedRng {
     }
 }
 
+/// The functions that do not go through all that is in the values which they are given: they look at one level at most.
+const PASSING_ON: &[&str] = &[
+    "all",
+    "any",
+    "append",
+    "chunk",
+    "coalesce",
+    "compact",
+    "concat",
+    "default",
+    "dict",
+    "dig",
+    "empty",
+    "first",
+    "get",
+    "hasKey",
+    "initial",
+    "keys",
+    "kindIs",
+    "kindOf",
+    "last",
+    "list",
+    "mustAppend",
+    "mustChunk",
+    "mustCompact",
+    "mustFirst",
+    "mustInitial",
+    "mustLast",
+    "mustPrepend",
+    "mustPush",
+    "mustRest",
+    "mustReverse",
+    "mustSlice",
+    "omit",
+    "pick",
+    "pluck",
+    "prepend",
+    "push",
+    "rest",
+    "reverse",
+    "set",
+    "slice",
+    "ternary",
+    "tuple",
+    "typeIs",
+    "typeIsLike",
+    "typeOf",
+    "unset",
+    "values",
+];
+
 /// All functions by name.
 pub fn table(env: &FunctionEnv) -> Functions {
     let mut functions = Functions::new();
@@ -75,5 +126,16 @@ pub fn table(env: &FunctionEnv) -> Functions {
     crypto::add(&mut functions, env);
     // Helm looks names up only where it was told to (`--enable-dns`), and so do not we.
     functions.set("getHostByName", Function::new(&[Type::String], |_, _| Ok("".into())));
+    for name in PASSING_ON {
+        if let Some(function) = functions.get(name).cloned() {
+            functions.set(*name, function.passing_on());
+        }
+    }
     functions
+}
+
+/// Whether a text is a time as JSON has it; the error is Go's.
+pub(crate) fn check_rfc3339(text: Option<&str>) -> std::result::Result<(), String> {
+    let text = text.ok_or("Time.UnmarshalJSON: input is not a JSON string")?;
+    layout::parse("2006-01-02T15:04:05Z07:00", text).map(|_| ())
 }

@@ -1,6 +1,7 @@
 //! Random texts and numbers, all drawn from the render's generator: the same seed gives the same output.
 
 use base64::Engine;
+use gotemplate::limits::check_text;
 use gotemplate::{FnError, Function, Functions, Type, Value};
 use rand::{Rng, RngCore};
 
@@ -19,7 +20,7 @@ pub(super) fn add(functions: &mut Functions, env: &FunctionEnv) {
         ("randAscii", ascii),
     ] {
         let rng = env.rng.clone();
-        functions.set(name, Function::new(&[Int], move |_, a| Ok(pick(&rng, &symbols, int(a, 0)))));
+        functions.set(name, Function::new(&[Int], move |_, a| pick(&rng, &symbols, int(a, 0))));
     }
     let rng = env.rng.clone();
     functions.set("randInt", Function::new(&[Int, Int], move |_, a| between(&rng, int(a, 0), int(a, 1))));
@@ -29,6 +30,7 @@ pub(super) fn add(functions: &mut Functions, env: &FunctionEnv) {
         Function::new(&[Int], move |_, a| {
             let count = usize::try_from(int(a, 0))
                 .map_err(|_| FnError::new("runtime error: makeslice: len out of range"))?;
+            check_text(count)?;
             let mut bytes = vec![0; count];
             rng.lock().fill_bytes(&mut bytes);
             Ok(base64::engine::general_purpose::STANDARD.encode(bytes).into())
@@ -51,10 +53,11 @@ pub(super) fn add(functions: &mut Functions, env: &FunctionEnv) {
 }
 
 /// Nothing for a count below zero.
-fn pick(rng: &SharedRng, symbols: &[u8], count: i64) -> Value {
+fn pick(rng: &SharedRng, symbols: &[u8], count: i64) -> Result {
+    check_text(usize::try_from(count).unwrap_or(0))?;
     let mut rng = rng.lock();
     let picked = (0..count).map(|_| symbols[rng.random_range(0..symbols.len())]);
-    Value::str(picked.collect::<Vec<u8>>())
+    Ok(Value::str(picked.collect::<Vec<u8>>()))
 }
 
 fn between(rng: &SharedRng, least: i64, most: i64) -> Result {

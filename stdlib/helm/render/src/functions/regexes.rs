@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gotemplate::limits::{MAX_ITEMS, check_items, check_text};
 use gotemplate::{FnError, Function, Functions, List, Str, Type, Value};
-use regex::{NoExpand, Regex};
+use regex::{Captures, Regex};
 
-use super::args::{int, utf8};
+use super::args::{Result, int, utf8};
 use super::re2;
 
 pub(super) fn add(functions: &mut Functions) {
     use Type::{Int, String as Text};
     let cache = Arc::new(Cache::default());
-    let mut set = |names: [&'static str; 2], params: &[Type], body: fn(&Regex, &[Value]) -> Value| {
+    let mut set = |names: [&'static str; 2], params: &[Type], body: fn(&Regex, &[Value]) -> Result| {
         for name in names {
             let cache = cache.clone();
             functions.set(
@@ -19,7 +20,7 @@ pub(super) fn add(functions: &mut Functions) {
                 Function::new(params, move |_, a| {
                     // `regexMatch` is the one that hides a bad expression; the others without `must` panic with other words.
                     match cache.get(&utf8(a, 0)) {
-                        Ok(regex) => Ok(body(&regex, a)),
+                        Ok(regex) => body(&regex, a),
                         Err(_) if name == "regexMatch" => Ok(false.into()),
                         Err(e) if name.starts_with("must") => Err(FnError::new(e)),
                         Err(e) => {
@@ -31,24 +32,33 @@ pub(super) fn add(functions: &mut Functions) {
             );
         }
     };
-    set(["regexMatch", "mustRegexMatch"], &[Text, Text], |regex, a| regex.is_match(&utf8(a, 1)).into());
+    set(["regexMatch", "mustRegexMatch"], &[Text, Text], |regex, a| Ok(regex.is_match(&utf8(a, 1)).into()));
     set(["regexFind", "mustRegexFind"], &[Text, Text], |regex, a| {
-        regex.find(&utf8(a, 1)).map_or("", |found| found.as_str()).into()
+        Ok(regex.find(&utf8(a, 1)).map_or("", |found| found.as_str()).into())
     });
     set(["regexFindAll", "mustRegexFindAll"], &[Text, Text, Int], |regex, a| {
         let subject = utf8(a, 1);
-        let found: Vec<Str> =
-            regex.find_iter(&subject).take(most(int(a, 2))).map(|m| m.as_str().into()).collect();
-        if found.is_empty() { List::nil(Type::String).into() } else { Value::strings(found) }
+        let found: Vec<Str> = regex
+            .find_iter(&subject)
+            .take(most(int(a, 2)))
+            .map(|m| m.as_str().into())
+            .take(MAX_ITEMS + 1)
+            .collect();
+        check_items(found.len())?;
+        Ok(if found.is_empty() { List::nil(Type::String).into() } else { Value::strings(found) })
     });
     set(["regexReplaceAll", "mustRegexReplaceAll"], &[Text, Text, Text], |regex, a| {
-        regex.replace_all(&utf8(a, 1), utf8(a, 2).as_ref()).as_ref().into()
+        let template = utf8(a, 2);
+        replace_all(regex, &utf8(a, 1), |found, out| found.expand(&template, out))
     });
     set(["regexReplaceAllLiteral", "mustRegexReplaceAllLiteral"], &[Text, Text, Text], |regex, a| {
-        regex.replace_all(&utf8(a, 1), NoExpand(&utf8(a, 2))).as_ref().into()
+        let literal = utf8(a, 2);
+        replace_all(regex, &utf8(a, 1), |_, out| out.push_str(&literal))
     });
     set(["regexSplit", "mustRegexSplit"], &[Text, Text, Int], |regex, a| {
-        split(regex, &utf8(a, 1), int(a, 2))
+        let parts = split(regex, &utf8(a, 1), int(a, 2))?;
+        check_items(parts.as_ref().map_or(0, Vec::len))?;
+        Ok(parts.map_or_else(|| List::nil(Type::String).into(), Value::strings))
     });
     functions.set("regexQuoteMeta", Function::new(&[Text], |_, a| Ok(quote_meta(&utf8(a, 0)).into())));
 }
@@ -90,12 +100,12 @@ fn most(n: i64) -> usize {
 }
 
 /// Go's `Regexp.Split`.
-fn split(regex: &Regex, subject: &str, n: i64) -> Value {
+fn split(regex: &Regex, subject: &str, n: i64) -> Result<Option<Vec<Str>>> {
     if n == 0 {
-        return List::nil(Type::String).into();
+        return Ok(None);
     }
     if !regex.as_str().is_empty() && subject.is_empty() {
-        return Value::strings([""]);
+        return Ok(Some(vec!["".into()]));
     }
     let mut parts: Vec<Str> = Vec::new();
     let (mut begin, mut end) = (0, 0);
@@ -104,6 +114,7 @@ fn split(regex: &Regex, subject: &str, n: i64) -> Value {
             break;
         }
         end = found.start();
+        check_items(parts.len())?;
         if found.end() != 0 {
             parts.push(subject[begin..end].into());
         }
@@ -112,7 +123,22 @@ fn split(regex: &Regex, subject: &str, n: i64) -> Value {
     if end != subject.len() {
         parts.push(subject[begin..].into());
     }
-    Value::strings(parts)
+    Ok(Some(parts))
+}
+
+/// What Rust's engine replaces with, cut off where it grows too long.
+fn replace_all(regex: &Regex, subject: &str, write: impl Fn(&Captures<'_>, &mut String)) -> Result {
+    let mut out = String::with_capacity(subject.len());
+    let mut from = 0;
+    for found in regex.captures_iter(subject) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(&subject[from..whole.start()]);
+        write(&found, &mut out);
+        from = whole.end();
+        check_text(out.len())?;
+    }
+    out.push_str(&subject[from..]);
+    Ok(out.into())
 }
 
 fn quote_meta(text: &str) -> String {

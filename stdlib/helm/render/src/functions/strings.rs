@@ -1,6 +1,7 @@
 //! Strings: Sprig's functions over Go's `strings`, goutils and xstrings.
 
 use gotemplate::format::quote;
+use gotemplate::limits::check_text;
 use gotemplate::{FnError, Function, Functions, Map, Str, Type, Value};
 
 use super::args::{Result, cut, display, int, string_of, strings, strings_of, text, utf8};
@@ -54,7 +55,7 @@ pub(super) fn add(functions: &mut Functions) {
     set(
         "replace",
         Function::new(&[Text, Text, Text], |_, a| {
-            Ok(bytes::replace(text(a, 2), text(a, 0), text(a, 1)).into())
+            Ok(bytes::replace(text(a, 2), text(a, 0), text(a, 1))?.into())
         }),
     );
     set("repeat", Function::new(&[Int, Text], |_, a| repeat(text(a, 1), int(a, 0)).map(Value::str)));
@@ -69,11 +70,8 @@ pub(super) fn add(functions: &mut Functions) {
     );
     set("initials", Function::new(&[Text], |_, a| Ok(initials(text(a, 0)).into())));
     set("nospace", Function::new(&[Text], |_, a| Ok(without_space(text(a, 0)))));
-    set("wrap", Function::new(&[Int, Text], |_, a| Ok(wrap(text(a, 1), int(a, 0), b"", false))));
-    set(
-        "wrapWith",
-        Function::new(&[Int, Text, Text], |_, a| Ok(wrap(text(a, 2), int(a, 0), text(a, 1), true))),
-    );
+    set("wrap", Function::new(&[Int, Text], |_, a| wrap(text(a, 1), int(a, 0), b"", false)));
+    set("wrapWith", Function::new(&[Int, Text, Text], |_, a| wrap(text(a, 2), int(a, 0), text(a, 1), true)));
     set("plural", Function::new(&[Text, Text, Int], |_, a| Ok(a[usize::from(int(a, 2) != 1)].clone())));
     set(
         "quote",
@@ -88,17 +86,20 @@ pub(super) fn add(functions: &mut Functions) {
     set("cat", Function::variadic(&[Any], |_, a| Ok(spaced(a, display))));
     set("toString", Function::new(&[Any], |_, a| Ok(string_of(&a[0]).into())));
     set("toStrings", Function::new(&[Any], |_, a| Ok(strings(strings_of(&a[0])))));
-    set("join", Function::new(&[Text, Any], |_, a| Ok(bytes::join(&strings_of(&a[1]), text(a, 0)).into())));
-    set("split", Function::new(&[Text, Text], |_, a| Ok(numbered(bytes::split(text(a, 1), text(a, 0), -1)))));
+    set("join", Function::new(&[Text, Any], |_, a| Ok(bytes::join(&strings_of(&a[1]), text(a, 0))?.into())));
+    set(
+        "split",
+        Function::new(&[Text, Text], |_, a| Ok(numbered(bytes::split(text(a, 1), text(a, 0), -1)?))),
+    );
     set(
         "splitn",
         Function::new(&[Text, Int, Text], |_, a| {
-            Ok(numbered(bytes::split(text(a, 2), text(a, 0), int(a, 1))))
+            Ok(numbered(bytes::split(text(a, 2), text(a, 0), int(a, 1))?))
         }),
     );
     set(
         "splitList",
-        Function::new(&[Text, Text], |_, a| Ok(strings(bytes::split(text(a, 1), text(a, 0), -1)))),
+        Function::new(&[Text, Text], |_, a| Ok(strings(bytes::split(text(a, 1), text(a, 0), -1)?))),
     );
 }
 
@@ -154,7 +155,10 @@ fn trim(text: &[u8], cut: &dyn Fn(char) -> bool) -> Value {
 pub(super) fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>> {
     let count = usize::try_from(count).map_err(|_| FnError::new("strings: negative Repeat count"))?;
     match text.len().checked_mul(count) {
-        Some(size) if isize::try_from(size).is_ok() => Ok(text.repeat(count)),
+        Some(size) if isize::try_from(size).is_ok() => {
+            check_text(size)?;
+            Ok(text.repeat(count))
+        }
         _ => Err(FnError::new("strings: Repeat output length overflow")),
     }
 }
@@ -162,7 +166,9 @@ pub(super) fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>> {
 fn indent(spaces: i64, text: &[u8], before: &[u8]) -> Result {
     let pad = repeat(b" ", spaces)?;
     let lines = text.iter().filter(|b| **b == b'\n').count() + 1;
-    let mut out = Vec::with_capacity(before.len() + text.len() + lines * pad.len());
+    let size = lines.saturating_mul(pad.len()).saturating_add(before.len() + text.len());
+    check_text(size)?;
+    let mut out = Vec::with_capacity(size);
     out.extend_from_slice(before);
     out.extend_from_slice(&pad);
     for line in text.split_inclusive(|b| *b == b'\n') {
@@ -255,12 +261,13 @@ fn without_space(text: &[u8]) -> Value {
 }
 
 /// goutils' `WrapCustom`.
-fn wrap(text: &[u8], width: i64, line_break: &[u8], cut_words: bool) -> Value {
+fn wrap(text: &[u8], width: i64, line_break: &[u8], cut_words: bool) -> Result {
     let line_break = if line_break.is_empty() { b"\n" } else { line_break };
     let width = usize::try_from(width).unwrap_or(1).max(1);
     let mut out = Vec::new();
     let mut rest = text;
     while rest.len() > width {
+        check_text(out.len())?;
         if rest[0] == b' ' {
             rest = &rest[1..];
             continue;
@@ -288,7 +295,7 @@ fn wrap(text: &[u8], width: i64, line_break: &[u8], cut_words: bool) -> Value {
         }
     }
     out.extend_from_slice(rest);
-    Value::str(out)
+    Ok(Value::str(out))
 }
 
 /// What is not nil, with spaces between.

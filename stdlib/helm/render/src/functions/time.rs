@@ -298,7 +298,7 @@ pub(super) fn duration_text(nanoseconds: i128) -> String {
 
 /// Go's `ParseDuration`, to nanoseconds.
 pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
-    let shown = gotemplate::format::quote(text.as_bytes());
+    let shown = super::layout::quote(text);
     let invalid = || format!("time: invalid duration {shown}");
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -329,7 +329,7 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             _ => {
-                let unit = gotemplate::format::quote(unit.as_bytes());
+                let unit = super::layout::quote(unit);
                 return Err(format!("time: unknown unit {unit} in duration {shown}"));
             }
         };

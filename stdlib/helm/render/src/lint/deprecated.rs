@@ -109,3 +109,13 @@ pub(super) const DEPRECATIONS: &[Deprecation] = &[
     row("v1", "ComponentStatus", 19, 0, ""),
     row("v1", "Endpoints", 33, 0, "discovery.k8s.io/v1 EndpointSlice"),
 ];
+
+/// Kinds that Helm's rule does not know, as client-go has no types for them: from the lifecycles that the
+/// apiextensions-apiserver and the kube-aggregator declare, and for those that are gone from there, from Kubernetes'
+/// "Deprecated API Migration Guide".
+#[rustfmt::skip]
+pub(super) const MORE_DEPRECATIONS: &[Deprecation] = &[
+    row("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition", 16, 22, "apiextensions.k8s.io/v1 CustomResourceDefinition"),
+    row("apiregistration.k8s.io/v1beta1", "APIService", 19, 22, "apiregistration.k8s.io/v1 APIService"),
+    row("policy/v1beta1", "PodSecurityPolicy", 21, 25, ""),
+];

@@ -310,6 +310,6 @@ fn fail<R>(message: impl Into<String>) -> Read<R> {
 fn wrong_type<R>(found: &Value, wanted: &str) -> Read<R> {
     fail(format!(
         "unable to parse key: interface conversion: interface {{}} is {}, not {wanted}",
-        found.type_name()
+        if found.is_nil() { "nil".into() } else { found.type_name() }
     ))
 }

@@ -20,6 +20,10 @@ use decode::{Duplicates, Sink, decode};
 use document::Document;
 pub use write::{write, write_json, write_pretty};
 
+/// The bytes that one document may have. Read, it takes some fifty times as much memory; a release could not be stored
+/// that has a document of a tenth of this.
+pub const MAX_DOCUMENT: usize = 10 << 20;
+
 /// Why a YAML text was refused, in the words of `sigs.k8s.io/yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum YamlError {
@@ -80,6 +84,10 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
 }
 
 fn read<S: Sink>(text: &[u8], sink: &S, duplicates: Duplicates) -> Result<S::Value, YamlError> {
+    if text.len() > MAX_DOCUMENT {
+        let message = format!("yaml: the document is longer than {} MiB", MAX_DOCUMENT >> 20);
+        return Err(YamlError::convert(message));
+    }
     let document = scan::check_characters(text)
         .and_then(Document::parse)
         .map_err(|e| YamlError::yaml(e.line, e.problem))?;

@@ -1,4 +1,4 @@
-//! The charts of the parity corpus and what Helm renders from them, and how to render them alike.
+//! Charts and what Helm rendered from them, in two folders with the same relative paths, and how to render them alike.
 
 use std::fs;
 use std::io;
@@ -8,30 +8,163 @@ use std::process::Command;
 use gotemplate::{Function, Functions, Map, Type, Value};
 use helm_render::{Chart, Entry, Files, Folder, RenderOptions, Values, render};
 
-/// The corpus, unpacked.
-pub(crate) struct Corpus {
-    root: PathBuf,
-}
-
 /// One render that Helm did.
 pub(crate) struct Case {
-    /// The chart's path, and for a case with values of its own the file that holds them.
+    /// The golden's path below the folder of goldens; without its extension, if it is a chart's own.
     pub(crate) name: String,
     chart: PathBuf,
-    values: Option<PathBuf>,
+    /// A file in the chart's `ci` folder, whose values go over the chart's.
+    values: Option<String>,
     golden: PathBuf,
 }
 
-/// The folder that holds the corpus: `OPSRUN_SHARED`, or `shared` beside the checkout.
-pub(crate) fn shared() -> PathBuf {
-    if let Some(path) = std::env::var_os("OPSRUN_SHARED") {
-        return path.into();
-    }
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = crate_folder.ancestors().map(|folder| folder.join("../shared"));
-    beside.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from("../shared"))
+/// A case for every golden `NAME.yaml`: the chart `NAME` with its default values.
+pub(crate) fn cases(charts: &Path, goldens: &Path) -> io::Result<Vec<Case>> {
+    let case = |path: &str| {
+        let name = path.strip_suffix(".yaml")?.to_owned();
+        Some(Case { chart: chart_at(charts, &name), values: None, golden: goldens.join(path), name })
+    };
+    Ok(list_files(goldens)?.iter().filter_map(|path| case(path)).collect())
 }
 
+/// A case for every golden `NAME/FILE`: the chart `NAME` with the values of its `ci/FILE`.
+pub(crate) fn cases_with_values(charts: &Path, goldens: &Path) -> io::Result<Vec<Case>> {
+    let case = |name: String| {
+        // The values file may be in a folder of `ci`: the chart is the deepest folder that is one.
+        let cuts = name.rmatch_indices('/').map(|(at, _)| (&name[..at], &name[at + 1..]));
+        let is_chart = |(chart, _): &(&str, &str)| {
+            let path = chart_at(charts, chart);
+            path.is_file() || path.join("Chart.yaml").is_file()
+        };
+        let (chart, file) = cuts.clone().find(is_chart).or_else(|| cuts.clone().next())?;
+        let (chart, values) = (chart_at(charts, chart), Some(file.to_owned()));
+        Some(Case { chart, values, golden: goldens.join(&name), name })
+    };
+    Ok(list_files(goldens)?.into_iter().filter_map(case).collect())
+}
+
+/// The folder of a chart, or its archive.
+fn chart_at(charts: &Path, name: &str) -> PathBuf {
+    let folder = charts.join(name);
+    let archives = ["tgz", "tar.gz"].map(|extension| charts.join(format!("{name}.{extension}")));
+    let archive = archives.into_iter().find(|path| !folder.exists() && path.is_file());
+    archive.unwrap_or(folder)
+}
+
+/// The files below a folder by their path there, in order.
+fn list_files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inner) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&inner))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if inner.is_empty() { name } else { format!("{inner}/{name}") };
+            if entry.path().is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+impl Case {
+    /// Where our rendering first differs from Helm's; `None` if it does not. A chart that cannot be rendered differs.
+    pub(crate) fn difference(&self) -> Option<String> {
+        let golden = match self.golden() {
+            Ok(golden) => golden,
+            Err(e) => return Some(format!("no golden: {e}")),
+        };
+        match std::panic::catch_unwind(|| self.render()) {
+            Ok(Ok(ours)) => first_difference(&golden, &ours),
+            Ok(Err(message)) => Some(message),
+            Err(_) => Some("a panic".to_owned()),
+        }
+    }
+
+    /// What Helm renders.
+    pub(crate) fn golden(&self) -> io::Result<Vec<u8>> {
+        fs::read(&self.golden)
+    }
+
+    /// What we render, or why we do not.
+    pub(crate) fn render(&self) -> Result<String, String> {
+        let files = self.files()?;
+        let values = match &self.values {
+            Some(file) => Values::from_yaml(self.values_file(&files, file)?)?,
+            None => Values::new(),
+        };
+        let chart = Chart::from_files(files).map_err(|e| e.to_string())?;
+        let now = jiff::Timestamp::from_second(1_700_000_000).map_err(|e| e.to_string())?;
+        let mut options = RenderOptions::new("release-name", "default", now);
+        options.functions = replacements();
+        let rendered = render(&chart, &values, &options).map_err(|e| e.to_string())?;
+        Ok(rendered.to_template_output())
+    }
+
+    fn files(&self) -> Result<Files, String> {
+        let failed = |e: io::Error| format!("cannot read {}: {e}", self.chart.display());
+        if self.chart.is_file() {
+            let bytes = fs::read(&self.chart).map_err(failed)?;
+            return Files::from_archive(&bytes).map_err(|e| e.to_string());
+        }
+        Files::from_folder(&Disk(&self.chart)).map_err(failed)
+    }
+
+    /// A folder's values file may be one that its `.helmignore` names.
+    fn values_file(&self, files: &Files, file: &str) -> Result<Vec<u8>, String> {
+        if self.chart.is_file() {
+            let path = format!("ci/{file}");
+            return files.get(&path).map(<[u8]>::to_vec).ok_or_else(|| format!("no {path} in the archive"));
+        }
+        let path = self.chart.join("ci").join(file);
+        fs::read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+    }
+}
+
+/// A folder on disk.
+pub(crate) struct Disk<'a>(pub(crate) &'a Path);
+
+impl Folder for Disk<'_> {
+    fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
+        fs::read_dir(self.0.join(path))?
+            .map(|entry| {
+                let entry = entry?;
+                let is_folder = fs::metadata(entry.path())?.is_dir();
+                Ok(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_folder })
+            })
+            .collect()
+    }
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.0.join(path))
+    }
+}
+
+/// The first line that is not the same.
+fn first_difference(want: &[u8], got: &str) -> Option<String> {
+    if want == got.as_bytes() {
+        return None;
+    }
+    let (mut wanted, mut ours) = (want.split_inclusive(|b| *b == b'\n'), got.split_inclusive('\n'));
+    for line in 1.. {
+        match (wanted.next(), ours.next()) {
+            (Some(want), Some(got)) if want == got.as_bytes() => {}
+            (want, got) => {
+                let want = want.map_or("(end)".into(), String::from_utf8_lossy);
+                return Some(format!("line {line}: want {want:?}, got {:?}", got.unwrap_or("(end)")));
+            }
+        }
+    }
+    None
+}
+
+/// The corpus of this machine, unpacked.
+#[allow(dead_code)] // The example is given its folders.
+pub(crate) struct Corpus {
+    pub(crate) root: PathBuf,
+}
+
+#[allow(dead_code)]
 impl Corpus {
     /// Unpacks the corpus below the folder, unless that was done before; `None` if it is not on this machine.
     pub(crate) fn unpack(shared: &Path, below: &Path) -> io::Result<Option<Self>> {
@@ -51,7 +184,6 @@ impl Corpus {
                     return Err(io::Error::other(format!("tar could not unpack {}", archive.display())));
                 }
             }
-            fs::copy(packed.join("charts.txt"), part.join("charts.txt"))?;
             match fs::rename(&part, &root) {
                 Err(_) if root.exists() => fs::remove_dir_all(&part)?,
                 renamed => renamed?,
@@ -59,118 +191,21 @@ impl Corpus {
         }
         Ok(Some(Corpus { root }))
     }
-
-    /// Every chart with its default values.
-    pub(crate) fn charts(&self) -> io::Result<Vec<Case>> {
-        let list = fs::read_to_string(self.root.join("charts.txt"))?;
-        let case = |name: &str| Case {
-            name: name.to_owned(),
-            chart: self.root.join("charts").join(name),
-            values: None,
-            golden: self.root.join("goldens").join(format!("{name}.yaml")),
-        };
-        Ok(list.lines().filter(|line| !line.is_empty()).map(case).collect())
-    }
-
-    /// Every chart with each of its own `ci/` values.
-    pub(crate) fn charts_with_values(&self) -> io::Result<Vec<Case>> {
-        let goldens = self.root.join("goldens-ci");
-        let mut files = Vec::new();
-        list_files(&goldens, &mut files)?;
-        files.sort();
-        let case = |golden: PathBuf| {
-            let name = golden.strip_prefix(&goldens).ok()?.to_str()?.to_owned();
-            let (chart, file) = name.rsplit_once('/')?;
-            let chart = self.root.join("charts").join(chart);
-            let values = chart.join("ci").join(file);
-            Some(Case { chart, values: Some(values), golden, name })
-        };
-        Ok(files.into_iter().filter_map(case).collect())
-    }
 }
 
-impl Case {
-    /// Where our rendering first differs from Helm's; `None` if it does not.
-    pub(crate) fn difference(&self) -> Option<String> {
-        let golden = match self.golden() {
-            Ok(golden) => golden,
-            Err(e) => return Some(format!("no golden: {e}")),
-        };
-        match self.render() {
-            Ok(ours) => first_difference(&golden, &ours),
-            Err(e) => Some(e),
-        }
+/// The folder that holds the corpus: `OPSRUN_SHARED`, or `shared` beside the checkout.
+#[allow(dead_code)]
+pub(crate) fn shared() -> PathBuf {
+    if let Some(path) = std::env::var_os("OPSRUN_SHARED") {
+        return path.into();
     }
-
-    /// What Helm renders.
-    pub(crate) fn golden(&self) -> io::Result<String> {
-        fs::read_to_string(&self.golden)
-    }
-
-    pub(crate) fn render(&self) -> Result<String, String> {
-        let files = Files::from_folder(&Disk(&self.chart)).map_err(|e| e.to_string())?;
-        let chart = Chart::from_files(files).map_err(|e| e.to_string())?;
-        let values = match &self.values {
-            Some(path) => Values::from_yaml(fs::read(path).map_err(|e| e.to_string())?)?,
-            None => Values::new(),
-        };
-        let now = jiff::Timestamp::from_second(1_700_000_000).map_err(|e| e.to_string())?;
-        let mut options = RenderOptions::new("release-name", "default", now);
-        options.functions = replacements();
-        let rendered = render(&chart, &values, &options).map_err(|e| e.to_string())?;
-        Ok(rendered.to_template_output())
-    }
-}
-
-/// A folder on disk.
-struct Disk<'a>(&'a Path);
-
-impl Folder for Disk<'_> {
-    fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
-        fs::read_dir(self.0.join(path))?
-            .map(|entry| {
-                let entry = entry?;
-                let is_folder = fs::metadata(entry.path())?.is_dir();
-                Ok(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_folder })
-            })
-            .collect()
-    }
-
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.0.join(path))
-    }
-}
-
-fn list_files(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            list_files(&path, into)?;
-        } else {
-            into.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn first_difference(want: &str, got: &str) -> Option<String> {
-    if want == got {
-        return None;
-    }
-    let mut ours = got.lines();
-    for (i, line) in want.lines().enumerate() {
-        match ours.next() {
-            Some(other) if other == line => {}
-            other => {
-                return Some(format!("line {}: want {line:?}, got {:?}", i + 1, other.unwrap_or("(end)")));
-            }
-        }
-    }
-    Some(format!("we have more: {:?}", ours.next().unwrap_or("(an end of line)")))
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = crate_folder.ancestors().map(|folder| folder.join("../shared"));
+    beside.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from("../shared"))
 }
 
 /// The functions that the corpus was rendered with in place of random ones.
-fn replacements() -> Functions {
+pub(crate) fn replacements() -> Functions {
     let mut table = Functions::new();
     for (name, letter) in [
         ("randAlphaNum", "a"),
