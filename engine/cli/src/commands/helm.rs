@@ -86,8 +86,14 @@ pub(crate) struct Place {
 /// A chart and its values.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChartOptions {
-    /// A chart's folder or archive.
+    /// A chart: its folder, archive or address (`oci://HOST/PATH:TAG`), or with `--repo` its name.
     chart: PathBuf,
+    /// The repository that the chart is of.
+    #[arg(long, value_name = "ADDRESS")]
+    repo: Option<String>,
+    /// Of a chart in a repository or registry: a version, or a range such as `^1.2`.
+    #[arg(long, value_name = "RANGE")]
+    version: Option<String>,
     /// A file of values; a later one goes before an earlier one.
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -216,7 +222,11 @@ fn status(found: &Value, all: bool) -> String {
 impl ChartOptions {
     fn arguments(&self) -> Map<String, Value> {
         let mut arguments = Map::new();
-        arguments.insert("chart".into(), json!(absolute(&self.chart)));
+        let chart = match (&self.repo, &self.version) {
+            (None, None) => json!(absolute(&self.chart)),
+            (repo, version) => json!({ "chart": self.chart, "repo": repo, "version": version }),
+        };
+        arguments.insert("chart".into(), chart);
         let files: Vec<_> = self.files.iter().map(|path| absolute(path)).collect();
         arguments.insert("values_files".into(), json!(files));
         // In the order in which Helm applies them, whatever the order on the command line.

@@ -2,7 +2,7 @@
 
 use opsrun_tests::{DockerRegistry, Opsrun, Program, skip};
 
-use crate::charts::write;
+use crate::charts::{helm, serve, write};
 use crate::registries::USERS;
 use crate::stage::Stage;
 
@@ -130,5 +130,25 @@ fn a_password_is_in_no_journal_and_no_audit_log() {
                 assert!(!text.contains(hidden), "{hidden} in {what}: {text}");
             }
         }
+    }
+}
+
+#[test]
+fn the_command_line_renders_what_helm_does() {
+    let stage = Stage::new();
+    let helm = match helm(&stage) {
+        Ok(helm) => helm,
+        Err(missing) => return skip(missing),
+    };
+    let server = serve(helm.repository(&stage, &[("web", "1.2.0"), ("web", "1.10.0")], &[]));
+    let opsrun = Opsrun::program().within(stage.folder());
+    let address = format!("{}/web-1.2.0.tgz", server.url());
+    for arguments in [
+        vec!["template", "web", "web", "--repo", &server.url(), "--version", "~1.2"],
+        vec!["template", "web", "web", "--repo", &server.url()],
+        vec!["template", "web", &address],
+    ] {
+        let ours = opsrun.run([&["helm"], arguments.as_slice()].concat()).ok();
+        assert_eq!(ours, helm.ok(&arguments), "{arguments:?}");
     }
 }
