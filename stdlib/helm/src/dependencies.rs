@@ -243,7 +243,7 @@ fn as_go_writes(one: &Dependency) -> String {
     fields.push(("repository", json!(one.repository)));
     fields.extend(text("condition", &one.condition));
     fields.extend((!one.tags.is_empty()).then(|| ("tags", json!(one.tags))));
-    fields.extend(one.enabled.then(|| ("enabled", json!(true))));
+    fields.extend(one.enabled.then_some(("enabled", json!(true))));
     fields.extend((!one.import_values.is_empty()).then(|| ("import-values", json!(one.import_values))));
     fields.extend(text("alias", &one.alias));
     let fields: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
@@ -251,7 +251,7 @@ fn as_go_writes(one: &Dependency) -> String {
     for letter in format!("{{{}}}", fields.join(",")).chars() {
         match letter {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(letter)))
+                out.push_str(&format!("\\u{:04x}", u32::from(letter)));
             }
             letter => out.push(letter),
         }

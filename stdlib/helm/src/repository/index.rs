@@ -59,7 +59,7 @@ pub(super) async fn fetch(
             }
         }
         None => {
-            client.cx().warn(format!("{what}: the index has no digest, so the archive is taken as it came"))
+            client.cx().warn(format!("{what}: the index has no digest, so the archive is taken as it came"));
         }
     }
     Ok(Fetched { source: address::shown(&uri), bytes, digest: found })

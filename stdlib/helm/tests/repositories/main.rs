@@ -7,5 +7,6 @@ mod hostile;
 mod packages;
 mod registries;
 mod server;
+mod simulated;
 mod stage;
 mod web;
