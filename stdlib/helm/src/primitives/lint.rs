@@ -53,7 +53,8 @@ impl Primitive for Lint {
         let files = chart::files(cx, &self.chart)?;
         let values = chart::values(cx, &self.values_files, self.values.as_ref(), &self.set)?;
         let options = RenderOptions::new("test-release", "default", cx.now());
-        let target = self.kube_version.as_deref().map(|version| kube_version(Self::PATH, version)).transpose()?;
+        let target =
+            self.kube_version.as_deref().map(|version| kube_version(Self::PATH, version)).transpose()?;
         let wanted = LintOptions { advice: !self.no_advice, target };
         let messages = helm_render::lint_with(&files, &self.chart, &values, &options, &wanted);
         let limit = if self.strict { Severity::Warning } else { Severity::Error };
