@@ -25,10 +25,21 @@ pub(crate) enum Helm {
         #[arg(long)]
         include_crds: bool,
     },
-    /// Looks for mistakes in a chart as `helm lint` does.
+    /// Looks for mistakes in a chart as `helm lint` does, and gives advice of opsrun's own.
     Lint {
         #[command(flatten)]
         chart: ChartOptions,
+        /// Take warnings for mistakes.
+        #[arg(long)]
+        strict: bool,
+        /// The version of Kubernetes that the chart is meant for.
+        #[arg(long)]
+        kube_version: Option<String>,
+        /// Helm's rules only.
+        #[arg(long)]
+        no_advice: bool,
+        #[arg(long, value_enum, default_value = "text")]
+        output: Form,
     },
     /// Shows what an upgrade would change in the cluster.
     Diff {
@@ -122,7 +133,14 @@ impl Helm {
                 let out = Call::on_chart("helm::template", chart, more).made(program)?;
                 out.as_str().ok_or_else(|| Error::failed("`helm::template` gave no text"))?.to_owned()
             }
-            Helm::Lint { chart } => as_json(&Call::on_chart("helm::lint", chart, json!({})).made(program)?)?,
+            Helm::Lint { chart, strict, kube_version, no_advice, output } => {
+                let more = json!({ "strict": strict, "kube_version": kube_version, "no_advice": no_advice });
+                let found = Call::on_chart("helm::lint", chart, more).made(program)?;
+                match output {
+                    Form::Text => lint(&found),
+                    Form::Json => as_json(&found)?,
+                }
+            }
             Helm::Diff { release, chart, place, reuse_values, reset_then_reuse_values, reset_values } => {
                 let more = json!({
                     "release": release,
@@ -164,6 +182,17 @@ fn as_json(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| Error::failed(error.to_string()))
+}
+
+fn lint(found: &Value) -> String {
+    let mut text = String::new();
+    for message in found["messages"].as_array().into_iter().flatten() {
+        let part = |key: &str| message[key].as_str().unwrap_or_default();
+        let line = message["line"].as_u64().map(|line| format!(":{line}")).unwrap_or_default();
+        let severity = part("severity").to_uppercase();
+        text.push_str(&format!("[{severity}] {}{line}: {}\n", part("path"), part("text")));
+    }
+    if text.is_empty() { "nothing found\n".to_owned() } else { text }
 }
 
 fn diff(found: &Value) -> String {

@@ -124,7 +124,10 @@ impl Chart {
             let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
             let is_manifest = ["yaml", "yml", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e));
             if file.name.starts_with("crds/") && is_manifest {
-                let content = String::from_utf8_lossy(&file.data).into_owned();
+                let content = match std::str::from_utf8(&file.data) {
+                    Ok(text) => text.to_owned(),
+                    Err(_) => String::from_utf8_lossy(&file.data).into_owned(),
+                };
                 crds.push(Crd { path: format!("{path}/{}", file.name), content });
             }
         }

@@ -14,7 +14,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng as StdRng;
 
-const LONG: Duration = Duration::from_secs(5);
+const LONG: Duration = Duration::from_secs(30);
 
 /// Pieces of a language, put together at random; sometimes with a random character.
 fn text(rng: &mut StdRng, pieces: &[&str], most: usize) -> String {

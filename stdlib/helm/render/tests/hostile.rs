@@ -11,7 +11,7 @@ use helm_render::{Chart, Files, Folder, RenderOptions, Values, render};
 use support::{chart, error, render_one};
 
 /// Far more than any case takes, far less than it would take without a limit.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 /// The message for a template, with values for it.
 fn refused(template: &str, values: &str) -> String {

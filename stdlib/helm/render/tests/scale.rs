@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use helm_render::{Chart, Files, Values, render};
 use synthetic::ChartFiles;
 
-/// The shortest of three renders, and how long the output is.
+/// The shortest of five renders, and how long the output is.
 fn time(files: &ChartFiles) -> (Duration, usize) {
     let mut all = Files::new();
     files.iter().for_each(|(path, text)| all.insert(path, text));
@@ -20,7 +20,7 @@ fn time(files: &ChartFiles) -> (Duration, usize) {
         let rendered = render(&chart, &Values::new(), &support::options()).expect("it renders");
         (start.elapsed(), rendered.to_template_output().len())
     };
-    (0..3).map(|_| run()).min().expect("three runs")
+    (0..5).map(|_| run()).min().expect("five runs")
 }
 
 /// Four times the size takes about four times as long; sixteen times would be quadratic.

@@ -524,7 +524,16 @@ impl Scanner<'_> {
 
     pub(super) fn skip_to_break(&mut self) {
         while !self.is_breakz(0) {
-            self.skip(1);
+            // Comments are long, and mostly plain letters.
+            let rest = &self.text[self.pos..];
+            let letters = rest.iter().take_while(|b| (b' '..0x7f).contains(*b)).count();
+            if letters > 0 {
+                self.pos += letters;
+                self.mark.index += letters;
+                self.mark.column += letters;
+            } else {
+                self.skip(1);
+            }
         }
     }
 
