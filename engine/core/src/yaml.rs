@@ -14,6 +14,20 @@ pub fn from_str<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
         .map_err(|error| Error::invalid(format!("`{what}` cannot be read: {error}")))
 }
 
+/// Reads one document that may be as large as the index of a repository, ten times what [`from_str`] takes. What aliases repeat in it is bounded
+/// as there.
+///
+/// # Errors
+/// As [`from_str`].
+pub fn from_large_str<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    let mut options = options();
+    options.budget = serde_saphyr::budget! {
+        max_events: 10_000_000, max_nodes: 10_000_000, max_aliases: 10_000, max_total_scalar_bytes: 128 << 20
+    };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Error::invalid(format!("`{what}` cannot be read: {error}")))
+}
+
 /// Reads one document that may hold secrets: an error says where it is wrong, and quotes nothing of it.
 ///
 /// # Errors

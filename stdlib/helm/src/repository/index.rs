@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::client::{Ask, Client};
 use super::error::RepositoryError;
-use super::{Fetched, address, archive, digest_of};
+use super::{Fetched, address, archive, digest_of, oci};
+use crate::chart_ref::{OciRef, Which, of_version};
 
 /// Bitnami's, the largest there was, had 25 MiB.
 const LARGEST: u64 = 64 << 20;
@@ -45,24 +46,37 @@ pub(super) async fn fetch(
     let what = format!("`{chart}` {} of {repo}", entry.version());
     let unusable = |why: &str| RepositoryError::Unusable { what: what.clone(), why: why.to_owned() };
     let url = entry.urls.iter().flatten().next().ok_or_else(|| unusable("its index gives no address"))?;
-    let uri = address::in_repository(repo, url).map_err(|error| unusable(error.message()))?;
-    let bytes = archive::fetch(client, uri.clone()).await?;
-    let found = digest_of(&bytes);
+    // Some repositories are lists of what a registry holds.
+    let fetched = match url.strip_prefix("oci://") {
+        Some(rest) => {
+            let at = OciRef::parse(rest).map_err(|why| unusable(&why))?;
+            let which = match at.which {
+                Which::Range(_) => Which::Tag(of_version(entry.version())),
+                which => which,
+            };
+            oci::fetch(client, &OciRef { which, ..at }).await?
+        }
+        None => {
+            let uri = address::in_repository(repo, url).map_err(|error| unusable(error.message()))?;
+            let bytes = archive::fetch(client, uri.clone()).await?;
+            Fetched { digest: digest_of(&bytes), source: address::shown(&uri), bytes }
+        }
+    };
     match entry.digest.as_deref().map(str::trim).filter(|digest| !digest.is_empty()) {
         // Indexes have it with and without the algorithm.
         Some(expected) => {
             let expected = expected.strip_prefix("sha256:").unwrap_or(expected).to_ascii_lowercase();
             let expected = format!("sha256:{expected}");
-            if expected != found {
-                let (what, by) = (address::shown(&uri), "the repository's index".to_owned());
-                return Err(RepositoryError::Digest { what, by, expected, found }.into());
+            if expected != fetched.digest {
+                let (what, by) = (fetched.source, "the repository's index".to_owned());
+                return Err(RepositoryError::Digest { what, by, expected, found: fetched.digest }.into());
             }
         }
         None => {
             client.cx().warn(format!("{what}: the index has no digest, so the archive is taken as it came"));
         }
     }
-    Ok(Fetched { source: address::shown(&uri), bytes, digest: found })
+    Ok(fetched)
 }
 
 /// The version of `chart` that a fetch would take.
@@ -95,9 +109,8 @@ async fn read(client: &Client<'_>, repo: &str) -> Result<Index> {
     let text = std::str::from_utf8(&answer.content).map_err(|_| unusable("it is no text".to_owned()))?;
     let index: Index = match text.trim_start().starts_with('{') {
         true => serde_json::from_str(text).map_err(|error| unusable(error.to_string()))?,
-        false => {
-            yaml::from_str("index.yaml", text).map_err(|error| unusable(first_lines(error.message())))?
-        }
+        false => yaml::from_large_str("index.yaml", text)
+            .map_err(|error| unusable(first_lines(error.message())))?,
     };
     Ok(index)
 }

@@ -1,9 +1,11 @@
 //! A real docker-registry, with the real Helm on the other side.
 
+use std::collections::BTreeMap;
+
 use opsrun_tests::{DockerRegistry, skip};
 use serde_json::json;
 
-use crate::charts::{helm, listed, write};
+use crate::charts::{helm, listed, serve, write};
 use crate::stage::Stage;
 
 /// `ci`, with the password `correct-horse-7`.
@@ -206,4 +208,27 @@ fn a_push_says_what_it_takes() {
     );
     let capital = write(&stage, "Web", "1.0.0");
     assert!(refused(&capital, "oci://registry.example.com/charts").contains("a path has lower case letters"));
+}
+
+#[test]
+fn a_repository_may_be_a_list_of_what_a_registry_holds() {
+    let stage = Stage::new();
+    let registry = match DockerRegistry::open() {
+        Ok(registry) => registry,
+        Err(missing) => return skip(missing),
+    };
+    let to = format!("oci://{}/charts", registry.host());
+    let folder = write(&stage, "web", "1.0.0");
+    let pushed = stage.call("helm::push", &json!({ "chart": folder, "to": to })).value();
+    let index = |digest: &str| {
+        let index = json!({ "apiVersion": "v1", "entries": { "web": [{ "version": "1.0.0", "urls": [format!("{to}/web:1.0.0")], "digest": digest }] } });
+        serve(BTreeMap::from([("/index.yaml".to_owned(), index.to_string().into_bytes())]))
+    };
+    let server = index(pushed["archive"].as_str().unwrap());
+    let chart = json!({ "chart": "web", "repo": server.url() });
+    let found = stage.call("helm::pull", &json!({ "chart": chart, "to": "pulled" })).value();
+    assert_eq!(found["source"], format!("{to}/web@{}", pushed["digest"].as_str().unwrap()));
+    let server = index(pushed["digest"].as_str().unwrap());
+    let error = stage.refusal(&json!({ "chart": "web", "repo": server.url() }));
+    assert!(error.contains("does not have the digest that the repository's index says"), "{error}");
 }

@@ -171,3 +171,13 @@ fn an_injected_fault_is_told_as_a_servers_own() {
     let error = stage.refusal(&chart("https://charts.example.com", "web", None));
     assert!(error.starts_with("GET https://charts.example.com/index.yaml was answered with 503"), "{error}");
 }
+
+#[test]
+fn an_index_may_be_as_large_as_the_largest_there_are() {
+    // More than is read of any other file: Bitnami's had a million of names and values.
+    let words = "a,".repeat(1_100_000);
+    let index = format!("entries: {{web: [{{version: 1.0.0, keywords: [{words}]}}]}}\n");
+    let server = Server::start(move |_, _| Reply::ok(index.clone()));
+    let error = Stage::new().refusal(&chart(&server.url(), "web", None));
+    assert!(error.contains("its index gives no address"), "{error}");
+}
