@@ -25,7 +25,7 @@ fn main() {
     for (name, text) in [("opsrun.toml", PROJECT), ("many.rhai", PLAYBOOK)] {
         std::fs::write(folder.path().join(name), text).expect("a file can be written");
     }
-    let program = Opsrun::program().within(folder.path());
+    let program = Opsrun::program().within(folder.path()).trusting(".");
     let runs = program.home().join(".local/state/opsrun/runs");
     let mut took = Samples::default();
     let mut memory = 0;

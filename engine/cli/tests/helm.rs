@@ -70,3 +70,26 @@ fn a_release_is_told_and_compared_without_a_playbook() {
     assert_eq!(helm(&["history", "web"]).ok(), history);
     assert_eq!(program.run(["runs", "list"]).ok(), runs, "looking is no run");
 }
+
+#[test]
+fn a_link_that_leads_out_of_a_chart_shows_nothing_of_what_is_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    std::fs::create_dir_all(folder.path().join("chart/templates")).expect("a folder can be made");
+    let files = [
+        ("opsrun.toml", "[targets.shop]\ngrants = [\"file read chart/*\"]\n"),
+        ("secret.txt", "hunter2\n"),
+        ("play.rhai", "log(helm::template(\"chart\"));\n"),
+        ("chart/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+        ("chart/templates/all.yaml", "text: {{ .Files.Get \"link.txt\" | quote }}\n"),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file can be written");
+    }
+    std::os::unix::fs::symlink("../secret.txt", folder.path().join("chart/link.txt"))
+        .expect("a link can be made");
+    let program = Program::new(env!("CARGO_BIN_EXE_opsrun")).within(folder.path());
+    for words in [&["rehearse", "play.rhai"][..], &["helm", "template", "web", "chart"]] {
+        let refused = program.run(words).with_code(2).to_string();
+        assert!(refused.contains("chart/link.txt") && !refused.contains("hunter2"), "{refused}");
+    }
+}

@@ -59,10 +59,10 @@ impl Files {
         })
     }
 
-    /// All files below `folder`, sorted, as paths from it.
+    /// All files below `folder`, sorted, as paths from it. Links are followed.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    /// As [`Files::read`]; `Denied` for a link that leads out of the folder.
     pub fn list(&self, gate: &Gate, call: &Call, folder: &Path) -> Result<Vec<PathBuf>> {
         self.reach(gate, call, folder, |real| match self.imagined() {
             None => list(real, folder),
@@ -151,7 +151,10 @@ fn list(real: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.map_err(|error| explain(error, folder))?.path();
             let target = path.canonicalize().map_err(|error| explain(error, &path))?;
             if !target.starts_with(real) {
-                continue;
+                let shown = folder.join(path.strip_prefix(real).unwrap_or(&path));
+                let (shown, folder) = (shown.display(), folder.display());
+                let out = format!("`{shown}` is a link that leads out of `{folder}`");
+                return Err(Error::new(ErrorKind::Denied, out).hint("put there what it leads to"));
             }
             if target.is_dir() {
                 // A link to a folder around it would never end.
