@@ -122,7 +122,7 @@ async fn deploy(
     };
     let applied = apply::all(client, objects, &apply).await?;
     let places: Vec<Address> = applied.iter().map(|applied| applied.at.clone()).collect();
-    let deleted = delete_vanished(client, &namespace, &places, old).await?;
+    let mut deleted = delete_vanished(client, &namespace, &places, old).await?;
     if how.wait {
         let judge = if how.wait_for_jobs { readiness::of } else { ready_without_jobs };
         wait::ready_by(client, &places, how.timeout, judge).await?;
@@ -131,7 +131,18 @@ async fn deploy(
         hooks::run(storage, release, &Hooks::of(after, how.timeout)).await?;
     }
     let count = |change| applied.iter().filter(|applied| applied.change == change).count();
-    Ok(Counts { created: count(Change::Created), changed: count(Change::Changed), deleted })
+    let (mut created, mut changed) = (count(Change::Created), count(Change::Changed));
+    if how.recorded {
+        // The run broke off here: what the call did then counts, and is what differs from the former revisions.
+        let all = |objects: &[Value]| -> BTreeSet<Identity> {
+            objects.iter().map(|object| identity(object, &namespace)).collect()
+        };
+        let (was, is) = (all(old), all(objects));
+        (created, changed) = (is.difference(&was).count(), is.intersection(&was).count());
+        let kept = all(&old.iter().filter(|object| manifest::is_kept(object)).cloned().collect::<Vec<_>>());
+        deleted = was.difference(&is).filter(|gone| !kept.contains(gone)).count();
+    }
+    Ok(Counts { created, changed, deleted })
 }
 
 /// A Job that runs is as good as one that has ended.

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 
 const PLAYBOOK: &str = r#"
 let web = #{ chart: "web", repo: "https://charts.example.com/stable", version: "^1" };
-step("release", || { helm::upgrade("web", web, #{ create_namespace: true }); });
+step("release", || helm::upgrade("web", web, #{ create_namespace: true }));
 step("publish", || {
     let file = helm::pull(web, #{ to: "dist" }).file;
     let brought = helm::push(file, "oci://registry.example.com/charts");
