@@ -46,6 +46,21 @@ impl FileJournal {
     /// # Errors
     /// `NotFound`; `Denied` while another process carries the run out; `Failed`.
     pub fn resume(path: &Path, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<(Self, Reading)> {
+        let mut records = Vec::new();
+        let (journal, damaged) = Self::go_on(path, redactor, sealer, &mut |record| records.push(record))?;
+        Ok((journal, Reading { records, damaged }))
+    }
+
+    /// The same with one record after the other, so that a long journal is not in memory as a whole. Gives the damaged lines.
+    ///
+    /// # Errors
+    /// As [`FileJournal::resume`].
+    pub fn go_on(
+        path: &Path,
+        redactor: Arc<Redactor>,
+        sealer: Arc<Sealer>,
+        each: &mut dyn FnMut(Record),
+    ) -> Result<(Self, Damage)> {
         let Some(mut file) = opsrun_gate::reopen_file(path)? else {
             let run = path.file_stem().unwrap_or_default().to_string_lossy();
             return Err(Error::new(
@@ -54,10 +69,10 @@ impl FileJournal {
             )
             .hint("wait until it has ended, or end it: Ctrl-C lets it take back what it did"));
         };
-        let reading = read_journal(path)?;
-        file.cut(reading.length)
+        let (length, damaged) = scan(path, each)?;
+        file.cut(length)
             .map_err(|error| Error::failed(format!("`{}` cannot be written: {error}", path.display())))?;
-        Ok((Self::on(file, path.to_owned(), redactor, sealer)?, reading))
+        Ok((Self::on(file, path.to_owned(), redactor, sealer)?, damaged))
     }
 
     fn on(file: AppendFile, path: PathBuf, redactor: Arc<Redactor>, sealer: Arc<Sealer>) -> Result<Self> {
@@ -210,14 +225,14 @@ fn write(mut file: AppendFile, lines: &Receiver<Line>) -> Result<(), String> {
     Ok(())
 }
 
+/// The lines that cannot be read, from 1, and why.
+pub type Damage = Vec<(usize, String)>;
+
 /// What is in a journal.
 #[derive(Debug, Default)]
 pub struct Reading {
     pub records: Vec<Record>,
-    /// The lines that cannot be read, from 1, and why.
-    pub damaged: Vec<(usize, String)>,
-    /// The bytes that its whole lines take.
-    length: u64,
+    pub damaged: Damage,
 }
 
 /// Reads a journal back. A torn last line, as a crash leaves it, is left out; any other line that is not what was written is
@@ -226,28 +241,35 @@ pub struct Reading {
 /// # Errors
 /// `NotFound`, `Failed`; `Invalid` if a later opsrun wrote it.
 pub fn read_journal(path: &Path) -> Result<Reading> {
+    let mut records = Vec::new();
+    let (_, damaged) = scan(path, &mut |record| records.push(record))?;
+    Ok(Reading { records, damaged })
+}
+
+/// Gives each record, and then the bytes that whole lines take, and the damaged ones.
+fn scan(path: &Path, each: &mut dyn FnMut(Record)) -> Result<(u64, Damage)> {
     let bytes = opsrun_gate::read_bytes(path)?;
-    let mut reading = Reading::default();
+    let (mut length, mut damaged) = (0, Vec::new());
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let Some(whole) = line.strip_suffix(b"\n") else { break };
-        reading.length += line.len() as u64;
+        length += line.len() as u64;
         match checked(whole) {
-            Ok(record) => reading.records.push(record),
-            Err(why) => reading.damaged.push((number + 1, why)),
+            Ok(record) => {
+                if let Entry::RunBegun { format, .. } | Entry::RunResumed { format, .. } = record.entry
+                    && format > FORMAT
+                {
+                    let path = path.display();
+                    return Err(Error::invalid(format!(
+                        "`{path}` is in form {format} of the journal, this opsrun reads up to {FORMAT}"
+                    ))
+                    .hint("use the opsrun that wrote it, or a later one"));
+                }
+                each(record);
+            }
+            Err(why) => damaged.push((number + 1, why)),
         }
     }
-    let formats = reading.records.iter().filter_map(|record| match &record.entry {
-        Entry::RunBegun { format, .. } | Entry::RunResumed { format, .. } => Some(*format),
-        _ => None,
-    });
-    match formats.max() {
-        Some(format) if format > FORMAT => Err(Error::invalid(format!(
-            "`{}` is in form {format} of the journal, this opsrun reads up to {FORMAT}",
-            path.display()
-        ))
-        .hint("use the opsrun that wrote it, or a later one")),
-        _ => Ok(reading),
-    }
+    Ok((length, damaged))
 }
 
 /// What comes last in a line: the checksum of what stands before it.

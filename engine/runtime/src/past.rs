@@ -128,166 +128,9 @@ pub struct Unsettled {
 impl Past {
     /// Reads what `records` tell.
     pub fn read(records: &[Record], registry: Registry) -> Self {
-        let mut past = Past::default();
-        let mut calls: BTreeMap<u64, Begun> = BTreeMap::new();
-        let mut writers: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut settled: BTreeMap<u64, Earlier> = BTreeMap::new();
-        let mut to: Option<Scope> = None;
-        for (number, record) in records.iter().enumerate() {
-            match &record.entry {
-                Entry::RunBegun { playbook, files, params, target, plan, .. } => {
-                    past.plan.clone_from(plan);
-                    past.playbook.clone_from(playbook);
-                    past.files.clone_from(files);
-                    past.params = params.clone();
-                    past.target.clone_from(target);
-                }
-                Entry::RunResumed { files, .. } => {
-                    past.ended = None;
-                    if let Some(files) = files {
-                        past.files.clone_from(files);
-                    }
-                }
-                Entry::SecretNamed { secret, target, tag } => past.secrets.push(Remembered {
-                    reference: secret.clone(),
-                    target: target.clone(),
-                    tag: tag.clone(),
-                }),
-                Entry::StepBegun { scope, undo } => {
-                    past.begun.insert(scope.clone(), number);
-                    if *undo {
-                        past.undo.expect_step(scope);
-                    }
-                }
-                Entry::StepEnded { scope, error: None, value } => {
-                    past.steps.insert(scope.clone(), value.clone());
-                    let mark = Mark { records: number, call: past.last_call };
-                    past.ended_at.insert(scope.clone(), mark);
-                }
-                Entry::StepEnded { scope, error: Some(_), .. } => {
-                    past.steps.remove(scope);
-                }
-                Entry::CallBegun { call, path, arguments, .. } if path == lease::PATH => {
-                    past.last_call = past.last_call.max(*call);
-                    past.leases.extend(lease::Wanted::read(arguments));
-                }
-                Entry::CallBegun { call, path, scope, number, arguments, undoes } => {
-                    past.last_call = past.last_call.max(*call);
-                    let undo = registry.primitive(path).map_or(Undo::Nothing, |declaration| declaration.undo);
-                    let key = CallKey {
-                        scope: scope.clone(),
-                        path: path.clone(),
-                        arguments: arguments.to_string(),
-                        number: *number,
-                    };
-                    let steps = scope.steps().map(str::to_owned).collect();
-                    let begun = Begun {
-                        at: record.at,
-                        key,
-                        path: path.clone(),
-                        undo,
-                        undoes: *undoes,
-                        steps,
-                        ended: None,
-                        writes: BTreeMap::new(),
-                        inverses: BTreeMap::new(),
-                    };
-                    calls.insert(*call, begun);
-                }
-                Entry::Inverse { call, slot, inverse } => {
-                    if let Some(begun) = calls.get_mut(call).filter(|begun| !begun.takes_back()) {
-                        match inverse {
-                            Some(inverse) => begun.inverses.insert(*slot, inverse.clone()),
-                            None => begun.inverses.remove(slot),
-                        };
-                        let inverse = inverse.clone().map(usable);
-                        past.undo.record(CallId(*call), *slot, &begun.path, &begun.steps, inverse);
-                    }
-                }
-                Entry::WriteIntent { call, write, access } => {
-                    past.last_write = past.last_write.max(*write);
-                    writers.insert(*write, *call);
-                    if let Some(begun) = calls.get_mut(call) {
-                        begun.writes.insert(*write, (access.clone(), None));
-                        if !begun.takes_back() {
-                            past.undo.about_to_write(CallId(*call), &begun.path, &begun.steps, begun.undo);
-                        }
-                    }
-                }
-                Entry::WriteOutcome { write, outcome } => {
-                    let Some(call) = writers.get(write) else { continue };
-                    if outcome.changed_nothing() {
-                        past.undo.not_written(*call);
-                    }
-                    if let Some((_, known)) =
-                        calls.get_mut(call).and_then(|begun| begun.writes.get_mut(write))
-                    {
-                        *known = Some(outcome.clone());
-                    }
-                }
-                Entry::CallEnded { call, error, value } => {
-                    let Some(begun) = calls.get_mut(call) else { continue };
-                    begun.ended = Some(match error {
-                        None => Ended::Well(value.clone()),
-                        Some(error) => Ended::InError(error.clone()),
-                    });
-                    if let (None, Some((call, slot))) = (error, begun.undoes) {
-                        past.undo.take(CallId(call), slot);
-                    }
-                }
-                Entry::Settled { what, .. } => match what {
-                    Settling::CallDone { call, value } => {
-                        settled.insert(*call, Earlier::Done(Some(value.clone())));
-                    }
-                    Settling::CallNotDone { call } => {
-                        settled.insert(*call, Earlier::Failed(Value::Null));
-                    }
-                    Settling::StepDone { scope, value } => {
-                        let mark = Mark { records: number, call: past.last_call };
-                        past.ended_at.insert(scope.clone(), mark);
-                        past.steps.insert(scope.clone(), value.clone());
-                    }
-                    Settling::StepNotDone { scope } => {
-                        past.steps.remove(scope);
-                    }
-                },
-                Entry::ApprovalAsked { name, message, runner, by_other, expires, .. } => {
-                    past.waiting.retain(|waiting| waiting.name != *name);
-                    past.waiting.push(Waiting {
-                        name: name.clone(),
-                        message: message.clone(),
-                        runner: runner.clone(),
-                        by_other: *by_other,
-                        since: record.at,
-                        expires: *expires,
-                    });
-                }
-                Entry::ApprovalGiven { scope, name, number, word } => {
-                    past.waiting.retain(|waiting| waiting.name != *name);
-                    past.approved.insert((scope.clone(), name.clone(), *number), word.clone());
-                }
-                Entry::FreezeOverridden { .. } => {}
-                Entry::UndoBegun { to: step, .. } => {
-                    past.undoing = true;
-                    to.clone_from(step);
-                }
-                Entry::StepUndone { scope } => past.undo.take_step(scope),
-                Entry::UndoEnded { errors } => {
-                    past.undoing = false;
-                    if errors.is_empty()
-                        && let Some(mark) = to.take().and_then(|step| past.ended_at.get(&step).copied())
-                    {
-                        past.forget_after(mark, &mut calls);
-                    }
-                }
-                Entry::RunEnded { outcome, .. } => past.ended = Some(outcome.clone()),
-            }
-        }
-        for (number, begun) in calls.into_iter().filter(|(_, begun)| !begun.takes_back()) {
-            let earlier = settled.remove(&number).unwrap_or_else(|| begun.earlier(number));
-            past.calls.insert(begun.key, earlier);
-        }
-        past
+        let mut reader = PastReader::new(registry);
+        records.iter().for_each(|record| reader.take(record));
+        reader.past()
     }
 
     /// Opens what there is to take back, and hides the values that were sealed because they were hidden.
@@ -471,6 +314,204 @@ impl Begun {
             // It had not ended: an answer that came was not the last thing it wanted to do.
             None => unknown(writes(|outcome| !outcome.is_some_and(WriteOutcome::changed_nothing))),
         }
+    }
+}
+
+/// Reads a journal record by record, and keeps only what matters later: a long journal is not in memory as a whole.
+pub struct PastReader {
+    registry: Registry,
+    past: Past,
+    calls: BTreeMap<u64, Begun>,
+    /// The calls of writes.
+    writers: BTreeMap<u64, u64>,
+    /// What somebody has said of calls.
+    settled: BTreeMap<u64, Earlier>,
+    /// Where taking back is to end.
+    to: Option<Scope>,
+    /// How many records there were.
+    records: usize,
+}
+
+impl PastReader {
+    pub fn new(registry: Registry) -> Self {
+        PastReader {
+            registry,
+            past: Past::default(),
+            calls: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            to: None,
+            records: 0,
+        }
+    }
+
+    /// The next record.
+    pub fn take(&mut self, record: &Record) {
+        let number = self.records;
+        self.records += 1;
+        match &record.entry {
+            Entry::RunBegun { playbook, files, params, target, plan, .. } => {
+                self.past.plan.clone_from(plan);
+                self.past.playbook.clone_from(playbook);
+                self.past.files.clone_from(files);
+                self.past.params = params.clone();
+                self.past.target.clone_from(target);
+            }
+            Entry::RunResumed { files, .. } => {
+                self.past.ended = None;
+                if let Some(files) = files {
+                    self.past.files.clone_from(files);
+                }
+            }
+            Entry::SecretNamed { secret, target, tag } => self.past.secrets.push(Remembered {
+                reference: secret.clone(),
+                target: target.clone(),
+                tag: tag.clone(),
+            }),
+            Entry::StepBegun { scope, undo } => {
+                self.past.begun.insert(scope.clone(), number);
+                if *undo {
+                    self.past.undo.expect_step(scope);
+                }
+            }
+            Entry::StepEnded { scope, error: None, value } => {
+                self.past.steps.insert(scope.clone(), value.clone());
+                let mark = Mark { records: number, call: self.past.last_call };
+                self.past.ended_at.insert(scope.clone(), mark);
+            }
+            Entry::StepEnded { scope, error: Some(_), .. } => {
+                self.past.steps.remove(scope);
+            }
+            Entry::CallBegun { call, path, arguments, .. } if path == lease::PATH => {
+                self.past.last_call = self.past.last_call.max(*call);
+                self.past.leases.extend(lease::Wanted::read(arguments));
+            }
+            Entry::CallBegun { call, path, scope, number, arguments, undoes } => {
+                self.past.last_call = self.past.last_call.max(*call);
+                let undo =
+                    self.registry.primitive(path).map_or(Undo::Nothing, |declaration| declaration.undo);
+                let key = CallKey {
+                    scope: scope.clone(),
+                    path: path.clone(),
+                    arguments: arguments.to_string(),
+                    number: *number,
+                };
+                let steps = scope.steps().map(str::to_owned).collect();
+                let begun = Begun {
+                    at: record.at,
+                    key,
+                    path: path.clone(),
+                    undo,
+                    undoes: *undoes,
+                    steps,
+                    ended: None,
+                    writes: BTreeMap::new(),
+                    inverses: BTreeMap::new(),
+                };
+                self.calls.insert(*call, begun);
+            }
+            Entry::Inverse { call, slot, inverse } => {
+                if let Some(begun) = self.calls.get_mut(call).filter(|begun| !begun.takes_back()) {
+                    match inverse {
+                        Some(inverse) => begun.inverses.insert(*slot, inverse.clone()),
+                        None => begun.inverses.remove(slot),
+                    };
+                    let inverse = inverse.clone().map(usable);
+                    self.past.undo.record(CallId(*call), *slot, &begun.path, &begun.steps, inverse);
+                }
+            }
+            Entry::WriteIntent { call, write, access } => {
+                self.past.last_write = self.past.last_write.max(*write);
+                self.writers.insert(*write, *call);
+                if let Some(begun) = self.calls.get_mut(call) {
+                    begun.writes.insert(*write, (access.clone(), None));
+                    if !begun.takes_back() {
+                        self.past.undo.about_to_write(CallId(*call), &begun.path, &begun.steps, begun.undo);
+                    }
+                }
+            }
+            Entry::WriteOutcome { write, outcome } => {
+                let Some(call) = self.writers.get(write) else { return };
+                if outcome.changed_nothing() {
+                    self.past.undo.not_written(*call);
+                }
+                if let Some((_, known)) =
+                    self.calls.get_mut(call).and_then(|begun| begun.writes.get_mut(write))
+                {
+                    *known = Some(outcome.clone());
+                }
+            }
+            Entry::CallEnded { call, error, value } => {
+                let Some(begun) = self.calls.get_mut(call) else { return };
+                begun.ended = Some(match error {
+                    None => Ended::Well(value.clone()),
+                    Some(error) => Ended::InError(error.clone()),
+                });
+                if error.is_none() {
+                    // Only a call that is made again is told what it had recorded.
+                    begun.inverses.clear();
+                }
+                if let (None, Some((call, slot))) = (error, begun.undoes) {
+                    self.past.undo.take(CallId(call), slot);
+                }
+            }
+            Entry::Settled { what, .. } => match what {
+                Settling::CallDone { call, value } => {
+                    self.settled.insert(*call, Earlier::Done(Some(value.clone())));
+                }
+                Settling::CallNotDone { call } => {
+                    self.settled.insert(*call, Earlier::Failed(Value::Null));
+                }
+                Settling::StepDone { scope, value } => {
+                    let mark = Mark { records: number, call: self.past.last_call };
+                    self.past.ended_at.insert(scope.clone(), mark);
+                    self.past.steps.insert(scope.clone(), value.clone());
+                }
+                Settling::StepNotDone { scope } => {
+                    self.past.steps.remove(scope);
+                }
+            },
+            Entry::ApprovalAsked { name, message, runner, by_other, expires, .. } => {
+                self.past.waiting.retain(|waiting| waiting.name != *name);
+                self.past.waiting.push(Waiting {
+                    name: name.clone(),
+                    message: message.clone(),
+                    runner: runner.clone(),
+                    by_other: *by_other,
+                    since: record.at,
+                    expires: *expires,
+                });
+            }
+            Entry::ApprovalGiven { scope, name, number, word } => {
+                self.past.waiting.retain(|waiting| waiting.name != *name);
+                self.past.approved.insert((scope.clone(), name.clone(), *number), word.clone());
+            }
+            Entry::FreezeOverridden { .. } => {}
+            Entry::UndoBegun { to: step, .. } => {
+                self.past.undoing = true;
+                self.to.clone_from(step);
+            }
+            Entry::StepUndone { scope } => self.past.undo.take_step(scope),
+            Entry::UndoEnded { errors } => {
+                self.past.undoing = false;
+                if errors.is_empty()
+                    && let Some(mark) = self.to.take().and_then(|step| self.past.ended_at.get(&step).copied())
+                {
+                    self.past.forget_after(mark, &mut self.calls);
+                }
+            }
+            Entry::RunEnded { outcome, .. } => self.past.ended = Some(outcome.clone()),
+        }
+    }
+
+    /// What the records told.
+    pub fn past(self) -> Past {
+        let PastReader { mut past, calls, mut settled, .. } = self;
+        for (number, begun) in calls.into_iter().filter(|(_, begun)| !begun.takes_back()) {
+            let earlier = settled.remove(&number).unwrap_or_else(|| begun.earlier(number));
+            past.calls.insert(begun.key, earlier);
+        }
+        past
     }
 }
 

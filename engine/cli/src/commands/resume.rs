@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use opsrun_core::{Error, ErrorKind, Redactor, Result, Value};
 use opsrun_language::Playbook;
-use opsrun_runtime::{Course, FileJournal, Past, Reading};
+use opsrun_runtime::{Course, FileJournal, Past, PastReader};
 use similar::TextDiff;
 
 use super::run::{LiveOptions, RunOptions, carry_out, consent, watcher};
@@ -100,15 +100,16 @@ impl Again {
         let path = runs::find(program, run)?;
         let (name, redactor) = (runs::name_of(&path), Arc::new(Redactor::default()));
         let sealer = program.launch()?.sealer();
-        let (journal, Reading { records, damaged, .. }) =
-            FileJournal::resume(&path, redactor.clone(), sealer)?;
+        let mut reader = PastReader::new(program.registry());
+        let (journal, damaged) =
+            FileJournal::go_on(&path, redactor.clone(), sealer, &mut |record| reader.take(&record))?;
         if let Some((line, why)) = damaged.first().filter(|_| !self.damaged) {
             let what = format!("line {line} of the journal `{}` is damaged: {why}", path.display());
             return Err(Error::new(ErrorKind::Denied, what).hint(
                 "what it said is not known: look at what the run did there; `--damaged` does it all the same",
             ));
         }
-        let past = Past::read(&records, program.registry());
+        let past = reader.past();
         past.may_go(course, &name, program.registry())?;
         Ok(Told { journal, redactor, name, past })
     }
