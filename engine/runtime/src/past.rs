@@ -448,8 +448,9 @@ impl PastReader {
                     Some(error) => Ended::InError(error.clone()),
                 });
                 if error.is_none() {
-                    // Only a call that is made again is told what it had recorded.
+                    // Only a call that is made again is told what it had recorded and written.
                     begun.inverses.clear();
+                    begun.writes.clear();
                 }
                 if let (None, Some((call, slot))) = (error, begun.undoes) {
                     self.past.undo.take(CallId(call), slot);

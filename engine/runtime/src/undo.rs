@@ -29,13 +29,30 @@ pub(crate) enum UndoEntry {
         slot: usize,
         path: String,
         steps: Vec<String>,
-        inverse: Inverse,
+        way: Way,
     },
     /// `body` is missing while a run that broke off has not come to the step again: its closure is the playbook's.
     Step {
         scope: Scope,
         body: Option<StepUndo>,
     },
+}
+
+/// An inverse whose arguments are text: a long run has many, and as trees they take ten times as much memory.
+pub(crate) enum Way {
+    Call { path: String, args: Box<str>, secret: Vec<String> },
+    None { why: String },
+}
+
+impl From<Inverse> for Way {
+    fn from(inverse: Inverse) -> Self {
+        match inverse {
+            Inverse::Call { path, args, secret } => {
+                Way::Call { path, args: args.to_string().into_boxed_str(), secret }
+            }
+            Inverse::None { why } => Way::None { why },
+        }
+    }
 }
 
 impl UndoStack {
@@ -51,11 +68,11 @@ impl UndoStack {
         let Some(inverse) = inverse else { return self.take(call, slot) };
         if self.slots.insert((call.0, slot)) {
             let (path, steps) = (path.to_owned(), steps.to_vec());
-            self.entries.push(UndoEntry::Inverse { call, slot, path, steps, inverse });
-        } else if let Some(UndoEntry::Inverse { inverse: recorded, .. }) =
+            self.entries.push(UndoEntry::Inverse { call, slot, path, steps, way: inverse.into() });
+        } else if let Some(UndoEntry::Inverse { way, .. }) =
             self.entries.iter_mut().rev().find(|entry| entry.is_of(call, slot))
         {
-            *recorded = inverse;
+            *way = inverse.into();
         }
     }
 
@@ -117,11 +134,13 @@ impl UndoStack {
     /// Opens what a journal sealed.
     pub(crate) fn open(&mut self, sealer: &Sealer, redactor: &Redactor) -> Result<()> {
         for entry in &mut self.entries {
-            let UndoEntry::Inverse { inverse: Inverse::Call { args, secret, .. }, .. } = entry else {
+            let UndoEntry::Inverse { way: Way::Call { path, args, secret }, .. } = entry else { continue };
+            if secret.is_empty() {
                 continue;
-            };
+            }
+            let mut opened = read(path, args)?;
             for pointer in secret {
-                let Some(part) = args.pointer_mut(pointer) else { continue };
+                let Some(part) = opened.pointer_mut(pointer) else { continue };
                 if let Some(sealed) = part.as_str().filter(|text| Sealer::is_sealed(text)) {
                     *part = sealer.open(sealed)?;
                     if let Some(value) = part.as_str() {
@@ -129,6 +148,7 @@ impl UndoStack {
                     }
                 }
             }
+            *args = opened.to_string().into_boxed_str();
         }
         Ok(())
     }
@@ -189,10 +209,9 @@ impl UndoEntry {
             UndoEntry::Step { body: None, scope } => Err(Error::failed(format!(
                 "what takes back the step `{scope}` stands in the playbook, which did not come to it again"
             ))),
-            UndoEntry::Inverse { inverse: Inverse::None { why }, .. } => Ok(Some(why)),
-            UndoEntry::Inverse {
-                call, slot, steps, inverse: Inverse::Call { path, args, secret }, ..
-            } => {
+            UndoEntry::Inverse { way: Way::None { why }, .. } => Ok(Some(why)),
+            UndoEntry::Inverse { call, slot, steps, way: Way::Call { path, args, secret }, .. } => {
+                let args = read(&path, &args)?;
                 let declaration = branch.run().registry().primitive(&path);
                 let declaration = declaration
                     .ok_or_else(|| Error::failed(format!("`{path}` is not a primitive of this opsrun")))?;
@@ -207,10 +226,10 @@ impl fmt::Display for UndoEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UndoEntry::Step { scope, .. } => write!(f, "step `{scope}`"),
-            UndoEntry::Inverse { path, steps, inverse, .. } => {
-                match inverse {
-                    Inverse::Call { path: by, args, .. } => write!(f, "`{path}` by `{by}{}`", brief(args))?,
-                    Inverse::None { .. } => write!(f, "`{path}`")?,
+            UndoEntry::Inverse { path, steps, way, .. } => {
+                match way {
+                    Way::Call { path: by, args, .. } => write!(f, "`{path}` by `{by}{}`", brief(args))?,
+                    Way::None { .. } => write!(f, "`{path}`")?,
                 }
                 match steps.is_empty() {
                     true => Ok(()),
@@ -221,9 +240,15 @@ impl fmt::Display for UndoEntry {
     }
 }
 
+/// The arguments of the call of `path` that takes something back.
+fn read(path: &str, args: &str) -> Result<Value> {
+    serde_json::from_str(args)
+        .map_err(|error| Error::failed(format!("the arguments of `{path}` cannot be read again: {error}")))
+}
+
 /// The scalar arguments, which are the ones that name things.
-fn brief(args: &Value) -> String {
-    let Some(map) = args.as_object() else { return String::new() };
+fn brief(args: &str) -> String {
+    let Ok(Value::Object(map)) = serde_json::from_str(args) else { return String::new() };
     let scalars =
         map.iter().filter(|(_, value)| value.is_string() || value.is_number() || value.is_boolean());
     let shown: Vec<String> =

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use opsrun_core::{Error, ErrorKind, Inverse, Redactor, Result, Value};
 use opsrun_runtime::{
     Entry, FileJournal, Past, Reading, Record, Scope, Sealer, Settling, World, WriteOutcome, read_journal,
@@ -207,20 +208,35 @@ fn append(program: &Program, run: &str, entry: Entry) -> Result<()> {
     journal.append_now(&Record { at: World::live().clock().now(), entry })
 }
 
-fn list(journals: &[PathBuf], output: Form) -> Result<()> {
-    let mut runs = journals.iter().map(|path| Ok((path, read_journal(path)?))).collect::<Result<Vec<_>>>()?;
-    // A name has the second in which its run began only.
-    runs.sort_by_key(|(_, reading)| reading.records.first().map(|record| record.at));
-    let mut text = String::new();
-    for (path, reading) in &runs {
-        let state = state(path, reading)?;
-        let (at, playbook, target) = match reading.records.first() {
+/// A run, in a line.
+struct Summary {
+    run: String,
+    at: Option<Timestamp>,
+    state: String,
+    playbook: String,
+    target: String,
+}
+
+impl Summary {
+    fn of(path: &Path) -> Result<Self> {
+        let reading = read_journal(path)?;
+        let state = state(path, &reading)?;
+        let (at, playbook, target) = match reading.records.into_iter().next() {
             Some(Record { at, entry: Entry::RunBegun { playbook, target, .. } }) => {
-                (Some(at), playbook.as_str(), target.as_str())
+                (Some(at), playbook, target)
             }
-            _ => (None, "", ""),
+            _ => (None, String::new(), String::new()),
         };
-        let run = name_of(path);
+        Ok(Summary { run: name_of(path), at, state, playbook, target })
+    }
+}
+
+fn list(journals: &[PathBuf], output: Form) -> Result<()> {
+    let mut runs = journals.iter().map(|path| Summary::of(path)).collect::<Result<Vec<_>>>()?;
+    // A name has the second in which its run began only.
+    runs.sort_by_key(|run| run.at);
+    let mut text = String::new();
+    for Summary { run, at, state, playbook, target } in runs {
         match output {
             Form::Text => text.push_str(format!("{run}  {state:<12} {playbook}  {target}").trim_end()),
             Form::Json => {
