@@ -48,6 +48,34 @@ pub(crate) struct Counts {
     pub deleted: usize,
 }
 
+impl Counts {
+    /// What a revision changes that came after `former` ones: where the run broke off in it, what it did before counts, too.
+    ///
+    /// # Errors
+    /// `Invalid` if a manifest is not one.
+    pub(crate) fn since(former: &[&Release], revision: &Release) -> Result<Self> {
+        let mut old = Vec::new();
+        for revision in former {
+            old.extend(manifest::objects(&revision.chart_name(), &revision.manifest)?);
+        }
+        let objects = manifest::objects(&revision.chart_name(), &revision.manifest)?;
+        Ok(Counts::between(&old, &objects, &revision.namespace))
+    }
+
+    fn between(old: &[Value], objects: &[Value], namespace: &str) -> Self {
+        let all = |objects: &mut dyn Iterator<Item = &Value>| -> BTreeSet<Identity> {
+            objects.map(|object| identity(object, namespace)).collect()
+        };
+        let (was, is) = (all(&mut old.iter()), all(&mut objects.iter()));
+        let kept = all(&mut old.iter().filter(|object| manifest::is_kept(object)));
+        Counts {
+            created: is.difference(&was).count(),
+            changed: is.intersection(&was).count(),
+            deleted: was.difference(&is).filter(|gone| !kept.contains(gone)).count(),
+        }
+    }
+}
+
 /// Deploys `release`, which is recorded as pending; `former` are the revisions whose objects may be there.
 ///
 /// # Errors
@@ -122,7 +150,7 @@ async fn deploy(
     };
     let applied = apply::all(client, objects, &apply).await?;
     let places: Vec<Address> = applied.iter().map(|applied| applied.at.clone()).collect();
-    let mut deleted = delete_vanished(client, &namespace, &places, old).await?;
+    let deleted = delete_vanished(client, &namespace, &places, old).await?;
     if how.wait {
         let judge = if how.wait_for_jobs { readiness::of } else { ready_without_jobs };
         wait::ready_by(client, &places, how.timeout, judge).await?;
@@ -131,16 +159,9 @@ async fn deploy(
         hooks::run(storage, release, &Hooks::of(after, how.timeout)).await?;
     }
     let count = |change| applied.iter().filter(|applied| applied.change == change).count();
-    let (mut created, mut changed) = (count(Change::Created), count(Change::Changed));
+    let (created, changed) = (count(Change::Created), count(Change::Changed));
     if how.recorded {
-        // The run broke off here: what the call did then counts, and is what differs from the former revisions.
-        let all = |objects: &[Value]| -> BTreeSet<Identity> {
-            objects.iter().map(|object| identity(object, &namespace)).collect()
-        };
-        let (was, is) = (all(old), all(objects));
-        (created, changed) = (is.difference(&was).count(), is.intersection(&was).count());
-        let kept = all(&old.iter().filter(|object| manifest::is_kept(object)).cloned().collect::<Vec<_>>());
-        deleted = was.difference(&is).filter(|gone| !kept.contains(gone)).count();
+        return Ok(Counts::between(old, objects, &namespace));
     }
     Ok(Counts { created, changed, deleted })
 }

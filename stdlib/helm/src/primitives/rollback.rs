@@ -63,7 +63,9 @@ impl Primitive for Rollback {
         let own =
             cx.broken_off().and_then(|before| history.pop_if(|newest| self.is_under_way(newest, before.at)));
         if let Some(own) = own.as_ref().filter(|own| own.info.status == Status::Deployed) {
-            return Ok(Deployed::new(own, Counts::default()));
+            let former: Vec<&Release> =
+                storage::former_revisions(storage::current(&history), history.last()).collect();
+            return Ok(Deployed::new(own, Counts::since(&former, own)?));
         }
         let Some(last) = history.last() else {
             return Err(Error::NoRelease { release: self.release, namespace }.into());

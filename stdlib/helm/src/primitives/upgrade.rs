@@ -123,13 +123,14 @@ impl Primitive for Upgrade {
         let last = history.last().filter(|last| last.info.status != Status::Uninstalled);
         let current = last.and_then(|_| storage::current(&history));
         let wanted = wanted.over(current);
+        let former: Vec<&Release> = storage::former_revisions(current, last).collect();
         let recorded = own.is_some();
         let release = match own {
             Some(own) if !wanted.is(&own) => {
                 return Err(Error::Overtaken { release: self.release, revision: own.revision }.into());
             }
             Some(own) if own.info.status == Status::Deployed => {
-                return Ok(Deployed::new(&own, Counts::default()));
+                return Ok(Deployed::new(&own, Counts::since(&former, &own)?));
             }
             Some(own) => own,
             None => {
@@ -153,7 +154,6 @@ impl Primitive for Upgrade {
         if let Some(failed) = &left_behind {
             storage.update(failed).await?;
         }
-        let former: Vec<&Release> = storage::former_revisions(current, last).collect();
         let how = How { recorded, ..self.how(current) };
         match deploy::run(&storage, release, &former, &how).await {
             Ok((release, counts)) => Ok(Deployed::new(&release, counts)),
