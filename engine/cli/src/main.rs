@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SYSTEMS: &[&dyn System] = &[
     &opsrun_http::Http,
     &opsrun_k8s::Kubernetes,
+    &opsrun_aws::Aws,
     &opsrun_helm::Helm,
     &opsrun_notify::Notify,
     &opsrun_template::Template,

@@ -1,0 +1,15 @@
+//! AWS in memory, for rehearsals: it speaks the services' own protocols, and is told the time.
+//!
+//! It does no input or output. [`Aws::answer`] gives the answer to a request at a time; what goes on by itself in between, such as
+//! a snapshot that gets ready, is worked out when somebody asks next.
+
+mod estate;
+mod fault;
+mod protocol;
+mod services;
+mod signature;
+mod world;
+mod xml;
+
+pub use estate::EstateSection;
+pub use world::{Aws, Options};

@@ -1,0 +1,150 @@
+//! The protocols that AWS's services speak: of a request the operation and its input as JSON, of a result the answer.
+//!
+//! A form's keys like `Filters.Filter.1.Name` become nested objects and arrays. Results are JSON that is written out as the
+//! protocol wants it: see [`crate::xml`] for the two that speak XML.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::fault::{Answer, Fault};
+use crate::xml;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// A form in, XML out.
+    Query,
+    /// JSON in and out; the operation is in a header.
+    Json,
+}
+
+/// What is asked of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) protocol: Protocol,
+    pub(crate) operation: String,
+    pub(crate) input: Value,
+}
+
+/// The call of a request of a protocol that has the operation in the body or in a header; `None` for the others.
+pub(crate) fn read(request: &Request<Bytes>) -> Option<Call> {
+    let header =
+        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some((_, operation)) = header("x-amz-target").rsplit_once('.') {
+        let input = serde_json::from_slice(request.body()).unwrap_or_else(|_| json!({}));
+        return Some(Call { protocol: Protocol::Json, operation: operation.to_owned(), input });
+    }
+    let in_form = header("content-type").starts_with("application/x-www-form-urlencoded");
+    if in_form {
+        let input = of_form(request.body());
+        let operation = input.get("Action")?.as_str()?.to_owned();
+        return Some(Call { protocol: Protocol::Query, operation, input });
+    }
+    None
+}
+
+/// Nested members and lists of a form.
+fn of_form(body: &[u8]) -> Value {
+    let mut root = Value::Object(Map::new());
+    for (key, value) in form_urlencoded::parse(body) {
+        put(&mut root, &key.split('.').collect::<Vec<_>>(), value.into_owned());
+    }
+    listed(root)
+}
+
+fn put(at: &mut Value, path: &[&str], value: String) {
+    let Some((part, rest)) = path.split_first() else {
+        *at = Value::String(value);
+        return;
+    };
+    if !at.is_object() {
+        *at = Value::Object(Map::new());
+    }
+    if let Some(members) = at.as_object_mut() {
+        put(members.entry(part.to_owned()).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// Objects whose keys are 1, 2, 3 … are arrays.
+fn listed(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let mut numbered: Vec<(usize, Value)> = Vec::new();
+    let mut named = Map::new();
+    for (key, value) in members {
+        match key.parse::<usize>() {
+            Ok(number) => numbered.push((number, listed(value))),
+            Err(_) => drop(named.insert(key, listed(value))),
+        }
+    }
+    if numbered.is_empty() || !named.is_empty() {
+        return Value::Object(named);
+    }
+    numbered.sort_by_key(|(number, _)| *number);
+    Value::Array(numbered.into_iter().map(|(_, value)| value).collect())
+}
+
+/// The answer to a call, in its protocol. `request_id` is what AWS's support would be told.
+pub(crate) fn answer(call: &Call, result: &Answer, request_id: &str) -> Response<Bytes> {
+    let (status, kind, body) = match (call.protocol, result) {
+        (Protocol::Query, Ok(result)) => {
+            let content = json!({
+                format!("{}Result", call.operation): if result.is_null() { json!({}) } else { result.clone() },
+                "ResponseMetadata": { "RequestId": request_id },
+            });
+            (StatusCode::OK, "text/xml", xml::document(&format!("{}Response", call.operation), &content))
+        }
+        (Protocol::Query, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
+        (Protocol::Json, Ok(result)) => (StatusCode::OK, "application/x-amz-json-1.1", result.to_string()),
+        (Protocol::Json, Err(fault)) => (fault.status, "application/x-amz-json-1.1", json_error(fault)),
+    };
+    let mut response = response(status, kind, body);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+pub(crate) fn query_error(fault: &Fault, request_id: &str) -> String {
+    let blame = if fault.status.is_server_error() { "Receiver" } else { "Sender" };
+    let content = json!({
+        "Error": { "Type": blame, "Code": fault.code, "Message": fault.message },
+        "RequestId": request_id,
+    });
+    xml::document("ErrorResponse", &content)
+}
+
+pub(crate) fn json_error(fault: &Fault) -> String {
+    json!({ "__type": fault.code, "message": fault.message }).to_string()
+}
+
+pub(crate) fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A member that has to be there.
+pub(crate) fn text<'v>(input: &'v Value, member: &str) -> Answer<&'v str> {
+    input.get(member).and_then(Value::as_str).ok_or_else(|| {
+        Fault::sender("MissingParameter", format!("The request must contain the parameter {member}."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_as_what_was_meant_by_it() {
+        let form = "Action=X&Filters.Filter.2.Name=b&Filters.Filter.1.Name=a&Filters.Filter.1.Values.Value.1=v&Tags.member.10.Key=k";
+        let expected = json!({
+            "Action": "X",
+            "Filters": { "Filter": [{ "Name": "a", "Values": { "Value": ["v"] } }, { "Name": "b" }] },
+            "Tags": { "member": [{ "Key": "k" }] },
+        });
+        assert_eq!(of_form(form.as_bytes()), expected);
+    }
+}

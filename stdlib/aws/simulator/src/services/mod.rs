@@ -1,0 +1,3 @@
+//! One module for each service.
+
+pub(crate) mod sts;

@@ -1,0 +1,301 @@
+//! What a request asks for, in the words of IAM: `aws rds:CreateDBSnapshot snapshot/before-1.4.0 in us-west-2`.
+//!
+//! The protocols have the operation in the path, in a header or in the body, so it is noted before the request is bytes: a
+//! request bears an [`Asked`] among its extensions.
+
+use opsrun_core::{Access, Effect, Value};
+
+use crate::SYSTEM;
+
+/// What a client was about to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// IAM's name of the service: `rds`.
+    pub(crate) service: &'static str,
+    /// `CreateDBSnapshot`
+    pub(crate) operation: String,
+    /// `None`: the service has no regions.
+    pub(crate) region: Option<String>,
+    /// The kind of thing, as it is called in ARNs, and its name. Of S3, a bucket and a key.
+    pub(crate) resource: String,
+    pub(crate) name: Option<String>,
+}
+
+/// A service: what it is called, and what its operations act on.
+pub(crate) struct Service {
+    /// As the SDK calls it: `Secrets Manager`.
+    pub(crate) sdk: &'static str,
+    /// As IAM calls it: `secretsmanager`.
+    pub(crate) iam: &'static str,
+    /// It answers for all regions at once.
+    pub(crate) global: bool,
+    /// Members of an operation's input that name what it acts on, with the kind of thing as ARNs have it; the first that an
+    /// operation has, counts.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+}
+
+const fn service(
+    sdk: &'static str,
+    iam: &'static str,
+    names: &'static [(&'static str, &'static str)],
+) -> Service {
+    Service { sdk, iam, global: false, names }
+}
+
+const fn global(
+    sdk: &'static str,
+    iam: &'static str,
+    names: &'static [(&'static str, &'static str)],
+) -> Service {
+    Service { sdk, iam, global: true, names }
+}
+
+/// All services that primitives speak to.
+pub(crate) const SERVICES: &[Service] = &[
+    service("Auto Scaling", "autoscaling", &[("AutoScalingGroupName", "autoScalingGroup")]),
+    service("CloudWatch", "cloudwatch", &[("AlarmNames", "alarm"), ("AlarmName", "alarm")]),
+    service("ECR", "ecr", &[("repositoryName", "repository")]),
+    service("EKS", "eks", &[("nodegroupName", "nodegroup"), ("name", "cluster"), ("clusterName", "cluster")]),
+    service(
+        "ElastiCache",
+        "elasticache",
+        &[
+            ("TargetSnapshotName", "snapshot"),
+            ("ReplicationGroupId", "replicationgroup"),
+            ("SnapshotName", "snapshot"),
+            ("CacheClusterId", "cluster"),
+        ],
+    ),
+    service(
+        "RDS",
+        "rds",
+        &[
+            ("TargetDBSnapshotIdentifier", "snapshot"),
+            ("TargetDBInstanceIdentifier", "db"),
+            ("DBSnapshotIdentifier", "snapshot"),
+            ("DBInstanceIdentifier", "db"),
+            ("ResourceName", "resource"),
+        ],
+    ),
+    service("S3", "s3", &[]),
+    service("Secrets Manager", "secretsmanager", &[("SecretId", "secret"), ("Name", "secret")]),
+    service("Service Quotas", "servicequotas", &[("ServiceCode", "quota")]),
+    service("SSM", "ssm", &[("Name", "parameter"), ("Path", "parameter"), ("Names", "parameter")]),
+    service("SSO", "sso", &[]),
+    service("STS", "sts", &[("RoleArn", "role")]),
+    global("CloudFront", "cloudfront", &[]),
+    global("Cost Explorer", "ce", &[]),
+    global("Route 53", "route53", &[]),
+];
+
+pub(crate) fn service_of(sdk: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|service| service.sdk == sdk)
+}
+
+impl Asked {
+    /// `path` is the request's own, without where the service answers; `body` is what stands in it, if it is not streamed.
+    pub(crate) fn new(
+        service: &'static Service,
+        operation: &str,
+        region: Option<&str>,
+        (host, path): (&str, &str),
+        body: &[u8],
+    ) -> Self {
+        let (resource, name) = match service.iam {
+            "s3" => in_s3(host, path),
+            "route53" | "cloudfront" => in_path(path),
+            _ => in_members(service, operation, path, body),
+        };
+        Asked {
+            service: service.iam,
+            operation: operation.to_owned(),
+            region: region.filter(|_| !service.global).map(str::to_owned),
+            resource,
+            name,
+        }
+    }
+
+    pub(crate) fn effect(&self) -> Effect {
+        if only_reads(self.service, &self.operation) { Effect::Read } else { Effect::Write }
+    }
+}
+
+impl From<&Asked> for Access {
+    fn from(asked: &Asked) -> Self {
+        Access {
+            system: SYSTEM.into(),
+            verb: format!("{}:{}", asked.service, asked.operation),
+            resource: asked.resource.clone(),
+            name: asked.name.clone(),
+            namespace: asked.region.clone(),
+            effect: asked.effect(),
+        }
+    }
+}
+
+/// By their names, which AWS gives by rule; `sts` and `sso` hand out credentials and keep nothing.
+fn only_reads(service: &str, operation: &str) -> bool {
+    const READING: &[&str] = &["Describe", "List", "Get", "Head", "Batch", "Lookup", "Test", "Validate"];
+    const KEPT: &[&str] = &["BatchDelete", "BatchPut"];
+    matches!(service, "sts" | "sso")
+        || (READING.iter().any(|word| operation.starts_with(word))
+            && !KEPT.iter().any(|word| operation.starts_with(word)))
+}
+
+/// Bucket and key, of a path or of a host like `bucket.s3.us-west-2.amazonaws.com`.
+fn in_s3(host: &str, path: &str) -> (String, Option<String>) {
+    let path = path.trim_start_matches('/');
+    let in_host = host.split_once(".s3.").or_else(|| host.split_once(".s3-")).map(|(bucket, _)| bucket);
+    let (bucket, key) = match in_host {
+        Some(bucket) => (bucket, path),
+        None => path.split_once('/').unwrap_or((path, "")),
+    };
+    let bucket = if bucket.is_empty() { "*" } else { bucket };
+    (decoded(bucket), Some(key).filter(|key| !key.is_empty()).map(decoded))
+}
+
+/// `/2013-04-01/hostedzone/Z1/rrset` is `hostedzone/Z1`.
+fn in_path(path: &str) -> (String, Option<String>) {
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).skip(1);
+    let resource = parts.next().unwrap_or("*").to_owned();
+    (resource, parts.next().map(decoded))
+}
+
+fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (String, Option<String>) {
+    let form: Vec<(String, String)>;
+    let json: Value;
+    let find: &dyn Fn(&str) -> Option<String> = if body.first() == Some(&b'{') {
+        json = serde_json::from_slice(body).unwrap_or_default();
+        &|member| match json.get(member)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(items) => items.first().and_then(Value::as_str).map(str::to_owned),
+            _ => None,
+        }
+    } else {
+        form = form_urlencoded::parse(body).into_owned().collect();
+        &|member| {
+            let of_list = format!("{member}.member.1");
+            form.iter().find(|(key, _)| key == member || *key == of_list).map(|(_, value)| value.clone())
+        }
+    };
+    if service.iam == "eks" {
+        return in_eks(path, find("nodegroupName").or_else(|| find("name")));
+    }
+    // What a database becomes of is not what is made.
+    let restores = operation.starts_with("RestoreDBInstance");
+    let members = service.names.iter().filter(|(_, kind)| !restores || *kind == "db");
+    for (member, kind) in members {
+        if let Some(name) = find(member) {
+            // An ARN says in its end what it names.
+            let name = if name.starts_with("arn:") {
+                name.rsplit([':', '/']).next().unwrap_or(&name).to_owned()
+            } else {
+                name
+            };
+            return ((*kind).to_owned(), Some(name));
+        }
+    }
+    (service.names.first().map_or("*", |(_, kind)| *kind).to_owned(), None)
+}
+
+/// `/clusters/prod/node-groups/workers` is `nodegroup/prod/workers`.
+fn in_eks(path: &str, made: Option<String>) -> (String, Option<String>) {
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
+    let part = |at: usize| parts.get(at).cloned();
+    match (part(1), part(2).as_deref()) {
+        (Some(cluster), Some("node-groups")) => {
+            ("nodegroup".into(), part(3).or(made).map(|group| format!("{cluster}/{group}")))
+        }
+        (cluster, _) => ("cluster".into(), cluster.or(made)),
+    }
+}
+
+fn decoded(text: &str) -> String {
+    // A `+` in a path is itself.
+    let text = text.replace('+', "%2B");
+    form_urlencoded::parse(text.as_bytes()).next().map(|(key, _)| key.into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(sdk: &str, operation: &str, at: (&str, &str), body: &str) -> String {
+        let service = service_of(sdk).expect(sdk);
+        let asked = Asked::new(service, operation, Some("us-west-2"), at, body.as_bytes());
+        format!("{:?} {}", asked.effect(), Access::from(&asked))
+    }
+
+    #[test]
+    fn a_request_is_called_what_iam_calls_it() {
+        let rds = ("rds.us-west-2.amazonaws.com", "/");
+        for (got, expected) in [
+            (
+                access(
+                    "RDS",
+                    "CreateDBSnapshot",
+                    rds,
+                    "Action=CreateDBSnapshot&DBInstanceIdentifier=prod&DBSnapshotIdentifier=before",
+                ),
+                "Write aws rds:CreateDBSnapshot snapshot/before in us-west-2",
+            ),
+            (
+                access(
+                    "RDS",
+                    "RestoreDBInstanceFromDBSnapshot",
+                    rds,
+                    "DBInstanceIdentifier=anew&DBSnapshotIdentifier=before",
+                ),
+                "Write aws rds:RestoreDBInstanceFromDBSnapshot db/anew in us-west-2",
+            ),
+            (
+                access("RDS", "DescribeDBInstances", rds, "Action=DescribeDBInstances"),
+                "Read aws rds:DescribeDBInstances snapshot in us-west-2",
+            ),
+            (
+                access("S3", "PutObject", ("up.s3.us-west-2.amazonaws.com", "/a%20b/c+d"), ""),
+                "Write aws s3:PutObject up/a b/c+d in us-west-2",
+            ),
+            (
+                access("S3", "HeadBucket", ("127.0.0.1:9000", "/up"), ""),
+                "Read aws s3:HeadBucket up in us-west-2",
+            ),
+            (
+                access("S3", "ListBuckets", ("s3.amazonaws.com", "/"), ""),
+                "Read aws s3:ListBuckets * in us-west-2",
+            ),
+            (
+                access(
+                    "EKS",
+                    "UpdateNodegroupConfig",
+                    ("h", "/clusters/prod/node-groups/workers/update-config"),
+                    "{}",
+                ),
+                "Write aws eks:UpdateNodegroupConfig nodegroup/prod/workers in us-west-2",
+            ),
+            (
+                access(
+                    "EKS",
+                    "CreateNodegroup",
+                    ("h", "/clusters/prod/node-groups"),
+                    r#"{"nodegroupName":"more"}"#,
+                ),
+                "Write aws eks:CreateNodegroup nodegroup/prod/more in us-west-2",
+            ),
+            (
+                access("Secrets Manager", "GetSecretValue", ("h", "/"), r#"{"SecretId":"app/db"}"#),
+                "Read aws secretsmanager:GetSecretValue secret/app/db in us-west-2",
+            ),
+            (
+                access("Route 53", "ChangeResourceRecordSets", ("h", "/2013-04-01/hostedzone/Z1/rrset/"), ""),
+                "Write aws route53:ChangeResourceRecordSets hostedzone/Z1",
+            ),
+            (
+                access("STS", "AssumeRole", ("h", "/"), "RoleArn=arn:aws:iam::1:role/ops"),
+                "Read aws sts:AssumeRole role/ops in us-west-2",
+            ),
+        ] {
+            assert_eq!(got, expected);
+        }
+    }
+}
