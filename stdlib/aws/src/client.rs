@@ -49,6 +49,10 @@ macro_rules! clients {
 }
 
 clients! {
+    autoscaling: aws_sdk_autoscaling, "autoscaling";
+    eks: aws_sdk_eks, "eks";
+    route53: aws_sdk_route53, "route53";
+    quotas: aws_sdk_servicequotas, "servicequotas";
     sts: aws_sdk_sts, "sts";
 }
 
@@ -72,6 +76,10 @@ impl Client {
 
     pub(crate) fn region(&self) -> &str {
         &self.region
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     pub(crate) fn place(&self) -> Place {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use opsrun_core::Span;
 use serde::Deserialize;
 
 /// ```yaml
@@ -18,6 +19,22 @@ pub struct EstateSection {
     pub region: Option<String>,
     /// By their numbers. The first is the one that a run is signed in to. Without any, there is `111122223333`, with nothing in it.
     pub accounts: BTreeMap<String, AccountSection>,
+    /// What is down, and when.
+    pub outages: Vec<Outage>,
+}
+
+/// A region, or one of its zones, that does not answer for a while.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Outage {
+    pub region: String,
+    /// `us-west-2a`; the whole region if it is left out.
+    pub zone: Option<String>,
+    /// So long after the estate's start.
+    #[serde(default)]
+    pub from: Span,
+    /// For so long; for good if it is left out.
+    pub r#for: Option<Span>,
 }
 
 /// One account.
@@ -26,10 +43,78 @@ pub struct EstateSection {
 pub struct AccountSection {
     /// Roles that every account of the estate may take on, by name.
     pub roles: Vec<String>,
+    /// Hosted zones of DNS, by their domains.
+    pub zones: BTreeMap<String, ZoneSection>,
     pub regions: BTreeMap<String, RegionSection>,
 }
 
 /// What is in one region of an account.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct RegionSection {}
+pub struct RegionSection {
+    /// How many virtual processors may run at once; 256 by itself.
+    pub vcpus: Option<u32>,
+    /// Clusters of EKS, by name.
+    pub clusters: BTreeMap<String, ClusterSection>,
+}
+
+/// A cluster of EKS.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ClusterSection {
+    /// `1.34`
+    pub version: Option<String>,
+    pub node_groups: BTreeMap<String, NodeGroupSection>,
+}
+
+/// A managed group of nodes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NodeGroupSection {
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    /// `m6i.xlarge`
+    #[serde(rename = "type", default = "usual_type")]
+    pub instance_type: String,
+    /// How long a node takes from its launch until it is in service; 90 s by itself.
+    #[serde(default = "usual_launch")]
+    pub launch: Span,
+}
+
+fn usual_type() -> String {
+    "m6i.xlarge".to_owned()
+}
+
+fn usual_launch() -> Span {
+    Span::from_secs(90)
+}
+
+/// A hosted zone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ZoneSection {
+    pub records: Vec<RecordSection>,
+}
+
+/// A set of records.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordSection {
+    /// `www.example.com`
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default = "usual_ttl")]
+    pub ttl: u32,
+    pub values: Vec<String>,
+    /// Tells apart sets of the same name that have weights or a role in a failover.
+    pub id: Option<String>,
+    pub weight: Option<u8>,
+    /// `PRIMARY` or `SECONDARY`
+    pub failover: Option<String>,
+}
+
+fn usual_ttl() -> u32 {
+    60
+}

@@ -18,6 +18,10 @@ pub(crate) enum Protocol {
     Query,
     /// JSON in and out; the operation is in a header.
     Json,
+    /// JSON in and out; the operation is in method and path.
+    RestJson,
+    /// XML in and out; the operation is in method and path. A result is an object with one member, the root.
+    RestXml,
 }
 
 /// What is asked of a service.
@@ -43,6 +47,26 @@ pub(crate) fn read(request: &Request<Bytes>) -> Option<Call> {
         return Some(Call { protocol: Protocol::Query, operation, input });
     }
     None
+}
+
+/// The parts of a request's path, decoded.
+pub(crate) fn path<B>(request: &Request<B>) -> Vec<String> {
+    let parts = request.uri().path().split('/').filter(|part| !part.is_empty());
+    parts.map(decoded).collect()
+}
+
+fn decoded(text: &str) -> String {
+    // A `+` in a path is itself.
+    let text = text.replace('+', "%2B");
+    form_urlencoded::parse(text.as_bytes()).next().map(|(key, _)| key.into_owned()).unwrap_or_default()
+}
+
+/// The query of a request's URI, as a string each.
+pub(crate) fn query_members<B>(request: &Request<B>) -> Map<String, Value> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .map(|(key, value)| (key.into_owned(), value.into_owned().into()))
+        .collect()
 }
 
 /// Nested members and lists of a form.
@@ -98,8 +122,19 @@ pub(crate) fn answer(call: &Call, result: &Answer, request_id: &str) -> Response
         (Protocol::Query, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
         (Protocol::Json, Ok(result)) => (StatusCode::OK, "application/x-amz-json-1.1", result.to_string()),
         (Protocol::Json, Err(fault)) => (fault.status, "application/x-amz-json-1.1", json_error(fault)),
+        (Protocol::RestJson, Ok(result)) => (StatusCode::OK, "application/json", result.to_string()),
+        (Protocol::RestJson, Err(fault)) => (fault.status, "application/json", json_error(fault)),
+        (Protocol::RestXml, Ok(result)) => {
+            let root = result.as_object().and_then(|root| root.iter().next());
+            let text = root.map_or_else(String::new, |(name, content)| xml::document(name, content));
+            (StatusCode::OK, "text/xml", text)
+        }
+        (Protocol::RestXml, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
     };
     let mut response = response(status, kind, body);
+    if let (Protocol::RestJson, Err(fault)) = (call.protocol, result) {
+        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(fault.code));
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert("x-amzn-requestid", id);
     }

@@ -7,10 +7,10 @@ use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::estate::{AccountSection, EstateSection, RegionSection};
+use crate::estate::{AccountSection, EstateSection, Outage, RegionSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::sts;
+use crate::services::{autoscaling, eks, quotas, route53, sts};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -19,6 +19,9 @@ pub(crate) const DEFAULT_REGION: &str = "us-west-2";
 /// How far a caller's clock may be off: S3 takes more than the others.
 const SKEW_SECONDS: i64 = 300;
 const SKEW_SECONDS_S3: i64 = 900;
+
+/// Services, as they are signed for, that no region's outage stops.
+const GLOBAL: &[&str] = &["ce", "cloudfront", "route53"];
 
 /// What an estate's AWS is started with.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct Aws {
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) sessions: sts::Sessions,
     pub(crate) random: Random,
+    outages: Vec<Outage>,
+    started: Timestamp,
 }
 
 /// One account.
@@ -42,11 +47,15 @@ pub struct Aws {
 pub(crate) struct Account {
     pub(crate) roles: Vec<String>,
     pub(crate) regions: BTreeMap<String, Region>,
+    pub(crate) route53: route53::Zones,
 }
 
 /// What is in one region of an account.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Region {}
+pub(crate) struct Region {
+    pub(crate) eks: eks::Clusters,
+    pub(crate) quotas: quotas::Quotas,
+}
 
 /// Whom a request is from, where it goes, and when it came.
 #[derive(Debug, Clone)]
@@ -71,15 +80,19 @@ impl Aws {
             accounts: BTreeMap::new(),
             sessions: sts::Sessions::default(),
             random: Random(options.seed),
+            outages: options.estate.outages,
+            started: options.now,
         };
         for (number, section) in accounts {
             if number.len() != 12 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(format!("`{number}` is no number of an account: it has 12 digits"));
             }
-            let mut account = Account { roles: section.roles, regions: BTreeMap::new() };
+            let route53 = route53::Zones::start(&section.zones, &mut world.random);
+            let mut account = Account { roles: section.roles, regions: BTreeMap::new(), route53 };
             for (name, section) in section.regions {
-                let region =
-                    Region::start(&section, options.now).map_err(|why| format!("{number}: {name}: {why}"))?;
+                let place = (number.as_str(), name.as_str());
+                let region = Region::start(&section, place, &mut world.random, options.now)
+                    .map_err(|why| format!("{number}: {name}: {why}"))?;
                 account.regions.insert(name, region);
             }
             world.accounts.insert(number, account);
@@ -100,15 +113,27 @@ impl Aws {
     /// What `request`, which arrived at `now`, is answered with.
     pub fn answer(&mut self, request: &Request<Bytes>, now: Timestamp) -> Response<Bytes> {
         let id = self.random.uuid();
-        let call = protocol::read(request);
         let scope = signature::scope(request);
         let service = scope.as_ref().map_or_else(|| service_of_host(request), |scope| scope.service.clone());
+        if let Some(scope) = &scope
+            && self.is_down(&scope.region, None, now)
+            && !GLOBAL.contains(&service.as_str())
+        {
+            let fault = Fault::sender("ServiceUnavailable", format!("{} is down", scope.region))
+                .with(StatusCode::SERVICE_UNAVAILABLE);
+            return protocol::response(fault.status, "text/xml", protocol::query_error(&fault, &id));
+        }
+        let call = match service.as_str() {
+            "eks" => eks::read(request),
+            "route53" => route53::read(request),
+            _ => protocol::read(request),
+        };
         match (service.as_str(), call) {
             (service, Some(call)) => {
                 let result = self.caller(request, scope.as_ref(), service, now);
                 let result = match result {
                     Err(fault) if !sts::takes_anybody(&call.operation) => Err(fault),
-                    caller => self.call(service, &caller.ok(), &call, now),
+                    caller => self.call(service, caller.ok().as_ref(), &call, now),
                 };
                 protocol::answer(&call, &result, &id)
             }
@@ -122,12 +147,46 @@ impl Aws {
 
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
-        BTreeMap::new()
+        let mut things = BTreeMap::new();
+        for account in self.accounts.values() {
+            account.route53.snapshot(&mut things);
+            for (region, content) in &account.regions {
+                content.eks.snapshot(region, &mut things);
+            }
+        }
+        things
     }
 
-    fn call(&mut self, service: &str, caller: &Option<Caller>, call: &Call, now: Timestamp) -> Answer {
+    /// Whether a region, or one of its zones, is down.
+    pub(crate) fn is_down(&self, region: &str, zone: Option<&str>, now: Timestamp) -> bool {
+        self.outages.iter().any(|outage| {
+            let from = outage.from.after(self.started);
+            let over = outage.r#for.map(|length| length.after(from));
+            outage.region == region
+                && (outage.zone.is_none() || outage.zone.as_deref() == zone)
+                && from <= now
+                && over.is_none_or(|over| now < over)
+        })
+    }
+
+    /// What the caller has where the request goes; there is no region that one would have to make first.
+    pub(crate) fn region_of(&mut self, caller: &Caller) -> &mut Region {
+        let account = self.accounts.entry(caller.account.clone()).or_default();
+        account.regions.entry(caller.region.clone()).or_default()
+    }
+
+    pub(crate) fn account_of(&mut self, caller: &Caller) -> &mut Account {
+        self.accounts.entry(caller.account.clone()).or_default()
+    }
+
+    fn call(&mut self, service: &str, caller: Option<&Caller>, call: &Call, now: Timestamp) -> Answer {
+        let Some(caller) = caller else { return sts::call(self, None, call, now) };
         match service {
-            "sts" => sts::call(self, caller.as_ref(), call, now),
+            "autoscaling" => autoscaling::call(self, caller, call),
+            "eks" => eks::call(self, caller, call),
+            "route53" => route53::call(self, caller, call),
+            "servicequotas" => quotas::call(self, caller, call),
+            "sts" => sts::call(self, Some(caller), call, now),
             service => Err(Fault::not_simulated(service, &call.operation)),
         }
     }
@@ -162,8 +221,16 @@ impl Aws {
 }
 
 impl Region {
-    fn start(_section: &RegionSection, _now: Timestamp) -> Result<Self, String> {
-        Ok(Region::default())
+    fn start(
+        section: &RegionSection,
+        place: (&str, &str),
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        Ok(Region {
+            eks: eks::Clusters::start(&section.clusters, place, random, now)?,
+            quotas: quotas::Quotas::start(section),
+        })
     }
 }
 

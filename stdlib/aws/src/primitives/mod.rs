@@ -1,8 +1,23 @@
 //! What playbooks can do with AWS: a module for each service.
 
+mod eks;
+mod quotas;
+mod route53;
 pub(crate) mod sts;
 
 use opsrun_core::Module;
 
-pub(crate) const MODULES: &[Module] =
-    &[Module { path: "sts", doc: "Who a run is to AWS.", primitives: sts::PRIMITIVES }];
+pub(crate) const MODULES: &[Module] = &[
+    Module { path: "eks", doc: "Clusters of EKS and their nodes.", primitives: eks::PRIMITIVES },
+    Module {
+        path: "quotas",
+        doc: "How much of something an account may use.",
+        primitives: quotas::PRIMITIVES,
+    },
+    Module {
+        path: "route53",
+        doc: "DNS: records, and switching between them.",
+        primitives: route53::PRIMITIVES,
+    },
+    Module { path: "sts", doc: "Who a run is to AWS.", primitives: sts::PRIMITIVES },
+];

@@ -1,3 +1,7 @@
 //! One module for each service.
 
+pub(crate) mod autoscaling;
+pub(crate) mod eks;
+pub(crate) mod quotas;
+pub(crate) mod route53;
 pub(crate) mod sts;
