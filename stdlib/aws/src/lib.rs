@@ -5,6 +5,7 @@ mod account;
 mod client;
 mod error;
 mod primitives;
+mod rds;
 mod route53;
 mod section;
 mod simulator;

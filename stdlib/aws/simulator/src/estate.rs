@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use opsrun_core::Span;
 use serde::Deserialize;
 
+use crate::services::rds::RdsSection;
+
 /// ```yaml
 /// aws:
 ///   region: us-west-2
@@ -56,6 +58,8 @@ pub struct RegionSection {
     pub vcpus: Option<u32>,
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
+    /// Databases of RDS.
+    pub rds: RdsSection,
 }
 
 /// A cluster of EKS.

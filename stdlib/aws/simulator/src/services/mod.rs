@@ -3,5 +3,6 @@
 pub(crate) mod autoscaling;
 pub(crate) mod eks;
 pub(crate) mod quotas;
+pub(crate) mod rds;
 pub(crate) mod route53;
 pub(crate) mod sts;
