@@ -60,7 +60,7 @@ impl Primitive for GetNodeGroup {
 
 /// # Errors
 /// `NotFound`; those of asking.
-pub(super) async fn node_group(client: &Client, cluster: &str, name: &str) -> Result<NodeGroup> {
+pub(crate) async fn node_group(client: &Client, cluster: &str, name: &str) -> Result<NodeGroup> {
     let tried = format!("looking at the group of nodes `{name}` of `{cluster}`");
     let asked = client.eks().describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send();
     let answer = client.call("eks:DescribeNodegroup", &tried, asked).await?;
