@@ -16,7 +16,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::request::Parts;
 use opsrun_core::{
-    Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal, Result, Simulator, Surroundings, System, Value,
+    Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal,
+    Result, Simulator, Surroundings, System, Value,
 };
 use serde_json::json;
 
@@ -73,7 +74,7 @@ impl System for Aws {
     }
 
     fn policies(&self, needs: &[Need], grantee: &Grantee<'_>) -> Result<Vec<Policy>> {
-        Ok(policy::iam(needs, grantee).into_iter().collect())
+        Ok(vec![policy::iam(needs, grantee)])
     }
 
     fn identity(&self, cx: Cx) -> BoxFuture<'static, Result<Option<String>>> {

@@ -35,7 +35,12 @@ pub(crate) fn lay(original: Original, surroundings: &Surroundings) -> Result<Arc
     let laid = Laid {
         original,
         clock: surroundings.clock.clone(),
-        state: Mutex::new(State { world, taken: BTreeSet::new(), before: BTreeMap::new(), told: BTreeMap::new() }),
+        state: Mutex::new(State {
+            world,
+            taken: BTreeSet::new(),
+            before: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }),
         taking: tokio::sync::Mutex::new(()),
     };
     Ok(Arc::new(Overlay { laid: Arc::new(laid), host, region }))
@@ -80,7 +85,7 @@ impl Simulator for Overlay {
         json!({
             "estate": true,
             "region": self.region,
-            "keys": { "access-key": self.laid.state().world.access_key(), "secret-key": "plan" },
+            "keys": { "access-key": self.laid.state().world.access_key(), "secret-key": crate::simulator::SECRET_KEY },
             "endpoint": format!("http://{}", self.host),
             "endpoints": {},
             "path-style": true,
@@ -156,7 +161,9 @@ impl Laid {
         let response = self.state().world.answer(request, self.clock.now());
         if response.status() == StatusCode::NOT_IMPLEMENTED {
             let (service, operation) = (&asked.service, &asked.operation);
-            return refused(&format!("what {service}:{operation} would do cannot be foreseen: it is not simulated"));
+            return refused(&format!(
+                "what {service}:{operation} would do cannot be foreseen: it is not simulated"
+            ));
         }
         response
     }
@@ -208,7 +215,8 @@ fn fields(before: &Value, now: &Value) -> Vec<FieldAlteration> {
 }
 
 fn precondition(name: &str, was: Option<&Value>) -> Precondition {
-    let digest = was.map(|was| Sha256::digest(was.to_string()).iter().map(|byte| format!("{byte:02x}")).collect());
+    let digest =
+        was.map(|was| Sha256::digest(was.to_string()).iter().map(|byte| format!("{byte:02x}")).collect());
     Precondition { what: name.to_owned(), object: name.to_owned(), version: None, digest }
 }
 
@@ -218,7 +226,8 @@ fn precondition(name: &str, was: Option<&Value>) -> Precondition {
 /// Why that cannot be asked.
 pub(crate) async fn look(cx: opsrun_core::Cx, then: Precondition) -> Result<Precondition> {
     let mut words = then.object.split(' ');
-    let (service, _, place) = (words.next().unwrap_or_default(), words.next(), words.next().unwrap_or_default());
+    let (service, _, place) =
+        (words.next().unwrap_or_default(), words.next(), words.next().unwrap_or_default());
     let region = place.split('/').next().unwrap_or_default();
     let found = import::of_service(&cx, service, region).await?;
     let now = cx.now();

@@ -42,9 +42,10 @@ const BESIDES: &[(&str, &[&str])] = &[
     ("rds:RestoreDBInstanceToPointInTime", &["db", "og", "pg", "subgrp"]),
 ];
 
-/// A policy for these needs; `None` if nothing is needed.
-pub(crate) fn iam(needs: &[Need], grantee: &Grantee<'_>) -> Option<Policy> {
-    let account = grantee.target.section(SYSTEM).get("account").and_then(|account| account.as_str()).unwrap_or("*");
+/// A policy for these needs; empty if nothing is needed.
+pub(crate) fn iam(needs: &[Need], grantee: &Grantee<'_>) -> Policy {
+    let account =
+        grantee.target.section(SYSTEM).get("account").and_then(|account| account.as_str()).unwrap_or("*");
     let mut actions: BTreeMap<BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
     let mut resources: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for need in needs.iter().filter(|need| need.access.system == SYSTEM) {
@@ -65,14 +66,18 @@ pub(crate) fn iam(needs: &[Need], grantee: &Grantee<'_>) -> Option<Policy> {
         actions.entry(on).or_default().insert(action);
     }
     if actions.is_empty() {
-        return None;
+        return Policy { form: "iam", text: String::new() };
     }
     let statements: Vec<_> = actions
         .into_iter()
         .map(|(resources, actions)| json!({ "Effect": "Allow", "Action": actions, "Resource": resources }))
         .collect();
-    let policy = json!({ "Version": "2012-10-17", "Statement": statements });
-    Some(Policy { form: "iam", text: format!("{policy:#}\n") })
+    let mut policy = json!({ "Version": "2012-10-17", "Statement": statements });
+    if !grantee.target.name.is_empty() {
+        // JSON has no comments.
+        policy["Id"] = format!("{}-{}", grantee.name, grantee.target.name).into();
+    }
+    Policy { form: "iam", text: format!("{policy:#}\n") }
 }
 
 /// What `action` is asked on.
@@ -85,10 +90,10 @@ fn arns(need: &Need, action: &str, account: &str) -> Vec<String> {
     let below = |kind: &str, name: &str| format!("arn:aws:{service}:{region}:{account}:{kind}{name}");
     let lists = ["Describe", "List"].iter().any(|word| operation.starts_with(word));
     let first = match (service, access.resource.as_str(), name) {
-        ("autoscaling" | "servicequotas" | "ce", _, _) if access.effect == opsrun_core::Effect::Read => "*".to_owned(),
-        ("autoscaling", _, name) => {
-            below("autoScalingGroup:*:autoScalingGroupName/", name.unwrap_or("*"))
+        ("autoscaling" | "servicequotas" | "ce", _, _) if access.effect == opsrun_core::Effect::Read => {
+            "*".to_owned()
         }
+        ("autoscaling", _, name) => below("autoScalingGroup:*:autoScalingGroupName/", name.unwrap_or("*")),
         ("eks", "nodegroup", Some(name)) => below("nodegroup/", &format!("{name}/*")),
         ("eks", kind, Some(name)) => below(&format!("{kind}/"), name),
         ("route53", "hostedzone", Some(zone)) => format!("arn:aws:route53:::hostedzone/{zone}"),
@@ -107,7 +112,9 @@ fn arns(need: &Need, action: &str, account: &str) -> Vec<String> {
         ("ecr", _, Some(name)) => below("repository/", name),
         ("cloudfront", kind, Some(name)) => format!("arn:aws:cloudfront::{account}:{kind}/{name}"),
         ("rds" | "elasticache" | "cloudwatch", kind, Some(name)) => below(&format!("{kind}:"), name),
-        ("rds" | "elasticache", kind, None) if lists => below(&format!("{}:", kind_listed(operation, kind)), "*"),
+        ("rds" | "elasticache", kind, None) if lists => {
+            below(&format!("{}:", kind_listed(operation, kind)), "*")
+        }
         _ => "*".to_owned(),
     };
     let further = BESIDES.iter().find(|(known, _)| *known == action).map_or(&[][..], |(_, kinds)| *kinds);
@@ -160,7 +167,7 @@ mod tests {
             need("autoscaling:DescribeAutoScalingGroups", "autoScalingGroup", Some("x")),
             need("secretsmanager:GetSecretValue", "secret", Some("app/db")),
         ];
-        let policy = iam(&needs, &Grantee { name: "x", target: &target, subject: None }).expect("there are needs");
+        let policy = iam(&needs, &Grantee { name: "x", target: &target, subject: None });
         let text: serde_json::Value = serde_json::from_str(&policy.text).expect("it is JSON");
         let mut lines: Vec<String> = Vec::new();
         for statement in text["Statement"].as_array().expect("statements") {

@@ -12,7 +12,7 @@ mod world;
 mod xml;
 
 pub use estate::{
-    AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection, RegionSection,
-    ZoneSection,
+    AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
+    RegionSection, ZoneSection,
 };
 pub use world::{Asked, Aws, Options, Taken, asked};

@@ -317,9 +317,12 @@ fn in_time(request: &Request<Bytes>, service: &str, now: Timestamp) -> Answer<()
 }
 
 fn is_on_this_machine(request: &Request<Bytes>) -> bool {
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host =
+        request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost" || name.ends_with(".localhost") || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
 }
 
 /// `rds` of `rds.us-west-2.amazonaws.com`, for requests that nobody signed.

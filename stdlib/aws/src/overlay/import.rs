@@ -37,8 +37,10 @@ pub(super) async fn of_service(cx: &Cx, service: &str, region: &str) -> Result<T
         "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
         "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,
         service => {
-            return Err(Error::invalid(format!("what a write to `{service}` would do cannot be planned yet"))
-                .hint("rehearse the playbook: `opsrun rehearse`"));
+            return Err(Error::invalid(format!(
+                "what a write to `{service}` would do cannot be planned yet"
+            ))
+            .hint("rehearse the playbook: `opsrun rehearse`"));
         }
     }
     Ok(taken)
@@ -47,7 +49,8 @@ pub(super) async fn of_service(cx: &Cx, service: &str, region: &str) -> Result<T
 async fn clusters(client: &Client) -> Result<RegionSection> {
     let mut region = RegionSection::default();
     let vcpus = client.quotas().get_service_quota().service_code("ec2").quota_code("L-1216C47A").send();
-    let vcpus = client.call("servicequotas:GetServiceQuota", "asking how many processors may run", vcpus).await;
+    let vcpus =
+        client.call("servicequotas:GetServiceQuota", "asking how many processors may run", vcpus).await;
     // Who may not ask that plans without it.
     region.vcpus = vcpus.ok().and_then(|answer| {
         let value = answer.quota()?.value()?;

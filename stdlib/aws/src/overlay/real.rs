@@ -18,7 +18,11 @@ use crate::client::plain;
 
 /// # Errors
 /// Those of signing in; `Unreachable`.
-pub(super) async fn ask(original: &Original, request: &Request<Bytes>, asked: &Asked) -> Result<Response<Bytes>> {
+pub(super) async fn ask(
+    original: &Original,
+    request: &Request<Bytes>,
+    asked: &Asked,
+) -> Result<Response<Bytes>> {
     let cx = original.cx().clone();
     let (request, asked) = (request.clone(), asked.clone());
     original
@@ -26,10 +30,16 @@ pub(super) async fn ask(original: &Original, request: &Request<Bytes>, asked: &A
             let account = Account::of(&cx)?;
             let address = account.endpoint(&asked.service).unwrap_or_else(|| at_aws(&asked));
             let unusable = |error: &dyn std::fmt::Display| {
-                Error::failed(format!("{}:{} cannot be asked of {address}: {error}", asked.service, asked.operation))
+                Error::failed(format!(
+                    "{}:{} cannot be asked of {address}: {error}",
+                    asked.service, asked.operation
+                ))
             };
             let uri: http::Uri = address.parse().map_err(|error| unusable(&error))?;
-            let endpoint = Endpoint { tls: Tls { roots: account.roots(), ..Tls::default() }, ..Endpoint::from(uri.clone()) };
+            let endpoint = Endpoint {
+                tls: Tls { roots: account.roots(), ..Tls::default() },
+                ..Endpoint::from(uri.clone())
+            };
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
             let mut again = Request::builder().method(request.method()).uri(path);
             // Those that say what is asked for; the others are about the signature and the connection.
@@ -40,7 +50,8 @@ pub(super) async fn ask(original: &Original, request: &Request<Bytes>, asked: &A
                 }
             }
             let host = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-            let mut again = again.header(HOST, &host).body(request.body().clone()).map_err(|error| unusable(&error))?;
+            let mut again =
+                again.header(HOST, &host).body(request.body().clone()).map_err(|error| unusable(&error))?;
             if let Some(identity) = asked.signed.then_some(account.credentials(&cx).await?) {
                 let identity = identity.into();
                 let parameters = v4::SigningParams::builder()
