@@ -105,6 +105,29 @@ fn no_pods_at_all_are_refused() {
 }
 
 #[test]
+fn nodes_are_scaled_and_cost_what_was_said() {
+    rehearsed("nodes.txt", &["playbooks/scale-nodes.rhai", "--nodes", "9"]);
+}
+
+#[test]
+fn nodes_that_may_not_be_changed_or_do_not_come_are_told_and_taken_back() {
+    let nodes = ["playbooks/scale-nodes.rhai", "--nodes", "9"];
+    let fault = ["--fault", "aws eks:UpdateNodegroupConfig: 403"];
+    rehearsed("nodes-forbidden.txt", &[&nodes[..], &fault].concat());
+    rehearsed("nodes-late.txt", &[&nodes[..], &["--within", "30s"]].concat());
+    // Another group of nodes has what the quota has left.
+    let crowded = ["--estate", "engine/cli/tests/shipped/crowded.yaml"];
+    rehearsed("nodes-crowded.txt", &[&nodes[..], &crowded].concat());
+}
+
+#[test]
+fn too_many_or_too_dear_nodes_are_refused_before_anything_changes() {
+    let crowded = ["--estate", "engine/cli/tests/shipped/crowded.yaml"];
+    rehearsed("nodes-quota.txt", &[&["playbooks/scale-nodes.rhai", "--nodes", "20"][..], &crowded].concat());
+    rehearsed("nodes-budget.txt", &["playbooks/scale-nodes.rhai", "--nodes", "20", "--budget", "1500"]);
+}
+
+#[test]
 fn a_deployment_stays_although_nobody_can_be_told() {
     let slack = ["--slack", "https://hooks.slack.com/services/T0/B0/x", "--observe", "1s"];
     let said = opsrun().run(DEPLOY.iter().chain(&slack)).ok();

@@ -125,6 +125,9 @@ pub(super) async fn settled(client: &Client, cluster: &str, name: &str, within: 
         if group.status == "ACTIVE" && group.in_service == wanted {
             return Ok(Some(group));
         }
+        if group.in_service >= wanted {
+            return Ok(None);
+        }
         match obstacle(client, &group, began).await? {
             // It would stand there until the time is over.
             Some(why) if why.contains("limit") => {
