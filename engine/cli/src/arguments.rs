@@ -11,6 +11,7 @@ use crate::commands::approve::Approve;
 use crate::commands::check::Check;
 use crate::commands::doc::Doc;
 use crate::commands::doctor::Doctor;
+use crate::commands::eks::Eks;
 use crate::commands::estate::Estate;
 use crate::commands::grants::Grants;
 use crate::commands::helm::Helm;
@@ -64,6 +65,9 @@ pub(crate) enum Commands {
     /// Serves the simulated estate.
     #[command(subcommand)]
     Estate(Estate),
+    /// Signs in to clusters of EKS.
+    #[command(subcommand)]
+    Eks(Eks),
     /// Works on Helm charts.
     #[command(subcommand)]
     Helm(Helm),

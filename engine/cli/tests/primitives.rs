@@ -7,6 +7,7 @@ use opsrun_language::check;
 use opsrun_runtime::Registry;
 
 static REGISTRY: Registry = Registry::new(&[
+    &opsrun_aws::Aws,
     &opsrun_k8s::Kubernetes,
     &opsrun_helm::Helm,
     &opsrun_http::Http,

@@ -39,11 +39,11 @@ fn opsrun() -> Program {
 #[test]
 fn nothing_is_found_in_the_playbooks() {
     let mut said = String::new();
-    for name in ["deploy-prod", "rollback", "scale", "estate-setup"] {
+    for name in ["deploy-prod", "rollback", "scale", "scale-nodes", "estate-setup"] {
         said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
     }
     let wrong: Vec<_> = said.lines().filter(|line| !line.ends_with(": nothing found")).collect();
-    assert!(wrong.is_empty() && said.lines().count() == 4, "{said}");
+    assert!(wrong.is_empty() && said.lines().count() == 5, "{said}");
 }
 
 #[test]
@@ -102,6 +102,29 @@ fn a_component_that_does_not_come_up_in_time_is_scaled_back() {
 #[test]
 fn no_pods_at_all_are_refused() {
     rehearsed("scale-zero.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "0"]);
+}
+
+#[test]
+fn nodes_are_scaled_and_cost_what_was_said() {
+    rehearsed("nodes.txt", &["playbooks/scale-nodes.rhai", "--nodes", "9"]);
+}
+
+#[test]
+fn nodes_that_may_not_be_changed_or_do_not_come_are_told_and_taken_back() {
+    let nodes = ["playbooks/scale-nodes.rhai", "--nodes", "9"];
+    let fault = ["--fault", "aws eks:UpdateNodegroupConfig: 403"];
+    rehearsed("nodes-forbidden.txt", &[&nodes[..], &fault].concat());
+    rehearsed("nodes-late.txt", &[&nodes[..], &["--within", "30s"]].concat());
+    // Another group of nodes has what the quota has left.
+    let crowded = ["--estate", "engine/cli/tests/shipped/crowded.yaml"];
+    rehearsed("nodes-crowded.txt", &[&nodes[..], &crowded].concat());
+}
+
+#[test]
+fn too_many_or_too_dear_nodes_are_refused_before_anything_changes() {
+    let crowded = ["--estate", "engine/cli/tests/shipped/crowded.yaml"];
+    rehearsed("nodes-quota.txt", &[&["playbooks/scale-nodes.rhai", "--nodes", "20"][..], &crowded].concat());
+    rehearsed("nodes-budget.txt", &["playbooks/scale-nodes.rhai", "--nodes", "20", "--budget", "1500"]);
 }
 
 #[test]

@@ -125,6 +125,7 @@ impl Plan {
                     (then, now) if then == now => {}
                     (None, _) => changed.push(format!("{} exists now", then.what)),
                     (_, None) => changed.push(format!("{} is gone", then.what)),
+                    _ if then.version.is_none() => changed.push(format!("{} is not as it was", then.what)),
                     _ => changed.push(format!(
                         "{} is another one: version {}, was {}",
                         then.what,

@@ -115,6 +115,21 @@ impl Asked {
         }
     }
 
+    /// Of a request that was read off the wire.
+    pub(crate) fn of_wire(asked: &opsrun_aws_simulator::Asked, path: &str, body: &[u8]) -> Self {
+        let known = SERVICES.iter().find(|service| service.iam == asked.service);
+        match known {
+            Some(service) => Asked::new(service, &asked.operation, Some(&asked.region), ("", path), body),
+            None => Asked {
+                service: "*",
+                operation: asked.operation.clone(),
+                region: Some(asked.region.clone()),
+                resource: "*".to_owned(),
+                name: None,
+            },
+        }
+    }
+
     pub(crate) fn effect(&self) -> Effect {
         if only_reads(self.service, &self.operation) { Effect::Read } else { Effect::Write }
     }
@@ -134,7 +149,7 @@ impl From<&Asked> for Access {
 }
 
 /// By their names, which AWS gives by rule; `sts` and `sso` hand out credentials and keep nothing.
-fn only_reads(service: &str, operation: &str) -> bool {
+pub(crate) fn only_reads(service: &str, operation: &str) -> bool {
     const READING: &[&str] = &["Describe", "List", "Get", "Head", "Batch", "Lookup", "Test", "Validate"];
     const KEPT: &[&str] = &["BatchDelete", "BatchPut"];
     matches!(service, "sts" | "sso")

@@ -55,7 +55,7 @@ impl Account {
         if section.estate {
             let source = Source::Known(Credentials::new(
                 section.keys.as_ref().map(|keys| keys.access_key.clone()).unwrap_or_default(),
-                "estate",
+                crate::simulator::SECRET_KEY,
                 None,
                 None,
                 "estate",

@@ -45,7 +45,8 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     if let Some(ours) = ours(&error) {
-        let message = format!("{tried} ({action} in {}, {})", place.region, place.account);
+        let message =
+            format!("{tried} did not get through ({action} in {}, {})", place.region, place.account);
         return ours.context(message);
     }
     let status = error.raw_response().map(|response| response.status().as_u16());

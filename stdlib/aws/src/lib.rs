@@ -4,6 +4,8 @@ mod access;
 mod account;
 mod client;
 mod error;
+mod overlay;
+mod policy;
 mod primitives;
 mod rds;
 mod route53;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::request::Parts;
 use opsrun_core::{
-    Access, BoxFuture, Cx, Effect, Finding, Module, Refusal, Result, Simulator, Surroundings, System, Value,
+    Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal,
+    Result, Simulator, Surroundings, System, Value,
 };
 use serde_json::json;
 
@@ -61,6 +64,18 @@ impl System for Aws {
         surroundings: &Surroundings,
     ) -> Result<Option<Arc<dyn Simulator>>> {
         simulator::start(section, surroundings).map(Some)
+    }
+
+    fn overlay(&self, original: Original, surroundings: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {
+        overlay::lay(original, surroundings).map(Some)
+    }
+
+    fn look(&self, cx: Cx, then: Precondition) -> BoxFuture<'static, Result<Precondition>> {
+        Box::pin(overlay::look(cx, then))
+    }
+
+    fn policies(&self, needs: &[Need], grantee: &Grantee<'_>) -> Result<Vec<Policy>> {
+        Ok(vec![policy::iam(needs, grantee)])
     }
 
     fn identity(&self, cx: Cx) -> BoxFuture<'static, Result<Option<String>>> {

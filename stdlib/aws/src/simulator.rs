@@ -28,6 +28,9 @@ pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Res
     Ok(Arc::new(Simulated { world: Arc::new(Mutex::new(world)), clock: surroundings.clock.clone() }))
 }
 
+/// Nothing is kept from anybody by it; it is no word that a text may have, as secrets are hidden there.
+pub(crate) const SECRET_KEY: &str = "estate-000000000000000000000000000000000";
+
 struct Simulated {
     world: Arc<Mutex<Aws>>,
     clock: Arc<dyn Clock>,
@@ -59,7 +62,7 @@ impl Simulator for Simulated {
         json!({
             "estate": true,
             "region": world.region(),
-            "keys": { "access-key": world.access_key(), "secret-key": "estate" },
+            "keys": { "access-key": world.access_key(), "secret-key": SECRET_KEY },
             "profile": null,
             "role": null,
             "account": null,
@@ -83,7 +86,7 @@ impl Simulator for Simulated {
         vec![
             variable("AWS_ENDPOINT_URL", &format!("http://{address}")),
             variable("AWS_ACCESS_KEY_ID", &world.access_key()),
-            variable("AWS_SECRET_ACCESS_KEY", "estate"),
+            variable("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             variable("AWS_DEFAULT_REGION", world.region()),
         ]
     }

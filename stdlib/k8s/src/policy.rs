@@ -38,6 +38,9 @@ pub(crate) fn rbac(needs: &[Need], grantee: &Grantee<'_>) -> Result<Policy> {
         }
     }
     let mut text = String::new();
+    if !grantee.target.name.is_empty() && !scopes.is_empty() {
+        let _ = writeln!(text, "# For the target `{}`.", grantee.target.name);
+    }
     if let (Subject::Account { namespace, name }, false) = (&subject, scopes.is_empty()) {
         let _ = writeln!(text, "# The account: kubectl create serviceaccount {name} --namespace {namespace}");
     }

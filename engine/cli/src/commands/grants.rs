@@ -126,9 +126,6 @@ impl Grants {
                     needs.iter().filter(|need| need.access.system == system.name()).cloned().collect();
                 let policies = system.policies(&own, &grantee)?;
                 for Policy { text: policy, .. } in policies.into_iter().filter(|policy| policy.form == form) {
-                    if !name.is_empty() {
-                        text.push_str(&format!("# For the target `{name}`.\n"));
-                    }
                     text.push_str(&policy);
                 }
             }

@@ -1,12 +1,11 @@
 //! `opsrun helm`: what Helm's own command line does to a chart, and what it tells of releases. Nothing is written.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use opsrun_core::{Error, Result, Value};
-use opsrun_runtime::Unwatched;
 use serde_json::{Map, json};
 
+use super::call::Call;
 use crate::output::{Form, print};
 use crate::program::Program;
 
@@ -130,12 +129,12 @@ impl Helm {
         let text = match self {
             Helm::Template { name, chart, namespace, include_crds } => {
                 let more = json!({ "release": name, "namespace": namespace, "include_crds": include_crds });
-                let out = Call::on_chart("helm::template", chart, more).made(program)?;
+                let out = on_chart("helm::template", chart, more).made(program)?;
                 out.as_str().ok_or_else(|| Error::failed("`helm::template` gave no text"))?.to_owned()
             }
             Helm::Lint { chart, strict, kube_version, no_advice, output } => {
                 let more = json!({ "strict": strict, "kube_version": kube_version, "no_advice": no_advice });
-                let found = Call::on_chart("helm::lint", chart, more).made(program)?;
+                let found = on_chart("helm::lint", chart, more).made(program)?;
                 match output {
                     Form::Text => lint(&found),
                     Form::Json => as_json(&found)?,
@@ -148,7 +147,7 @@ impl Helm {
                     "reset_then_reuse_values": reset_then_reuse_values,
                     "reset_values": reset_values,
                 });
-                place.tell(Call::on_chart("helm::diff", chart, more), program, diff)?
+                place.tell(on_chart("helm::diff", chart, more), program, diff)?
             }
             Helm::History { release, place } => {
                 place.tell(Call::of("helm::history", json!({ "release": release })), program, history)?
@@ -295,53 +294,9 @@ fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// A call of a primitive that writes nothing, and the files that the command line names for it.
-struct Call {
-    path: &'static str,
-    arguments: Map<String, Value>,
-    files: Vec<PathBuf>,
-    target: Option<String>,
-}
-
-impl Call {
-    fn of(path: &'static str, arguments: Value) -> Self {
-        let arguments = match arguments {
-            Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
-            _ => Map::new(),
-        };
-        Call { path, arguments, files: Vec::new(), target: None }
-    }
-
-    fn on_chart(path: &'static str, chart: &ChartOptions, more: Value) -> Self {
-        let mut call = Call::of(path, more);
-        call.arguments.extend(chart.arguments());
-        Call { files: chart.paths(), ..call }
-    }
-
-    fn made(self, program: &Program) -> Result<Value> {
-        let Call { path, arguments, files, target } = self;
-        let mut launch = program.launch()?;
-        launch.target = target.or(launch.target);
-        launch.allow.extend(launch.registry.patterns("read"));
-        for file in files.iter().map(|file| file.display()) {
-            for pattern in [format!("file read {file}"), format!("file read {file}/*")] {
-                launch.allow.push(pattern.parse().map_err(|error| Error::invalid(format!("{error}")))?);
-            }
-        }
-        let declaration = program
-            .registry()
-            .primitive(path)
-            .ok_or_else(|| Error::failed(format!("there is no `{path}`")))?;
-        let run = launch.looking(Arc::new(Unwatched))?;
-        let result = Mutex::new(Value::Null);
-        let outcome = run.execute(path.into(), |branch| {
-            *result.lock().unwrap_or_else(PoisonError::into_inner) =
-                branch.call(declaration, Value::Object(arguments))?;
-            Ok(Value::Null)
-        })?;
-        match outcome.error() {
-            Some(error) => Err(error.clone()),
-            None => Ok(result.into_inner().unwrap_or_else(PoisonError::into_inner)),
-        }
-    }
+/// A call about a chart, whose files the command line names.
+fn on_chart(path: &'static str, chart: &ChartOptions, more: Value) -> Call {
+    let mut call = Call::of(path, more);
+    call.arguments.extend(chart.arguments());
+    Call { files: chart.paths(), ..call }
 }

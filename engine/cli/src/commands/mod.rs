@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod approve;
+mod call;
 pub(crate) mod check;
 pub(crate) mod doc;
 pub(crate) mod doctor;
+pub(crate) mod eks;
 pub(crate) mod estate;
 mod failing;
 pub(crate) mod grants;
@@ -61,6 +63,7 @@ pub(crate) fn carry_out(program: &Program, words: Vec<OsString>) -> u8 {
         Commands::Runs(runs) => runs.carry_out(program),
         Commands::Doc(doc) => doc.carry_out(program),
         Commands::Estate(estate) => estate.carry_out(program),
+        Commands::Eks(eks) => eks.carry_out(program),
         Commands::Helm(helm) => helm.carry_out(program),
         Commands::Doctor(doctor) => doctor.carry_out(program),
         Commands::Repl(repl) => repl.carry_out(program),

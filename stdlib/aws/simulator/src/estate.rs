@@ -84,6 +84,22 @@ pub struct NodeGroupSection {
     /// How long a node takes from its launch until it is in service; 90 s by itself.
     #[serde(default = "usual_launch")]
     pub launch: Span,
+    /// The Auto Scaling group that holds its nodes; one is made up by itself.
+    pub scaling_group: Option<String>,
+}
+
+impl NodeGroupSection {
+    /// An empty one of this type of machine.
+    pub fn of_type(instance_type: Option<String>) -> Self {
+        NodeGroupSection {
+            min: 0,
+            max: 0,
+            desired: 0,
+            instance_type: instance_type.unwrap_or_else(usual_type),
+            launch: usual_launch(),
+            scaling_group: None,
+        }
+    }
 }
 
 fn usual_type() -> String {
@@ -98,6 +114,8 @@ fn usual_launch() -> Span {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ZoneSection {
+    /// One is made up by itself.
+    pub id: Option<String>,
     pub records: Vec<RecordSection>,
 }
 
@@ -109,16 +127,27 @@ pub struct RecordSection {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
-    #[serde(default = "usual_ttl")]
-    pub ttl: u32,
+    /// In seconds; 60 by itself.
+    pub ttl: Option<u32>,
+    #[serde(default)]
     pub values: Vec<String>,
     /// Tells apart sets of the same name that have weights or a role in a failover.
     pub id: Option<String>,
     pub weight: Option<u8>,
     /// `PRIMARY` or `SECONDARY`
     pub failover: Option<String>,
+    pub health_check: Option<String>,
+    /// Another name at AWS, instead of values.
+    pub alias: Option<AliasSection>,
 }
 
-fn usual_ttl() -> u32 {
-    60
+/// Where an alias leads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AliasSection {
+    pub name: String,
+    /// The id of that name's own zone.
+    pub zone: String,
+    #[serde(default)]
+    pub evaluate_health: bool,
 }

@@ -12,5 +12,8 @@ mod signature;
 mod world;
 mod xml;
 
-pub use estate::EstateSection;
-pub use world::{Aws, Options};
+pub use estate::{
+    AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
+    RegionSection, ZoneSection,
+};
+pub use world::{Asked, Aws, Options, Taken, asked};

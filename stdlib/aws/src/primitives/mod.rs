@@ -1,6 +1,6 @@
 //! What playbooks can do with AWS: a module for each service.
 
-mod eks;
+pub(crate) mod eks;
 mod quotas;
 mod rds;
 mod route53;

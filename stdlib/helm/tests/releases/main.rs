@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)] // tests
 
 mod hooks;
+mod interleaved;
 mod records;
 mod recovery;
 mod stage;

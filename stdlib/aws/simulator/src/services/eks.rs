@@ -17,6 +17,8 @@ use crate::world::{Aws, Caller, Random};
 const CONFIGURED_AFTER: Span = Span::from_secs(20);
 /// A node's replacement in an update: the new one is launched, the old one drained.
 const DRAINED_AFTER: Span = Span::from_secs(60);
+/// Of a type of machine that is not in the table.
+const USUAL_VCPUS: u32 = 4;
 const KUBERNETES: &str = "1.34";
 const ZONES: &[char] = &['a', 'b', 'c'];
 
@@ -92,9 +94,6 @@ impl Clusters {
                         section.desired, section.min, section.max
                     ));
                 }
-                vcpus(&section.instance_type).ok_or_else(|| {
-                    format!("`{name}`: `{group}`: the type `{}` is not known", section.instance_type)
-                })?;
                 let mut made = Group {
                     arn: format!("arn:aws:eks:{region}:{account}:nodegroup/{name}/{group}/{}", random.uuid()),
                     min: section.min,
@@ -104,7 +103,10 @@ impl Clusters {
                     version: version.clone(),
                     launch: section.launch,
                     created: now,
-                    scaling_group: format!("eks-{group}-{}", random.uuid()),
+                    scaling_group: section
+                        .scaling_group
+                        .clone()
+                        .unwrap_or_else(|| format!("eks-{group}-{}", random.uuid())),
                     nodes: Vec::new(),
                     activities: Vec::new(),
                     updates: Vec::new(),
@@ -151,7 +153,7 @@ impl Clusters {
 
 impl Group {
     fn vcpus(&self) -> u32 {
-        vcpus(&self.instance_type).unwrap_or_default()
+        vcpus(&self.instance_type).unwrap_or(USUAL_VCPUS)
     }
 
     fn launch_nodes(&mut self, count: u32, region: &str, random: &mut Random, now: Timestamp) {

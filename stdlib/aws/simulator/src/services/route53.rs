@@ -17,6 +17,7 @@ use crate::xml::{self, items};
 /// How long AWS's servers usually take to have a change.
 const IN_SYNC_AFTER: Span = Span::from_secs(35);
 const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
+const USUAL_TTL: u32 = 60;
 const LARGEST_PAGE: usize = 300;
 
 #[derive(Debug, Clone, Default)]
@@ -40,7 +41,8 @@ impl Zones {
     pub(crate) fn start(sections: &BTreeMap<String, ZoneSection>, random: &mut Random) -> Self {
         let mut zones = BTreeMap::new();
         for (domain, section) in sections {
-            let id = format!("Z{}", random.of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 20));
+            let made_up = format!("Z{}", random.of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 20));
+            let id = section.id.clone().unwrap_or(made_up);
             let mut records = BTreeMap::new();
             for record in &section.records {
                 let values: Vec<Value> =
@@ -48,12 +50,25 @@ impl Zones {
                 let mut content = Map::new();
                 content.insert("Name".into(), absolute(&record.name).into());
                 content.insert("Type".into(), record.kind.clone().into());
-                content.insert("TTL".into(), record.ttl.to_string().into());
-                content.insert("ResourceRecords".into(), json!({ "ResourceRecord": values }));
+                match &record.alias {
+                    None => {
+                        content.insert("TTL".into(), record.ttl.unwrap_or(USUAL_TTL).to_string().into());
+                        content.insert("ResourceRecords".into(), json!({ "ResourceRecord": values }));
+                    }
+                    Some(alias) => {
+                        let target = json!({
+                            "DNSName": absolute(&alias.name),
+                            "HostedZoneId": alias.zone,
+                            "EvaluateTargetHealth": alias.evaluate_health.to_string(),
+                        });
+                        content.insert("AliasTarget".into(), target);
+                    }
+                }
                 let optional = [
                     ("SetIdentifier", record.id.clone()),
                     ("Weight", record.weight.map(|weight| weight.to_string())),
                     ("Failover", record.failover.clone()),
+                    ("HealthCheckId", record.health_check.clone()),
                 ];
                 for (name, value) in optional {
                     content.extend(value.map(|value| (name.to_owned(), Value::String(value))));

@@ -48,7 +48,7 @@ impl Primitive for GetCluster {
 
 /// # Errors
 /// `NotFound`; those of asking.
-pub(super) async fn cluster(client: &Client, name: &str) -> Result<Cluster> {
+pub(crate) async fn cluster(client: &Client, name: &str) -> Result<Cluster> {
     use base64::Engine;
     let tried = format!("looking at the cluster `{name}`");
     let asked = client.eks().describe_cluster().name(name).send();

@@ -8,6 +8,10 @@ mod update;
 
 use opsrun_core::Declaration;
 
+pub(crate) use self::cluster::cluster;
+pub(crate) use self::node_group::node_group;
+pub(crate) use self::node_groups::group_names;
+
 pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<cluster::GetCluster>(),
     Declaration::of::<kubeconfig::Kubeconfig>(),

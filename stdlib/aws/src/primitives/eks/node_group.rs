@@ -60,7 +60,7 @@ impl Primitive for GetNodeGroup {
 
 /// # Errors
 /// `NotFound`; those of asking.
-pub(super) async fn node_group(client: &Client, cluster: &str, name: &str) -> Result<NodeGroup> {
+pub(crate) async fn node_group(client: &Client, cluster: &str, name: &str) -> Result<NodeGroup> {
     let tried = format!("looking at the group of nodes `{name}` of `{cluster}`");
     let asked = client.eks().describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send();
     let answer = client.call("eks:DescribeNodegroup", &tried, asked).await?;
@@ -124,6 +124,9 @@ pub(super) async fn settled(client: &Client, cluster: &str, name: &str, within: 
         cx.progress(format!("{name}: {} of {wanted} nodes are in service ({})", group.in_service, group.status));
         if group.status == "ACTIVE" && group.in_service == wanted {
             return Ok(Some(group));
+        }
+        if group.in_service >= wanted {
+            return Ok(None);
         }
         match obstacle(client, &group, began).await? {
             // It would stand there until the time is over.

@@ -28,18 +28,23 @@ impl Primitive for ListNodeGroups {
 
     async fn run(self, cx: &Cx) -> Result<Vec<String>> {
         let client = Client::new(cx, self.region.as_deref())?;
-        let mut names = Vec::new();
-        let mut next = None;
-        loop {
-            let asked =
-                client.eks().list_nodegroups().cluster_name(&self.cluster).set_next_token(next).send();
-            let tried = format!("listing the groups of nodes of `{}`", self.cluster);
-            let page = client.call("eks:ListNodegroups", &tried, asked).await?;
-            names.extend(page.nodegroups().iter().cloned());
-            next = page.next_token;
-            if next.is_none() {
-                return Ok(names);
-            }
+        group_names(&client, &self.cluster).await
+    }
+}
+
+/// # Errors
+/// `NotFound` if there is no such cluster; those of asking.
+pub(crate) async fn group_names(client: &Client, cluster: &str) -> Result<Vec<String>> {
+    let tried = format!("listing the groups of nodes of `{cluster}`");
+    let mut names = Vec::new();
+    let mut next = None;
+    loop {
+        let asked = client.eks().list_nodegroups().cluster_name(cluster).set_next_token(next).send();
+        let page = client.call("eks:ListNodegroups", &tried, asked).await?;
+        names.extend(page.nodegroups().iter().cloned());
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(names);
         }
     }
 }

@@ -1,0 +1,132 @@
+//! What an account has, in the words of an estate file.
+
+use opsrun_aws_simulator::{
+    ClusterSection, NodeGroupSection, RecordSection, RegionSection, Taken, ZoneSection,
+};
+use opsrun_core::{Cx, Error, Original, Result};
+
+use crate::client::Client;
+use crate::route53;
+
+/// Everything that has to be known of the real thing when one service is written to: by its service.
+pub(super) async fn services(
+    original: &Original,
+    service: &str,
+    region: &str,
+) -> Result<Vec<(&'static str, Taken)>> {
+    let cx = original.cx().clone();
+    let (service, region) = (service.to_owned(), region.to_owned());
+    original
+        .ask(async move {
+            let taken = of_service(&cx, &service, &region).await?;
+            Ok(match service.as_str() {
+                // The groups of nodes are in both.
+                "autoscaling" | "eks" => vec![("eks", taken.clone()), ("autoscaling", taken)],
+                "route53" => vec![("route53", taken)],
+                _ => Vec::new(),
+            })
+        })
+        .await
+}
+
+/// # Errors
+/// `Invalid` for a service of which that cannot be told; those of asking.
+pub(super) async fn of_service(cx: &Cx, service: &str, region: &str) -> Result<Taken> {
+    let mut taken = Taken { region: region.to_owned(), ..Taken::default() };
+    match service {
+        "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
+        "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,
+        service => {
+            return Err(Error::invalid(format!(
+                "what a write to `{service}` would do cannot be planned yet"
+            ))
+            .hint("rehearse the playbook: `opsrun rehearse`"));
+        }
+    }
+    Ok(taken)
+}
+
+async fn clusters(client: &Client) -> Result<RegionSection> {
+    let mut region = RegionSection::default();
+    let vcpus = client.quotas().get_service_quota().service_code("ec2").quota_code("L-1216C47A").send();
+    let vcpus =
+        client.call("servicequotas:GetServiceQuota", "asking how many processors may run", vcpus).await;
+    // Who may not ask that plans without it.
+    region.vcpus = vcpus.ok().and_then(|answer| {
+        let value = answer.quota()?.value()?;
+        format!("{value:.0}").parse().ok()
+    });
+    let tried = format!("listing the clusters of {}", client.region());
+    let mut next = None;
+    loop {
+        let page = client.eks().list_clusters().set_next_token(next).send();
+        let page = client.call("eks:ListClusters", &tried, page).await?;
+        for name in page.clusters() {
+            region.clusters.insert(name.clone(), cluster(client, name).await?);
+        }
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(region);
+        }
+    }
+}
+
+async fn cluster(client: &Client, name: &str) -> Result<ClusterSection> {
+    let found = crate::primitives::eks::cluster(client, name).await?;
+    let mut section = ClusterSection { version: Some(found.version), ..ClusterSection::default() };
+    for group in crate::primitives::eks::group_names(client, name).await? {
+        let found = crate::primitives::eks::node_group(client, name, &group).await?;
+        let number = |number: i32| u32::try_from(number).unwrap_or_default();
+        section.node_groups.insert(
+            group,
+            NodeGroupSection {
+                min: number(found.min),
+                max: number(found.max),
+                desired: number(found.desired),
+                scaling_group: found.scaling_groups.into_iter().next(),
+                ..NodeGroupSection::of_type(found.instance_types.into_iter().next())
+            },
+        );
+    }
+    Ok(section)
+}
+
+async fn zones(client: &Client) -> Result<std::collections::BTreeMap<String, ZoneSection>> {
+    let mut zones = std::collections::BTreeMap::new();
+    let tried = "listing the hosted zones";
+    let mut marker = None;
+    loop {
+        let page = client.route53().list_hosted_zones().set_marker(marker).send();
+        let page = client.call("route53:ListHostedZones", tried, page).await?;
+        for zone in page.hosted_zones() {
+            let id = zone.id().trim_start_matches("/hostedzone/");
+            let mut section = ZoneSection { id: Some(id.to_owned()), records: Vec::new() };
+            for record in route53::Zone::find(client, id).await?.records(None).await? {
+                section.records.push(of_record(record));
+            }
+            zones.insert(zone.name().to_owned(), section);
+        }
+        marker = page.next_marker;
+        if marker.is_none() {
+            return Ok(zones);
+        }
+    }
+}
+
+fn of_record(record: route53::Record) -> RecordSection {
+    RecordSection {
+        name: record.name,
+        kind: record.r#type,
+        ttl: record.ttl,
+        values: record.values,
+        id: record.id,
+        weight: record.weight,
+        failover: record.failover,
+        health_check: record.health_check,
+        alias: record.alias.map(|alias| opsrun_aws_simulator::AliasSection {
+            name: alias.name,
+            zone: alias.zone,
+            evaluate_health: alias.evaluate_health,
+        }),
+    }
+}
