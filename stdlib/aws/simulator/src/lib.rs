@@ -16,4 +16,5 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
+pub use services::rds::NoDatabase;
 pub use world::{Asked, Aws, Options, Taken, asked};

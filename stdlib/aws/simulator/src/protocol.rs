@@ -113,11 +113,15 @@ fn listed(value: Value) -> Value {
 pub(crate) fn answer(call: &Call, result: &Answer, request_id: &str) -> Response<Bytes> {
     let (status, kind, body) = match (call.protocol, result) {
         (Protocol::Query, Ok(result)) => {
-            let content = json!({
-                format!("{}Result", call.operation): if result.is_null() { json!({}) } else { result.clone() },
-                "ResponseMetadata": { "RequestId": request_id },
-            });
-            (StatusCode::OK, "text/xml", xml::document(&format!("{}Response", call.operation), &content))
+            let result = if result.is_null() { json!({}) } else { result.clone() };
+            let root = format!("{}Response", call.operation);
+            let content = json!({ format!("{}Result", call.operation): result });
+            let mut text = xml::document(&root, &content);
+            // Clients want it after the result.
+            let metadata =
+                format!("<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>");
+            text.insert_str(text.len() - root.len() - "</>".len(), &metadata);
+            (StatusCode::OK, "text/xml", text)
         }
         (Protocol::Query, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
         (Protocol::Json, Ok(result)) => (StatusCode::OK, "application/x-amz-json-1.1", result.to_string()),

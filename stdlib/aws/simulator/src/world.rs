@@ -230,10 +230,12 @@ impl Aws {
         })
     }
 
-    /// Since when a region is down, if it is.
-    pub(crate) fn down_since(&self, region: &str, now: Timestamp) -> Option<Timestamp> {
-        let whole = self.outages.iter().filter(|outage| outage.region == region && outage.zone.is_none());
-        let under_way = whole.filter_map(|outage| {
+    /// Since when a region, or one of its zones, is down, if it is.
+    pub(crate) fn down_since(&self, region: &str, zone: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        let there = self.outages.iter().filter(|outage| {
+            outage.region == region && (outage.zone.is_none() || outage.zone.as_deref() == zone)
+        });
+        let under_way = there.filter_map(|outage| {
             let from = outage.from.after(self.started);
             let over = outage.r#for.map(|length| length.after(from));
             (from <= now && over.is_none_or(|over| now < over)).then_some(from)

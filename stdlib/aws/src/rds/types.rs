@@ -42,6 +42,10 @@ pub(crate) struct Database {
     pub(crate) deletion_protection: bool,
     pub(crate) encrypted: bool,
     pub(crate) created: Option<String>,
+    pub(crate) subnet_group: Option<String>,
+    /// Of the network.
+    pub(crate) security_groups: Vec<String>,
+    pub(crate) parameter_group: Option<String>,
     /// What changes in the next maintenance window.
     pub(crate) pending: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
@@ -73,9 +77,30 @@ impl Database {
             deletion_protection: instance.deletion_protection().unwrap_or_default(),
             encrypted: instance.storage_encrypted().unwrap_or_default(),
             created: instance.instance_create_time().and_then(time).map(|at| at.to_string()),
+            subnet_group: instance
+                .db_subnet_group()
+                .and_then(|group| group.db_subnet_group_name())
+                .map(str::to_owned),
+            security_groups: instance
+                .vpc_security_groups()
+                .iter()
+                .filter_map(|group| group.vpc_security_group_id().map(str::to_owned))
+                .collect(),
+            parameter_group: instance
+                .db_parameter_groups()
+                .first()
+                .and_then(|group| group.db_parameter_group_name())
+                .map(str::to_owned),
             pending: pending(instance),
             tags: tag_map(instance.tag_list()),
         }
+    }
+}
+
+impl Database {
+    /// It can be worked with, or somebody has to do something about it.
+    pub(crate) fn is_settled(&self) -> bool {
+        super::wait::lasts(&self.status)
     }
 }
 

@@ -155,7 +155,7 @@ fn is_stuck(status: &str) -> bool {
 }
 
 /// It can be worked with, or somebody has to do something.
-fn lasts(status: &str) -> bool {
+pub(super) fn lasts(status: &str) -> bool {
     matches!(status, "available" | "storage-optimization") || is_stuck(status)
 }
 

@@ -4,4 +4,6 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod changes;
+mod regions;
 mod snapshots;

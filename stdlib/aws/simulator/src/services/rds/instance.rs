@@ -37,6 +37,9 @@ pub(super) struct Instance {
     pub(super) database: Option<String>,
     pub(super) port: u16,
     pub(super) tags: BTreeMap<String, String>,
+    pub(super) subnet_group: Option<String>,
+    pub(super) security_groups: Vec<String>,
+    pub(super) parameter_group: Option<String>,
     pub(super) created: Timestamp,
     /// It can be restored to moments from then on.
     pub(super) backed_up_since: Timestamp,
@@ -134,6 +137,12 @@ impl Instance {
         now.checked_sub(days).unwrap_or(Timestamp::MIN).max(self.backed_up_since)
     }
 
+    /// `default.postgres15`
+    fn default_parameters(&self) -> String {
+        let major = self.version.split('.').next().unwrap_or_default();
+        format!("default.{}{major}", self.engine)
+    }
+
     pub(super) fn address(&self, place: Place<'_>) -> String {
         format!("{}.{}", self.name, place.domain())
     }
@@ -141,6 +150,13 @@ impl Instance {
     /// As `DescribeDBInstances` has it. `replicas` are the names of its own.
     pub(super) fn described(&self, place: Place<'_>, replicas: &[String], now: Timestamp) -> Value {
         let Modification { class, storage, multi_az, retention, version } = &self.pending;
+        let renamed = self.plan.iter().find_map(|step| match &step.what {
+            What::Renamed(name) => Some(name),
+            _ => None,
+        });
+        let groups: Vec<Value> = (self.security_groups.iter())
+            .map(|group| json!({ "VpcSecurityGroupId": group, "Status": "active" }))
+            .collect();
         let replica = self.replica.as_ref();
         let source = replica.map(|replica| match replica.region == place.region {
             true => replica.source.clone(),
@@ -181,7 +197,14 @@ impl Instance {
             "DbInstancePort": 0,
             "ReadReplicaSourceDBInstanceIdentifier": source,
             "ReadReplicaDBInstanceIdentifiers": { "ReadReplicaDBInstanceIdentifier": replicas },
+            "DBSubnetGroup": self.subnet_group.as_ref().map(|name| json!({ "DBSubnetGroupName": name })),
+            "VpcSecurityGroups": { "VpcSecurityGroupMembership": groups },
+            "DBParameterGroups": { "DBParameterGroup": [{
+                "DBParameterGroupName": self.parameter_group.clone().unwrap_or_else(|| self.default_parameters()),
+                "ParameterApplyStatus": "in-sync",
+            }] },
             "PendingModifiedValues": {
+                "DBInstanceIdentifier": renamed,
                 "DBInstanceClass": class,
                 "AllocatedStorage": storage,
                 "MultiAZ": multi_az,

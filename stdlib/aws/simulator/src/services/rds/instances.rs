@@ -96,6 +96,7 @@ pub(super) fn modify(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     if let Some(protected) = flag(input, "DeletionProtection") {
         instance.protected = protected;
     }
+    instance.pending = std::mem::take(&mut instance.pending).without_what(&modification);
     let asked = modification.without_what_is(instance);
     let now = caller.now;
     if at_once {
@@ -138,6 +139,17 @@ impl Modification {
             multi_az: self.multi_az.filter(|is| *is != instance.multi_az),
             retention: self.retention.filter(|days| *days != instance.retention),
             version: self.version.filter(|version| *version != instance.version),
+        }
+    }
+
+    /// What is asked for anew does not wait any more.
+    fn without_what(self, asked: &Modification) -> Self {
+        Modification {
+            class: self.class.filter(|_| asked.class.is_none()),
+            storage: self.storage.filter(|_| asked.storage.is_none()),
+            multi_az: self.multi_az.filter(|_| asked.multi_az.is_none()),
+            retention: self.retention.filter(|_| asked.retention.is_none()),
+            version: self.version.filter(|_| asked.version.is_none()),
         }
     }
 

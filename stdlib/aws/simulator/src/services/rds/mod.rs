@@ -3,12 +3,15 @@
 mod describe;
 mod instance;
 mod instances;
+mod reach;
 mod replicas;
 mod restores;
 mod section;
 mod snapshot;
 mod snapshots;
 mod start;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -18,6 +21,7 @@ use opsrun_core::Span;
 use serde_json::{Value, json};
 
 use self::instance::{AVAILABLE, Instance};
+pub use self::reach::NoDatabase;
 pub(crate) use self::section::RdsSection;
 use self::section::{QuotaSection, Times};
 use self::snapshot::Snapshot;
@@ -117,6 +121,7 @@ fn settle(world: &mut Aws, account: &str, region: &str, now: Timestamp) {
         Some(std::mem::take(rds))
     };
     let Some(mut rds) = taken(world) else { return };
+    rds.flee(&|zone| world.down_since(region, Some(zone), now));
     rds.advance(now, &|zone, at| world.is_down(region, Some(zone), at));
     if let Some(region) = world.accounts.get_mut(account).and_then(|account| account.regions.get_mut(region))
     {
@@ -131,7 +136,7 @@ fn rows(world: &mut Aws, at: Place<'_>, name: &str, now: Timestamp) -> Option<Da
     let Some(replica) = &instance.replica else { return Some(instance.rows) };
     let source = Place { region: &replica.region, ..at };
     // What a source had written when it went down had not yet arrived in full.
-    let until = world.down_since(&replica.region, now).unwrap_or(now);
+    let until = world.down_since(&replica.region, None, now).unwrap_or(now);
     let until = until.checked_sub(replica.lag.duration()).unwrap_or(until);
     Some(rows(world, source, &replica.source, now)?.at(until))
 }
@@ -156,6 +161,21 @@ impl Rds {
             }
         }
         self.write(now, is_down);
+    }
+
+    /// What has a standby in another zone fails over when its own goes down.
+    fn flee(&mut self, down_since: &dyn Fn(&str) -> Option<Timestamp>) {
+        let span = self.times.failover;
+        for instance in self.instances.values_mut() {
+            if !instance.multi_az || instance.status != AVAILABLE || !instance.plan.is_empty() {
+                continue;
+            }
+            let Some(since) = down_since(&instance.zone) else { continue };
+            if down_since(&instance.secondary).is_none() {
+                instance.then(since, instance::What::Nothing, instance::REBOOTING);
+                instance.then(span.after(since), instance::What::FailedOver, AVAILABLE);
+            }
+        }
     }
 
     /// What the estate's writers write until then.
@@ -234,6 +254,9 @@ impl Rds {
                 "zone": instance.zone,
                 "retention": instance.retention,
                 "protected": instance.protected,
+                "subnet-group": instance.subnet_group,
+                "security-groups": instance.security_groups,
+                "pending": instance.pending != instance::Modification::default(),
                 "tags": instance.tags,
                 "replica-of": instance.replica.as_ref().map(|of| format!("{}/{}", of.region, of.source)),
                 "tables": tables.collect::<BTreeMap<_, _>>(),

@@ -9,7 +9,7 @@ use super::describe::{self, name_of};
 use super::instance::{AVAILABLE, BACKING_UP, CREATING, Instance, Modification, What};
 use super::instances::described;
 use super::section::of_size;
-use super::wire::{flag, identifier, invalid, number, optional, tags_of};
+use super::wire::{flag, identifier, invalid, list, number, optional, tags_of};
 use super::{of, place, rows, start};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
@@ -110,6 +110,10 @@ pub(super) fn make(world: &mut Aws, caller: &Caller, input: &Value, made: Made) 
     }
     let storage = storage.unwrap_or(like.storage);
     let zone = optional(input, "AvailabilityZone").map(str::to_owned);
+    if zone.is_some() && flag(input, "MultiAZ") == Some(true) {
+        let message = "Requesting a specific availability zone is not valid for Multi-AZ instances.";
+        return Err(Fault::sender("InvalidParameterCombination", message));
+    }
     let zone = zone.unwrap_or_else(|| format!("{}a", caller.region));
     if world.is_down(&caller.region, Some(&zone), caller.now) {
         let message = "Cannot create a database instance because there are not enough resources in the zone.";
@@ -128,6 +132,12 @@ pub(super) fn make(world: &mut Aws, caller: &Caller, input: &Value, made: Made) 
         retention: number(input, "BackupRetentionPeriod")?.unwrap_or(like.retention),
         protected: flag(input, "DeletionProtection").unwrap_or(false),
         tags: tags_of(input),
+        subnet_group: optional(input, "DBSubnetGroupName").map(str::to_owned),
+        security_groups: list(input, "VpcSecurityGroupIds", "VpcSecurityGroupId")
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        parameter_group: optional(input, "DBParameterGroupName").map(str::to_owned),
         created: caller.now,
         backed_up_since: ready,
         resource,

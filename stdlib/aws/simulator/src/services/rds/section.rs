@@ -48,6 +48,8 @@ pub struct InstanceSection {
     pub database: Option<String>,
     pub port: u16,
     pub tags: BTreeMap<String, String>,
+    pub subnet_group: Option<String>,
+    pub security_groups: Vec<String>,
     /// How old it is when the estate begins.
     pub age: Span,
     /// `NAME`, or `REGION/NAME` in another one: it is a read replica of that.
@@ -73,6 +75,8 @@ impl Default for InstanceSection {
             database: None,
             port: 5432,
             tags: BTreeMap::new(),
+            subnet_group: None,
+            security_groups: Vec::new(),
             age: Span::from_secs(30 * 86_400),
             replica_of: None,
             lag: Span::from_secs(2),
