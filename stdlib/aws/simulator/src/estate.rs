@@ -1,8 +1,11 @@
 //! The `aws` section of an estate file: which accounts there are, and what is in them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
+
+use crate::services::s3::S3Section;
 
 /// ```yaml
 /// aws:
@@ -32,4 +35,14 @@ pub struct AccountSection {
 /// What is in one region of an account.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct RegionSection {}
+pub struct RegionSection {
+    pub s3: S3Section,
+}
+
+impl EstateSection {
+    /// The folders of files that it names.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let regions = self.accounts.values().flat_map(|account| account.regions.values());
+        regions.flat_map(|region| region.s3.folders())
+    }
+}

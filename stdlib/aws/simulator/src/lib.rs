@@ -12,4 +12,5 @@ mod world;
 mod xml;
 
 pub use estate::EstateSection;
+pub use services::s3::{BucketSection, Folders, S3Section};
 pub use world::{Aws, Options};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::estate::{AccountSection, EstateSection, RegionSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::sts;
+use crate::services::{s3, sts};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -26,6 +26,8 @@ pub struct Options {
     pub estate: EstateSection,
     pub seed: u64,
     pub now: Timestamp,
+    /// The files of the folders that the estate names.
+    pub folders: s3::Folders,
 }
 
 /// The whole of it. A clone is another world, as this one is now.
@@ -34,6 +36,8 @@ pub struct Aws {
     region: String,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) sessions: sts::Sessions,
+    /// Their names are global.
+    pub(crate) buckets: s3::Buckets,
     pub(crate) random: Random,
 }
 
@@ -70,6 +74,7 @@ impl Aws {
             region: options.estate.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             accounts: BTreeMap::new(),
             sessions: sts::Sessions::default(),
+            buckets: s3::Buckets::default(),
             random: Random(options.seed),
         };
         for (number, section) in accounts {
@@ -78,6 +83,10 @@ impl Aws {
             }
             let mut account = Account { roles: section.roles, regions: BTreeMap::new() };
             for (name, section) in section.regions {
+                let place = (number.as_str(), name.as_str());
+                let added =
+                    world.buckets.add(&section.s3, place, options.now, &mut world.random, &options.folders);
+                added.map_err(|why| format!("{number}: {name}: {why}"))?;
                 let region =
                     Region::start(&section, options.now).map_err(|why| format!("{number}: {name}: {why}"))?;
                 account.regions.insert(name, region);
@@ -104,6 +113,11 @@ impl Aws {
         let scope = signature::scope(request);
         let service = scope.as_ref().map_or_else(|| service_of_host(request), |scope| scope.service.clone());
         match (service.as_str(), call) {
+            // Its operations are in method and path.
+            ("s3", _) => {
+                let caller = self.caller(request, scope.as_ref(), "s3", now);
+                s3::answer(self, caller, request, &id, now)
+            }
             (service, Some(call)) => {
                 let result = self.caller(request, scope.as_ref(), service, now);
                 let result = match result {
@@ -122,7 +136,7 @@ impl Aws {
 
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
     pub fn snapshot(&self) -> BTreeMap<String, Value> {
-        BTreeMap::new()
+        self.buckets.snapshot()
     }
 
     fn call(&mut self, service: &str, caller: &Option<Caller>, call: &Call, now: Timestamp) -> Answer {
@@ -191,6 +205,10 @@ fn in_time(request: &Request<Bytes>, service: &str, now: Timestamp) -> Answer<()
 fn service_of_host(request: &Request<Bytes>) -> String {
     let host =
         request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // A bucket may stand before it.
+    if host.contains(".s3.") || host.contains(".s3-") {
+        return "s3".to_owned();
+    }
     host.split('.').next().unwrap_or_default().to_owned()
 }
 
