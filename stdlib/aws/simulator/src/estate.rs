@@ -1,9 +1,12 @@
 //! The `aws` section of an estate file: which accounts there are, and what is in them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use opsrun_core::Span;
 use serde::Deserialize;
+
+use crate::services::s3::S3Section;
 
 /// ```yaml
 /// aws:
@@ -56,6 +59,7 @@ pub struct RegionSection {
     pub vcpus: Option<u32>,
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
+    pub s3: S3Section,
 }
 
 /// A cluster of EKS.
@@ -146,4 +150,12 @@ pub struct AliasSection {
     pub zone: String,
     #[serde(default)]
     pub evaluate_health: bool,
+}
+
+impl EstateSection {
+    /// The folders of files that it names.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let regions = self.accounts.values().flat_map(|account| account.regions.values());
+        regions.flat_map(|region| region.s3.folders())
+    }
 }

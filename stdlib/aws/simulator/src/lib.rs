@@ -15,4 +15,5 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
+pub use services::s3::{BucketSection, Folders, S3Section};
 pub use world::{Asked, Aws, Options, Taken, asked};

@@ -4,4 +4,6 @@ pub(crate) mod autoscaling;
 pub(crate) mod eks;
 pub(crate) mod quotas;
 pub(crate) mod route53;
+pub(crate) mod s3;
+pub(crate) mod sso;
 pub(crate) mod sts;
