@@ -53,6 +53,7 @@ clients! {
     eks: aws_sdk_eks, "eks";
     route53: aws_sdk_route53, "route53";
     quotas: aws_sdk_servicequotas, "servicequotas";
+    rds: aws_sdk_rds, "rds";
     sts: aws_sdk_sts, "sts";
 }
 

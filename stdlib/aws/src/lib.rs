@@ -7,6 +7,7 @@ mod error;
 mod overlay;
 mod policy;
 mod primitives;
+mod rds;
 mod route53;
 mod section;
 mod simulator;

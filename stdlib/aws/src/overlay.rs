@@ -103,15 +103,15 @@ impl Simulator for Overlay {
 
     fn alterations(&self) -> Alterations {
         let mut state = self.laid.state();
-        let now = state.world.snapshot();
+        let now = state.world.snapshot(self.laid.clock.now());
         let things = altered(&state.told, &now);
         state.told = now;
         Alterations { things, consequences: Vec::new() }
     }
 
     fn preconditions(&self) -> Vec<Precondition> {
-        let state = self.laid.state();
-        let now = state.world.snapshot();
+        let mut state = self.laid.state();
+        let now = state.world.snapshot(self.laid.clock.now());
         let changed = |(name, _): &(&String, &Value)| state.before.get(*name) != now.get(*name);
         state.before.iter().filter(changed).map(|(name, was)| precondition(name, Some(was))).collect()
     }
@@ -156,7 +156,7 @@ impl Laid {
             state.world.take_over(content, now).map_err(Error::failed)?;
             state.taken.insert((service.to_owned(), region));
         }
-        let all = state.world.snapshot();
+        let all = state.world.snapshot(now);
         state.before = all.clone();
         state.told.extend(all);
         Ok(true)
@@ -240,5 +240,5 @@ pub(crate) async fn look(cx: opsrun_core::Cx, then: Precondition) -> Result<Prec
     let mut world =
         Aws::start(Options { estate, seed: 0, now, folders: Default::default() }).map_err(Error::failed)?;
     world.take_over(found, now).map_err(Error::failed)?;
-    Ok(precondition(&then.what, world.snapshot().get(&then.object)))
+    Ok(precondition(&then.what, world.snapshot(now).get(&then.object)))
 }

@@ -83,7 +83,7 @@ impl Simulator for Simulated {
     }
 
     fn snapshot(&self) -> BTreeMap<String, Value> {
-        locked(&self.world).snapshot()
+        locked(&self.world).snapshot(self.clock.now())
     }
 
     fn fork(&self, surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {

@@ -7,6 +7,7 @@ use opsrun_core::Span;
 use serde::Deserialize;
 
 use crate::services::s3::S3Section;
+use crate::services::rds::RdsSection;
 
 /// ```yaml
 /// aws:
@@ -60,6 +61,8 @@ pub struct RegionSection {
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
     pub s3: S3Section,
+    /// Databases of RDS.
+    pub rds: RdsSection,
 }
 
 /// A cluster of EKS.

@@ -6,6 +6,7 @@
 mod estate;
 mod fault;
 mod protocol;
+pub mod rows;
 mod services;
 mod signature;
 mod world;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::{autoscaling, eks, quotas, route53, s3, sso, sts};
+use crate::services::{autoscaling, eks, quotas, rds, route53, s3, sso, sts};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -59,6 +59,7 @@ pub(crate) struct Account {
 pub(crate) struct Region {
     pub(crate) eks: eks::Clusters,
     pub(crate) quotas: quotas::Quotas,
+    pub(crate) rds: rds::Rds,
 }
 
 /// Whom a request is from, where it goes, and when it came.
@@ -219,12 +220,14 @@ impl Aws {
     }
 
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
-    pub fn snapshot(&self) -> BTreeMap<String, Value> {
+    pub fn snapshot(&mut self, now: Timestamp) -> BTreeMap<String, Value> {
+        self.settle_databases(now);
         let mut things = self.buckets.snapshot();
         for account in self.accounts.values() {
             account.route53.snapshot(&mut things);
             for (region, content) in &account.regions {
                 content.eks.snapshot(region, &mut things);
+                content.rds.snapshot(region, now, &mut things);
             }
         }
         things
@@ -240,6 +243,17 @@ impl Aws {
                 && from <= now
                 && over.is_none_or(|over| now < over)
         })
+    }
+
+    /// Since when a region is down, if it is.
+    pub(crate) fn down_since(&self, region: &str, now: Timestamp) -> Option<Timestamp> {
+        let whole = self.outages.iter().filter(|outage| outage.region == region && outage.zone.is_none());
+        let under_way = whole.filter_map(|outage| {
+            let from = outage.from.after(self.started);
+            let over = outage.r#for.map(|length| length.after(from));
+            (from <= now && over.is_none_or(|over| now < over)).then_some(from)
+        });
+        under_way.min()
     }
 
     /// What the caller has where the request goes; there is no region that one would have to make first.
@@ -260,6 +274,7 @@ impl Aws {
         match service {
             "autoscaling" => autoscaling::call(self, caller, call),
             "eks" => eks::call(self, caller, call),
+            "rds" => rds::call(self, caller, call),
             "route53" => route53::call(self, caller, call),
             "servicequotas" => quotas::call(self, caller, call),
             "sts" => sts::call(self, Some(caller), call, now),
@@ -306,6 +321,7 @@ impl Region {
         Ok(Region {
             eks: eks::Clusters::start(&section.clusters, place, random, now)?,
             quotas: quotas::Quotas::start(section),
+            rds: rds::Rds::start(&section.rds, place.1, random, now)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod eks;
 mod quotas;
+mod rds;
 mod route53;
 pub(crate) mod sts;
 
@@ -13,6 +14,11 @@ pub(crate) const MODULES: &[Module] = &[
         path: "quotas",
         doc: "How much of something an account may use.",
         primitives: quotas::PRIMITIVES,
+    },
+    Module {
+        path: "rds",
+        doc: "Databases of AWS: snapshots, restores, replicas.",
+        primitives: rds::PRIMITIVES,
     },
     Module {
         path: "route53",

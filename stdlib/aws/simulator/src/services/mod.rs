@@ -3,6 +3,7 @@
 pub(crate) mod autoscaling;
 pub(crate) mod eks;
 pub(crate) mod quotas;
+pub(crate) mod rds;
 pub(crate) mod route53;
 pub(crate) mod s3;
 pub(crate) mod sso;

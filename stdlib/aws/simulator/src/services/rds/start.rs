@@ -1,0 +1,156 @@
+//! RDS as an estate file has it when the estate begins.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::instance::{AVAILABLE, Instance, Modification, Replica};
+use super::section::{InstanceSection, RdsSection, RowsSection, TableSection};
+use super::snapshot::Snapshot;
+use super::{Rds, Writer, made_up};
+use crate::rows::{Column, Database};
+use crate::world::Random;
+
+pub(super) const RESOURCE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+impl Rds {
+    /// # Errors
+    /// What of the section cannot be.
+    pub(crate) fn start(
+        section: &RdsSection,
+        region: &str,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let mut rds = Rds {
+            quotas: section.quotas,
+            times: section.times,
+            failing: section.failing_snapshots.clone(),
+            ..Rds::default()
+        };
+        for (name, of) in &section.instances {
+            let instance = Instance::start(name, of, region, random, now)
+                .map_err(|why| format!("rds: instances: {name}: {why}"))?;
+            rds.instances.insert(name.clone(), instance);
+            let writers = of.tables.iter().filter_map(|(table, of)| {
+                let every = of.writes.filter(|every| !every.duration().is_zero())?;
+                Some(Writer { instance: name.clone(), table: table.clone(), every, next: every.after(now) })
+            });
+            rds.writers.extend(writers);
+        }
+        for (name, of) in &section.snapshots {
+            let instance = rds.instances.get(&of.of).ok_or_else(|| {
+                format!("rds: snapshots: {name}: there is no instance `{}` that it could be of", of.of)
+            })?;
+            let started = now.checked_sub(of.age.duration()).unwrap_or(now);
+            let snapshot = Snapshot {
+                name: name.clone(),
+                of: Box::new(instance.clone()),
+                automated: of.automated,
+                started,
+                ready: started,
+                fails_at: None,
+                tags: of.tags.clone(),
+                shared_with: BTreeSet::new(),
+                copy_of: None,
+                rows: instance.rows.at(started),
+                taken: started,
+            };
+            rds.snapshots.insert(name.clone(), snapshot);
+        }
+        Ok(rds)
+    }
+}
+
+impl Instance {
+    fn start(
+        name: &str,
+        of: &InstanceSection,
+        region: &str,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let zone = of.zone.clone().unwrap_or_else(|| format!("{region}a"));
+        if !zone.starts_with(region) || zone.len() != region.len() + 1 {
+            return Err(format!(
+                "`{zone}` is no zone of {region}: there are `{region}a`, `{region}b`, `{region}c`"
+            ));
+        }
+        let created = now.checked_sub(of.age.duration()).unwrap_or(now);
+        let replica = of.replica_of.as_ref().map(|source| {
+            let (region, source) = source.split_once('/').unwrap_or((region, source));
+            Replica { region: region.to_owned(), source: source.to_owned(), lag: of.lag }
+        });
+        if replica.is_some() && !of.tables.is_empty() {
+            return Err("a replica has the tables of its source, and none of its own".to_owned());
+        }
+        let mut rows = Database::default();
+        for (name, table) in &of.tables {
+            fill(&mut rows, name, table, created).map_err(|why| format!("tables: {name}: {why}"))?;
+        }
+        Ok(Instance {
+            name: name.to_owned(),
+            class: of.class.clone(),
+            engine: of.engine.clone(),
+            version: of.version.clone(),
+            storage: of.storage,
+            multi_az: of.multi_az,
+            secondary: other_zone(region, &zone),
+            zone,
+            retention: if replica.is_some() { 0 } else { of.retention },
+            protected: of.protected,
+            encrypted: of.encrypted,
+            user: of.user.clone(),
+            database: of.database.clone(),
+            port: of.port,
+            tags: of.tags.clone(),
+            created,
+            backed_up_since: created,
+            resource: format!("db-{}", random.of(RESOURCE, 26)),
+            replica,
+            // What was there before the estate began has no history.
+            rows,
+            status: AVAILABLE,
+            plan: VecDeque::new(),
+            pending: Modification::default(),
+        })
+    }
+}
+
+/// The next one in the alphabet, of three.
+pub(super) fn other_zone(region: &str, zone: &str) -> String {
+    let next = match zone.as_bytes().last() {
+        Some(b'a') => 'b',
+        Some(b'b') => 'c',
+        _ => 'a',
+    };
+    format!("{region}{next}")
+}
+
+fn fill(rows: &mut Database, name: &str, section: &TableSection, at: Timestamp) -> Result<(), String> {
+    let these = match &section.rows {
+        RowsSection::These(rows) => rows.clone(),
+        RowsSection::Count(count) => {
+            (1..=i64::from(*count)).map(|number| made_up(&section.key, number, at, "seed")).collect()
+        }
+    };
+    let first = these.first().cloned().unwrap_or_else(|| made_up(&section.key, 1, at, "seed"));
+    let columns: BTreeMap<&String, &str> = first.iter().map(|(name, value)| (name, kind(value))).collect();
+    let columns = columns.into_iter().map(|(name, kind)| Column::new(name, kind)).collect();
+    rows.create_table(at, name, columns, &section.key).map_err(|error| error.to_string())?;
+    for row in these {
+        rows.put(at, name, row).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Number(number) if number.is_f64() => "double precision",
+        Value::Number(_) => "bigint",
+        Value::Bool(_) => "boolean",
+        Value::Array(_) | Value::Object(_) => "jsonb",
+        Value::Null | Value::String(_) => "text",
+    }
+}

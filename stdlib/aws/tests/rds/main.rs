@@ -1,0 +1,7 @@
+//! Databases of RDS, on a simulated AWS.
+#![allow(clippy::unwrap_used)] // a test
+
+#[path = "../stage/mod.rs"]
+mod stage;
+
+mod snapshots;

@@ -1,0 +1,182 @@
+//! Where a test plays: an estate with a simulated AWS, and runs on it.
+#![allow(dead_code)] // each test program uses what it needs
+
+use std::sync::{Arc, Mutex};
+
+use opsrun_aws::Aws;
+use opsrun_core::{Error, Result, Span, Value};
+use opsrun_runtime::{
+    Branch, Estate, EstateFile, Event, FaultRule, Happening, Launch, Outcome, Project, Registry, Rehearsal,
+    Trial, Watcher, World, changes, without_kept,
+};
+
+pub(crate) static REGISTRY: Registry = Registry::new(&[&Aws]);
+
+/// An estate that outlives the runs on it.
+pub(crate) struct Stage {
+    rehearsal: Rehearsal,
+}
+
+/// How a run on a stage ended.
+pub(crate) struct Done {
+    outcome: Outcome,
+    told: Vec<String>,
+    kept: std::collections::BTreeMap<String, String>,
+}
+
+/// Calls a primitive by its path.
+pub(crate) type Caller<'c> = &'c dyn Fn(&str, Value) -> Result<Value>;
+
+/// What a test does in a run.
+pub(crate) type Script<'s> = &'s (dyn Fn(Caller<'_>) -> Result<Value> + Sync);
+
+fn rehearsal(section: &Value) -> Result<Rehearsal> {
+    let file = EstateFile::default().with("aws", section.clone());
+    Rehearsal::start(Launch::new(REGISTRY, Project::default()), &file, 1)
+}
+
+fn call(branch: &Arc<Branch>, path: &str, arguments: Value) -> Result<Value> {
+    let declaration =
+        REGISTRY.primitive(path).ok_or_else(|| Error::failed(format!("there is no primitive `{path}`")))?;
+    branch.call(declaration, arguments)
+}
+
+impl Stage {
+    /// An estate with this `aws` section.
+    pub(crate) fn new(section: &Value) -> Self {
+        Stage { rehearsal: rehearsal(section).unwrap() }
+    }
+
+    pub(crate) fn estate(&self) -> &Estate {
+        self.rehearsal.estate()
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        self.rehearsal.world()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, span: &str) {
+        self.rehearsal.settle(span.parse::<Span>().unwrap()).unwrap();
+    }
+
+    /// What a user would call state, by name.
+    pub(crate) fn state(&self) -> Value {
+        serde_json::to_value(self.estate().snapshot()).unwrap()
+    }
+
+    /// A run that calls what `script` calls, with these faults.
+    pub(crate) fn run_with(&self, faults: &[&str], script: Script<'_>) -> Done {
+        let told = Arc::new(Told::default());
+        let faults = faults.iter().map(|fault| fault.parse::<FaultRule>().unwrap()).collect();
+        let run = self.rehearsal.run(told.clone(), faults).unwrap();
+        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| {
+            script(&|path, arguments| call(branch, path, arguments))
+        });
+        let kept = run.kept();
+        let told = told.0.lock().unwrap().clone();
+        Done { outcome: outcome.unwrap(), told, kept }
+    }
+
+    pub(crate) fn run(&self, script: Script<'_>) -> Done {
+        self.run_with(&[], script)
+    }
+
+    /// A run of one call.
+    pub(crate) fn call(&self, path: &str, arguments: &Value) -> Done {
+        self.run(&|call| call(path, arguments.clone()))
+    }
+
+    /// Runs the script and fails at its end: everything must be as it was, but for what is kept on purpose.
+    #[track_caller]
+    pub(crate) fn undoes(&self, script: Script<'_>) -> Done {
+        let before = self.estate().snapshot();
+        let done = self.run(&|call| {
+            script(call)?;
+            Err(Error::failed("and now back"))
+        });
+        // 1 if there was nothing to take back.
+        assert!([1, 3].contains(&done.exit_code()) && done.error() == "and now back", "{}", done.report());
+        // What has begun to go comes to its end.
+        self.pass("1h");
+        let after = self.estate().snapshot();
+        let (changes, _) = without_kept(changes(&before, &after), &done.kept);
+        assert!(changes.is_empty(), "{changes:#?}\n{}", done.report());
+        done
+    }
+}
+
+/// Fails the script at each of its writes, in every way in which a write can fail, on an estate with this section: it copes, is taken
+/// back, or goes on after its process was killed.
+#[track_caller]
+pub(crate) fn fails_everywhere(section: &Value, script: Script<'_>) {
+    let start = || rehearsal(section);
+    let play = |run: &Arc<opsrun_runtime::Run>| {
+        run.execute("test".into(), |branch: &Arc<Branch>| {
+            script(&|path, arguments| call(branch, path, arguments))
+        })
+    };
+    let trial = Trial::begin(&start, &play).unwrap_or_else(|error| panic!("{}", error.report()));
+    assert!(!trial.writes().is_empty());
+    let wrong: Vec<_> = trial.cases(&trial.all(), 2).into_iter().filter(|case| !case.held()).collect();
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), trial.all().len());
+}
+
+impl Done {
+    /// What the script gave, if it went well.
+    #[track_caller]
+    pub(crate) fn value(&self) -> Value {
+        match &self.outcome {
+            Outcome::Done(value) => value.clone(),
+            _ => panic!("{}", self.report()),
+        }
+    }
+
+    /// What the script failed with.
+    #[track_caller]
+    pub(crate) fn error(&self) -> String {
+        match self.outcome.error() {
+            Some(error) => error.report(),
+            None => panic!("it went well: {}", self.report()),
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.outcome.exit_code()
+    }
+
+    pub(crate) fn told(&self) -> &[String] {
+        &self.told
+    }
+
+    /// Everything that was told, and how it ended.
+    pub(crate) fn report(&self) -> String {
+        let end = match &self.outcome {
+            Outcome::Done(value) => value.to_string(),
+            Outcome::Undone { error, left } => format!("{}\nleft: {left:?}", error.report()),
+            Outcome::UndoFailed { error, errors, .. } => {
+                let errors: Vec<_> =
+                    errors.iter().map(|(what, error)| format!("{what}: {}", error.report())).collect();
+                format!("{}\nnot undone: {errors:#?}", error.report())
+            }
+            other => other.error().map(Error::report).unwrap_or_default(),
+        };
+        format!("{}\n{end}", self.told.join("\n"))
+    }
+}
+
+/// What whoever watches is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Watcher for Told {
+    fn event(&self, event: &Event) {
+        let line = match &event.what {
+            Happening::Wrote { access, status, .. } => format!("{access}: {status}"),
+            Happening::Undone { what } => format!("undone {what}"),
+            Happening::Note { note, .. } => format!("{note:?}"),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
