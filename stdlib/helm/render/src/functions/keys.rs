@@ -202,8 +202,8 @@ fn prime(rng: &mut ChaCha20Rng, bits: u32) -> Key<BoxedUint> {
 
 /// FIPS 186-5, A.1.3: primes that are the same in their upper 100 bits would be found by Fermat's method.
 fn too_close(p: &BoxedUint, q: &BoxedUint) -> bool {
-    let upper = |prime: &BoxedUint| prime.to_be_bytes()[..13].to_vec();
-    upper(p) == upper(q)
+    let distance = if p > q { p.wrapping_sub(q) } else { q.wrapping_sub(p) };
+    distance.bit_width() + 100 <= p.bit_width()
 }
 
 /// The generator behind the traits that the key crates know.
