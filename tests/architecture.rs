@@ -69,9 +69,9 @@ fn rendering_charts_knows_nothing_of_opsrun() {
 }
 
 #[test]
-fn the_simulated_cluster_is_not_made_of_the_client_that_it_answers() {
+fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
-    let simulated = ["opsrun-k8s-simulator", "opsrun-k8s-schema"];
+    let simulated = ["opsrun-aws-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
     let simulated = workspace.crates().filter(|member| simulated.contains(&member.name()));
     forbid(simulated, |member| workspace.reaches(member, is_sdk));
 }

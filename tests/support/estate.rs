@@ -1,7 +1,8 @@
-//! `opsrun estate up`: the simulated estate, served to kubectl and helm until the value is dropped.
+//! `opsrun estate up`: the simulated estate, served to kubectl, helm and aws until the value is dropped.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::{Opsrun, Program};
@@ -9,7 +10,7 @@ use crate::{Opsrun, Program};
 /// A served estate.
 #[derive(Debug)]
 pub struct ServedEstate {
-    kubeconfig: PathBuf,
+    variables: BTreeMap<String, String>,
     program: Program,
     server: Child,
 }
@@ -39,20 +40,37 @@ impl ServedEstate {
             .spawn()
             .expect("opsrun starts");
         let stdout = server.stdout.take().expect("it was piped");
-        let exports = BufReader::new(stdout).lines().map_while(Result::ok);
-        let kubeconfig =
-            exports.filter_map(|line| line.strip_prefix("export KUBECONFIG=").map(PathBuf::from)).next();
-        let Some(kubeconfig) = kubeconfig else {
+        // All of them are written at once, and then it serves.
+        let mut stdout = BufReader::new(stdout);
+        let exports = String::from_utf8_lossy(stdout.fill_buf().expect("it can be read")).into_owned();
+        let exports = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        let variables: BTreeMap<String, String> =
+            exports.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if variables.is_empty() {
             let mut said = String::new();
             server.stderr.take().expect("it was piped").read_to_string(&mut said).expect("it says text");
             server.wait().expect("it ends");
             panic!("the estate was not served: {said}");
-        };
-        ServedEstate { kubeconfig, program, server }
+        }
+        ServedEstate { variables, program, server }
     }
 
     pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+        Path::new(self.variable("KUBECONFIG"))
+    }
+
+    /// The value of a variable that leads other programs to it.
+    ///
+    /// # Panics
+    /// If it gives none of this name.
+    pub fn variable(&self, name: &str) -> &str {
+        self.variables.get(name).unwrap_or_else(|| panic!("{name} is not among {:?}", self.variables))
+    }
+
+    /// A program that works on it.
+    #[must_use]
+    pub fn reached_by(&self, program: Program) -> Program {
+        self.variables.iter().fold(program, |program, (name, value)| program.env(name, value))
     }
 
     /// The `opsrun` that serves it, with its home.

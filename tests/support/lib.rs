@@ -4,6 +4,7 @@
 
 mod cluster;
 mod estate;
+mod moto;
 mod opsrun;
 mod program;
 mod registry;
@@ -14,10 +15,11 @@ use std::path::PathBuf;
 
 pub use cluster::{Mode, Namespace, RealCluster};
 pub use estate::ServedEstate;
+pub use moto::Moto;
 pub use opsrun::Opsrun;
 pub use program::{Outcome, Program};
 pub use registry::DockerRegistry;
-pub use servers::{Missing, helm, kubectl};
+pub use servers::{Missing, aws, helm, kubectl, rclone, s5cmd};
 pub use snapshot::settings;
 
 /// Says that the calling test does nothing here, and why. `tests/run` counts a test that printed such a line as skipped.

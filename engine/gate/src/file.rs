@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opsrun_core::{Access, Call, Effect, Error, ErrorKind, EstateFiles, Result};
 
@@ -17,13 +17,15 @@ pub(crate) const SYSTEM: &str = "file";
 #[derive(Debug, Clone)]
 pub struct Files {
     root: PathBuf,
+    /// Where the root really is; asked once, as every read asks for it.
+    real_root: OnceLock<PathBuf>,
     imagined: Option<Arc<Imagined>>,
 }
 
 impl Files {
     /// `root`: the project's folder, from which relative paths count.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Files { root: root.into(), imagined: None }
+        Files { root: root.into(), real_root: OnceLock::new(), imagined: None }
     }
 
     /// The same for a run on an estate: what it writes stays in memory.
@@ -36,7 +38,7 @@ impl Files {
     #[must_use]
     pub fn fork(&self) -> Self {
         let imagined = self.imagined.as_ref().map(|imagined| Arc::new(imagined.fork()));
-        Files { root: self.root.clone(), imagined }
+        Files { imagined, ..self.clone() }
     }
 
     pub(crate) fn imagined(&self) -> Option<&Imagined> {
@@ -88,6 +90,14 @@ impl Files {
         content
     }
 
+    fn real_root(&self) -> Result<&Path> {
+        if let Some(known) = self.real_root.get() {
+            return Ok(known);
+        }
+        let real = self.root.canonicalize().map_err(|error| explain(error, &self.root))?;
+        Ok(self.real_root.get_or_init(|| real))
+    }
+
     /// Does something with `path`, if the run may.
     fn reach<T>(
         &self,
@@ -103,13 +113,13 @@ impl Files {
             Some(_) => real_path(&whole),
         };
         let real = real.map_err(|error| explain(error, path))?;
-        let root = self.root.canonicalize().map_err(|error| explain(error, &self.root))?;
+        let root = self.real_root()?;
         let access = access(&real);
-        let admitted = if real.starts_with(&root) {
+        let admitted = if real.starts_with(root) {
             gate.admit_freely(call, &access, "inside of the project")?
         } else {
             gate.admit(call, &access, None).map_err(|error| match error.kind() {
-                ErrorKind::Denied => outside(path, &root, &error),
+                ErrorKind::Denied => outside(path, root, &error),
                 _ => error,
             })?
         };
@@ -143,23 +153,32 @@ fn reply<T>(result: &Result<T>) -> Reply {
 
 fn list(real: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut folders = vec![real.to_owned()];
-    while let Some(current) = folders.pop() {
+    // Each with where it really is.
+    let mut folders = vec![(real.to_owned(), real.to_owned())];
+    while let Some((current, current_target)) = folders.pop() {
         #[allow(clippy::disallowed_methods)] // this is the gate
         let entries = std::fs::read_dir(&current).map_err(|error| explain(error, folder))?;
         for entry in entries {
-            let path = entry.map_err(|error| explain(error, folder))?.path();
-            let target = path.canonicalize().map_err(|error| explain(error, &path))?;
+            let entry = entry.map_err(|error| explain(error, folder))?;
+            let path = entry.path();
+            let mut kind = entry.file_type().map_err(|error| explain(error, &path))?;
+            let target = if kind.is_symlink() {
+                let target = path.canonicalize().map_err(|error| explain(error, &path))?;
+                kind = target.metadata().map_err(|error| explain(error, &path))?.file_type();
+                target
+            } else {
+                current_target.join(entry.file_name())
+            };
             if !target.starts_with(real) {
                 let shown = folder.join(path.strip_prefix(real).unwrap_or(&path));
                 let (shown, folder) = (shown.display(), folder.display());
                 let out = format!("`{shown}` is a link that leads out of `{folder}`");
                 return Err(Error::new(ErrorKind::Denied, out).hint("put there what it leads to"));
             }
-            if target.is_dir() {
+            if kind.is_dir() {
                 // A link to a folder around it would never end.
                 if !current.starts_with(&target) {
-                    folders.push(path);
+                    folders.push((path, target));
                 }
             } else if let Ok(relative) = path.strip_prefix(real) {
                 found.push(relative.to_owned());

@@ -30,7 +30,12 @@ pub(crate) fn lay(original: Original, surroundings: &Surroundings) -> Result<Arc
     let region = Account::of(original.cx())?.region().ok().map(str::to_owned);
     let host = format!("aws.{}.plan", host_part(&target.name));
     let estate = opsrun_aws_simulator::EstateSection { region: region.clone(), ..Default::default() };
-    let options = Options { estate, seed: surroundings.seed, now: surroundings.clock.now() };
+    let options = Options {
+        estate,
+        seed: surroundings.seed,
+        now: surroundings.clock.now(),
+        folders: Default::default(),
+    };
     let world = Aws::start(options).map_err(Error::invalid)?;
     let laid = Laid {
         original,
@@ -232,7 +237,8 @@ pub(crate) async fn look(cx: opsrun_core::Cx, then: Precondition) -> Result<Prec
     let found = import::of_service(&cx, service, region).await?;
     let now = cx.now();
     let estate = opsrun_aws_simulator::EstateSection::default();
-    let mut world = Aws::start(Options { estate, seed: 0, now }).map_err(Error::failed)?;
+    let mut world =
+        Aws::start(Options { estate, seed: 0, now, folders: Default::default() }).map_err(Error::failed)?;
     world.take_over(found, now).map_err(Error::failed)?;
     Ok(precondition(&then.what, world.snapshot(now).get(&then.object)))
 }

@@ -1,12 +1,13 @@
 //! The simulated AWS as an estate sees it: connections in memory, time from the run's clock, state to compare.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use opsrun_aws_simulator::{Aws, EstateSection, Options};
+use opsrun_aws_simulator::{Aws, EstateSection, Folders, Options};
 use opsrun_core::{Clock, Error, Result, Simulator, Surroundings, Value, Variable, VariableValue, serve};
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -24,7 +25,17 @@ pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Res
         })?,
     };
     let now = surroundings.clock.now();
-    let world = Aws::start(Options { estate, seed: surroundings.seed, now }).map_err(Error::invalid)?;
+    let mut folders = Folders::new();
+    for folder in estate.folders() {
+        let read = |path: PathBuf| {
+            let content = surroundings.files.read(&folder.join(&path))?;
+            Ok((path, content))
+        };
+        let files = surroundings.files.list(folder)?.into_iter().map(read).collect::<Result<_>>()?;
+        folders.insert(folder.to_owned(), files);
+    }
+    let world =
+        Aws::start(Options { estate, seed: surroundings.seed, now, folders }).map_err(Error::invalid)?;
     Ok(Arc::new(Simulated { world: Arc::new(Mutex::new(world)), clock: surroundings.clock.clone() }))
 }
 

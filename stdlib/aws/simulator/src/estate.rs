@@ -1,10 +1,12 @@
 //! The `aws` section of an estate file: which accounts there are, and what is in them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use opsrun_core::Span;
 use serde::Deserialize;
 
+use crate::services::s3::S3Section;
 use crate::services::rds::RdsSection;
 
 /// ```yaml
@@ -58,6 +60,7 @@ pub struct RegionSection {
     pub vcpus: Option<u32>,
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
+    pub s3: S3Section,
     /// Databases of RDS.
     pub rds: RdsSection,
 }
@@ -150,4 +153,12 @@ pub struct AliasSection {
     pub zone: String,
     #[serde(default)]
     pub evaluate_health: bool,
+}
+
+impl EstateSection {
+    /// The folders of files that it names.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let regions = self.accounts.values().flat_map(|account| account.regions.values());
+        regions.flat_map(|region| region.s3.folders())
+    }
 }

@@ -17,4 +17,5 @@ pub use estate::{
     RegionSection, ZoneSection,
 };
 pub use services::rds::NoDatabase;
+pub use services::s3::{BucketSection, Folders, S3Section};
 pub use world::{Asked, Aws, Options, Taken, asked};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::{autoscaling, eks, quotas, rds, route53, sts};
+use crate::services::{autoscaling, eks, quotas, rds, route53, s3, sso, sts};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -29,6 +29,8 @@ pub struct Options {
     pub estate: EstateSection,
     pub seed: u64,
     pub now: Timestamp,
+    /// The files of the folders that the estate names.
+    pub folders: s3::Folders,
 }
 
 /// The whole of it. A clone is another world, as this one is now.
@@ -37,6 +39,8 @@ pub struct Aws {
     region: String,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) sessions: sts::Sessions,
+    /// Their names are global.
+    pub(crate) buckets: s3::Buckets,
     pub(crate) random: Random,
     outages: Vec<Outage>,
     started: Timestamp,
@@ -107,6 +111,8 @@ fn read(service: &str, request: &Request<Bytes>) -> Option<Call> {
     match service {
         "eks" => eks::read(request),
         "route53" => route53::read(request),
+        // Nobody signs it, so under an address of this machine its path alone tells.
+        _ if request.uri().path().starts_with("/federation/") => sso::read(request),
         _ => protocol::read(request),
     }
 }
@@ -142,6 +148,7 @@ impl Aws {
             region: options.estate.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             accounts: BTreeMap::new(),
             sessions: sts::Sessions::default(),
+            buckets: s3::Buckets::default(),
             random: Random(options.seed),
             outages: options.estate.outages,
             started: options.now,
@@ -154,6 +161,9 @@ impl Aws {
             let mut account = Account { roles: section.roles, regions: BTreeMap::new(), route53 };
             for (name, section) in section.regions {
                 let place = (number.as_str(), name.as_str());
+                let added =
+                    world.buckets.add(&section.s3, place, options.now, &mut world.random, &options.folders);
+                added.map_err(|why| format!("{number}: {name}: {why}"))?;
                 let region = Region::start(&section, place, &mut world.random, options.now)
                     .map_err(|why| format!("{number}: {name}: {why}"))?;
                 account.regions.insert(name, region);
@@ -188,10 +198,15 @@ impl Aws {
         }
         let call = read(&service, request);
         match (service.as_str(), call) {
+            // Its operations are in method and path.
+            ("s3", _) => {
+                let caller = self.caller(request, scope.as_ref(), "s3", now);
+                s3::answer(self, caller, request, &id, now)
+            }
             (service, Some(call)) => {
                 let result = self.caller(request, scope.as_ref(), service, now);
                 let result = match result {
-                    Err(fault) if !sts::takes_anybody(&call.operation) => Err(fault),
+                    Err(fault) if !takes_anybody(&call.operation) => Err(fault),
                     caller => self.call(service, caller.ok().as_ref(), &call, now),
                 };
                 protocol::answer(&call, &result, &id)
@@ -207,7 +222,7 @@ impl Aws {
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
     pub fn snapshot(&mut self, now: Timestamp) -> BTreeMap<String, Value> {
         self.settle_databases(now);
-        let mut things = BTreeMap::new();
+        let mut things = self.buckets.snapshot();
         for account in self.accounts.values() {
             account.route53.snapshot(&mut things);
             for (region, content) in &account.regions {
@@ -254,6 +269,9 @@ impl Aws {
     }
 
     fn call(&mut self, service: &str, caller: Option<&Caller>, call: &Call, now: Timestamp) -> Answer {
+        if call.operation == sso::GET {
+            return sso::call(self, call, now);
+        }
         let Some(caller) = caller else { return sts::call(self, None, call, now) };
         match service {
             "autoscaling" => autoscaling::call(self, caller, call),
@@ -310,6 +328,11 @@ impl Region {
     }
 }
 
+/// Operations that are asked without a signature.
+fn takes_anybody(operation: &str) -> bool {
+    matches!(operation, sts::BY_TOKEN | sso::GET)
+}
+
 /// Whether the caller's clock is near enough.
 fn in_time(request: &Request<Bytes>, service: &str, now: Timestamp) -> Answer<()> {
     let Some(signed) = signature::signed_at(request) else { return Ok(()) };
@@ -347,6 +370,10 @@ fn is_on_this_machine(request: &Request<Bytes>) -> bool {
 fn service_of_host(request: &Request<Bytes>) -> String {
     let host =
         request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // A bucket may stand before it.
+    if host.contains(".s3.") || host.contains(".s3-") {
+        return "s3".to_owned();
+    }
     host.split('.').next().unwrap_or_default().to_owned()
 }
 

@@ -17,14 +17,15 @@ pub(crate) struct Lexer<'t> {
     /// `break` and `continue` are keywords unless there are functions of these names.
     pub(crate) break_ok: bool,
     pub(crate) continue_ok: bool,
+    /// What a [`TokenKind::Error`] is about.
+    pub(crate) problem: Cow<'static, str>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'t> {
     pub(crate) kind: TokenKind,
     pub(crate) pos: usize,
-    /// For [`TokenKind::Error`] the message.
-    pub(crate) text: Cow<'t, str>,
+    pub(crate) text: &'t str,
     pub(crate) line: usize,
 }
 
@@ -68,7 +69,7 @@ pub(crate) enum TokenKind {
 impl Token<'_> {
     /// What stands before the first token.
     pub(crate) fn none() -> Self {
-        Token { kind: TokenKind::Error, pos: 0, text: Cow::Borrowed(""), line: 0 }
+        Token { kind: TokenKind::Error, pos: 0, text: "", line: 0 }
     }
 }
 
@@ -98,7 +99,6 @@ impl Display for Token<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.kind {
             TokenKind::Eof => f.write_str("EOF"),
-            TokenKind::Error => f.write_str(&self.text),
             kind if kind.is_keyword() => write!(f, "<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let start: String = self.text.chars().take(10).collect();
@@ -126,6 +126,7 @@ impl<'t> Lexer<'t> {
             inside_action: false,
             break_ok: true,
             continue_ok: true,
+            problem: Cow::Borrowed(""),
         }
     }
 
@@ -259,11 +260,11 @@ impl<'t> Lexer<'t> {
 
     /// At a right delimiter: the length of its trim marker.
     fn right_delim(&self) -> Option<usize> {
-        let rest = &self.input[self.pos..];
-        if has_right_trim(rest) && rest[TRIM_LEN..].starts_with(RIGHT) {
-            return Some(TRIM_LEN);
+        let rest = &self.input.as_bytes()[self.pos..];
+        if rest.starts_with(RIGHT.as_bytes()) {
+            return Some(0);
         }
-        rest.starts_with(RIGHT).then_some(0)
+        (has_right_trim(rest) && rest[TRIM_LEN..].starts_with(RIGHT.as_bytes())).then_some(TRIM_LEN)
     }
 
     fn close_action(&mut self) -> Token<'t> {
@@ -286,7 +287,8 @@ impl<'t> Lexer<'t> {
     fn space(&mut self) -> Token<'t> {
         self.skip_spaces();
         let last = self.pos - 1;
-        if has_right_trim(&self.input[last..]) && self.input[last + TRIM_LEN..].starts_with(RIGHT) {
+        let rest = &self.input.as_bytes()[last..];
+        if has_right_trim(rest) && rest[TRIM_LEN..].starts_with(RIGHT.as_bytes()) {
             self.pos = last;
             if self.pos == self.start {
                 return self.close_action();
@@ -314,7 +316,7 @@ impl<'t> Lexer<'t> {
         if self.at_terminator() {
             return self.token(if kind == TokenKind::Variable { kind } else { TokenKind::Dot });
         }
-        self.skip_while(is_alphanumeric);
+        self.skip_word();
         if !self.at_terminator() {
             let bad = self.peek();
             return self.error(format!("bad character {}", code_point(bad)));
@@ -323,7 +325,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn identifier(&mut self) -> Token<'t> {
-        self.skip_while(is_alphanumeric);
+        self.skip_word();
         if !self.at_terminator() {
             let bad = self.peek();
             return self.error(format!("bad character {}", code_point(bad)));
@@ -414,7 +416,10 @@ impl<'t> Lexer<'t> {
     }
 
     fn peek(&self) -> Option<char> {
-        self.input[self.pos..].chars().next()
+        match self.input.as_bytes().get(self.pos) {
+            Some(b) if b.is_ascii() => Some(char::from(*b)),
+            _ => self.input[self.pos..].chars().next(),
+        }
     }
 
     fn accept(&mut self, valid: &str) -> bool {
@@ -431,20 +436,34 @@ impl<'t> Lexer<'t> {
     }
 
     fn skip_spaces(&mut self) {
-        self.skip_while(is_space);
+        let rest = &self.input.as_bytes()[self.pos..];
+        self.pos += rest.iter().take_while(|b| is_space(char::from(**b))).count();
+    }
+
+    /// Letters, digits and underscores; they are ASCII, as a rule.
+    fn skip_word(&mut self) {
+        let rest = &self.input.as_bytes()[self.pos..];
+        self.pos += rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        if self.peek().is_some_and(|c| !c.is_ascii()) {
+            self.skip_while(is_alphanumeric);
+        }
     }
 
     fn token(&mut self, kind: TokenKind) -> Token<'t> {
         let text = if kind == TokenKind::Eof { "EOF" } else { &self.input[self.start..self.pos] };
-        let token = Token { kind, pos: self.start, text: Cow::Borrowed(text), line: self.start_line };
-        self.ignore();
+        let token = Token { kind, pos: self.start, text, line: self.start_line };
+        match kind {
+            TokenKind::Text | TokenKind::Space | TokenKind::RawString => self.ignore(),
+            // The others are within a line.
+            _ => self.start = self.pos,
+        }
         token
     }
 
     /// Ends the scan: all that follows is the end of the text.
     fn error(&mut self, message: impl Into<Cow<'static, str>>) -> Token<'t> {
-        let token =
-            Token { kind: TokenKind::Error, pos: self.start, text: message.into(), line: self.start_line };
+        let token = Token { kind: TokenKind::Error, pos: self.start, text: "", line: self.start_line };
+        self.problem = message.into();
         self.input = "";
         self.pos = 0;
         self.start = 0;
@@ -466,13 +485,11 @@ fn is_alphanumeric(c: char) -> bool {
 }
 
 fn has_left_trim(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next() == Some('-') && chars.next().is_some_and(is_space)
+    matches!(text.as_bytes(), [b'-', b' ' | b'\t' | b'\r' | b'\n', ..])
 }
 
-fn has_right_trim(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(is_space) && chars.next() == Some('-')
+fn has_right_trim(text: &[u8]) -> bool {
+    matches!(text, [b' ' | b'\t' | b'\r' | b'\n', b'-', ..])
 }
 
 /// Go's `%#U`; the end of the text counts as the character -1.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::error::ParseError;
 use crate::lex::{Lexer, Token, TokenKind as T};
+use crate::limits::{MAX_TEXT, too_long};
 use crate::number;
 use crate::quote::unquote;
 use crate::stack::Stack;
-use crate::tree::{Branch, Command, List, Node, Operand, OperandKind, Pipe, Source, Tree};
+use crate::tree::{Branch, Command, List, Node, Operand, OperandKind, Pipe, Slice, Source, Tree};
 
 /// Parses a text. The trees come in the order in which they are to be added to a set; the text's own tree is the last.
 pub(crate) fn parse(
@@ -18,12 +19,24 @@ pub(crate) fn parse(
     stack: Stack,
 ) -> Result<Vec<Arc<Tree>>, ParseError> {
     let name: Arc<str> = name.into();
+    if text.len() > MAX_TEXT {
+        return Err(ParseError { name: name.to_string(), line: 1, message: too_long("the text") });
+    }
     let source = Arc::new(Source { name: name.clone(), text: text.into() });
     let mut lexer = Lexer::new(&source.text);
     lexer.break_ok = !is_function("break");
     lexer.continue_ok = !is_function("continue");
-    let mut parser =
-        Parser { source: &source, lexer, is_function, scope: Scope::new(), trees: Vec::new(), stack };
+    let mut parser = Parser {
+        source: &source,
+        lexer,
+        is_function,
+        scope: Scope::new(),
+        trees: Vec::new(),
+        stack,
+        nodes: Vec::new(),
+        commands: Vec::new(),
+        operands: Vec::new(),
+    };
     let root = parser.template_text()?;
     parser.add(name, root)?;
     Ok(parser.trees)
@@ -36,6 +49,10 @@ struct Parser<'s> {
     scope: Scope<'s>,
     trees: Vec<Arc<Tree>>,
     stack: Stack,
+    /// Children whose parents are not finished: these then take theirs off the end, in a list that is no longer than it must be.
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    operands: Vec<Operand>,
 }
 
 /// What one tree's parse keeps; a nested `define` or `block` starts with its own.
@@ -43,10 +60,17 @@ struct Scope<'s> {
     /// Tokens read ahead, as a stack; the one in place 0 was read from the lexer.
     tokens: [Token<'s>; 3],
     peeked: usize,
-    vars: Vec<Box<str>>,
+    vars: Vec<&'s str>,
     action_line: usize,
     range_depth: usize,
     paren_depth: usize,
+}
+
+/// What a pipeline declares or assigns.
+#[derive(Default)]
+struct Declared {
+    is_assign: bool,
+    names: Vec<Slice>,
 }
 
 /// What ends a list of nodes.
@@ -71,7 +95,7 @@ impl Scope<'_> {
         Scope {
             tokens: [Token::none(), Token::none(), Token::none()],
             peeked: 0,
-            vars: vec!["$".into()],
+            vars: vec!["$"],
             action_line: 0,
             range_depth: 0,
             paren_depth: 0,
@@ -96,7 +120,7 @@ impl<'s> Parser<'s> {
         } else {
             scope.tokens[0] = self.lexer.next_token();
         }
-        scope.tokens[scope.peeked].clone()
+        scope.tokens[scope.peeked]
     }
 
     fn backup(&mut self) {
@@ -152,22 +176,27 @@ impl<'s> Parser<'s> {
         })
     }
 
-    fn unexpected<R>(&self, token: &Token<'_>, context: &str) -> Parsed<R> {
+    fn slice(&self, token: Token<'_>) -> Slice {
+        Slice::new(self.source, token.pos..token.pos + token.text.len())
+    }
+
+    fn unexpected<R>(&self, token: Token<'_>, context: &str) -> Parsed<R> {
         if token.kind != T::Error {
             return self.error(format!("unexpected {token} in {context}"));
         }
         let line = self.scope.action_line;
         if line == 0 || line == token.line {
-            return self.error(token.to_string());
+            return self.error(&*self.lexer.problem);
         }
         // "unclosed action" says the word already.
-        let what = if token.text.ends_with(" action") { "" } else { " in action" };
+        let token = &self.lexer.problem;
+        let what = if token.ends_with(" action") { "" } else { " in action" };
         self.error(format!("{token}{what} started at {}:{line}", self.source.name))
     }
 
     fn expect(&mut self, kinds: &[T], context: &str) -> Parsed<Token<'s>> {
         let token = self.next_non_space();
-        if kinds.contains(&token.kind) { Ok(token) } else { self.unexpected(&token, context) }
+        if kinds.contains(&token.kind) { Ok(token) } else { self.unexpected(token, context) }
     }
 
     fn add(&mut self, name: Arc<str>, root: List) -> Parsed<()> {
@@ -188,7 +217,7 @@ impl<'s> Parser<'s> {
     }
 
     fn template_text(&mut self) -> Parsed<List> {
-        let mut nodes = Vec::new();
+        let mark = self.nodes.len();
         while self.peek() != T::Eof {
             if self.peek() == T::LeftDelim {
                 let delim = self.next();
@@ -199,11 +228,11 @@ impl<'s> Parser<'s> {
                 self.backup2(delim);
             }
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.nodes.push(node),
                 Item::End(end) => return self.error(format!("unexpected {}", end.text())),
             }
         }
-        Ok(List { nodes })
+        Ok(List { nodes: self.nodes.split_off(mark).into() })
     }
 
     /// A `define`, whose keyword was read.
@@ -211,7 +240,7 @@ impl<'s> Parser<'s> {
         const CONTEXT: &str = "define clause";
         let outer = std::mem::replace(&mut self.scope, Scope::new());
         let token = self.expect(&[T::String, T::RawString], CONTEXT)?;
-        let name = self.unquoted(&token)?;
+        let name = self.unquoted(token)?;
         self.expect(&[T::RightDelim], CONTEXT)?;
         let body = self.body(CONTEXT)?;
         self.add(name, body)?;
@@ -228,11 +257,11 @@ impl<'s> Parser<'s> {
     }
 
     fn item_list(&mut self) -> Parsed<(List, ListEnd)> {
-        let mut nodes = Vec::new();
+        let mark = self.nodes.len();
         while self.peek_non_space().kind != T::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
-                Item::End(end) => return Ok((List { nodes }, end)),
+                Item::Node(node) => self.nodes.push(node),
+                Item::End(end) => return Ok((List { nodes: self.nodes.split_off(mark).into() }, end)),
             }
         }
         self.error("unexpected EOF")
@@ -241,14 +270,14 @@ impl<'s> Parser<'s> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            T::Text => Ok(Item::Node(Node::Text { pos: token.pos, text: token.text.into() })),
+            T::Text => Ok(Item::Node(Node::Text { pos: token.pos, text: self.slice(token) })),
             T::LeftDelim => {
                 self.scope.action_line = token.line;
                 let item = self.action()?;
                 self.scope.action_line = 0;
                 Ok(item)
             }
-            _ => self.unexpected(&token, "input"),
+            _ => self.unexpected(token, "input"),
         }
     }
 
@@ -271,9 +300,9 @@ impl<'s> Parser<'s> {
                 self.expect(&[T::RightDelim], "end")?;
                 return Ok(Item::End(ListEnd::End));
             }
-            T::If => Node::If(self.branch("if")?),
-            T::Range => Node::Range(self.branch("range")?),
-            T::With => Node::With(self.branch("with")?),
+            T::If => Node::If(Box::new(self.branch("if")?)),
+            T::Range => Node::Range(Box::new(self.branch("range")?)),
+            T::With => Node::With(Box::new(self.branch("with")?)),
             T::Template => self.template()?,
             _ => {
                 self.backup();
@@ -287,7 +316,7 @@ impl<'s> Parser<'s> {
     fn leave_range(&mut self, pos: usize, text: &str, node: fn(usize) -> Node) -> Parsed<Node> {
         let token = self.next_non_space();
         if token.kind != T::RightDelim {
-            return self.unexpected(&token, text);
+            return self.unexpected(token, text);
         }
         if self.scope.range_depth == 0 {
             return self.error(format!("{text} outside {{{{range}}}}"));
@@ -313,8 +342,8 @@ impl<'s> Parser<'s> {
     /// After `else`. An `if` or `with` that follows at once shares its `end` with the branch it continues.
     fn else_list(&mut self, keyword: &str) -> Parsed<List> {
         let chained = match (keyword, self.peek()) {
-            ("if", T::If) => Some(Node::If as fn(Branch) -> Node),
-            ("with", T::With) => Some(Node::With as fn(Branch) -> Node),
+            ("if", T::If) => Some(Node::If as fn(Box<Branch>) -> Node),
+            ("with", T::With) => Some(Node::With as fn(Box<Branch>) -> Node),
             _ => None,
         };
         if let Some(node) = chained {
@@ -322,7 +351,7 @@ impl<'s> Parser<'s> {
                 return self.error("max nesting depth exceeded");
             }
             self.next();
-            return Ok(List { nodes: vec![node(self.branch(keyword)?)] });
+            return Ok(List { nodes: Box::new([node(Box::new(self.branch(keyword)?))]) });
         }
         match self.item_list()? {
             (list, ListEnd::End) => Ok(list),
@@ -333,37 +362,37 @@ impl<'s> Parser<'s> {
     fn block(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "block clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, T::RightDelim)?;
         let outer = std::mem::replace(&mut self.scope, Scope::new());
         let body = self.body(CONTEXT)?;
         self.add(name.clone(), body)?;
         self.scope = outer;
-        Ok(Node::Template { pos: token.pos, name: (*name).into(), pipe: Some(pipe) })
+        Ok(Node::Template { pos: token.pos, name: (*name).into(), pipe: Some(Box::new(pipe)) })
     }
 
     fn template(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "template clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let pipe = if self.next_non_space().kind == T::RightDelim {
             None
         } else {
             self.backup();
-            Some(self.pipeline(CONTEXT, T::RightDelim)?)
+            Some(Box::new(self.pipeline(CONTEXT, T::RightDelim)?))
         };
         Ok(Node::Template { pos: token.pos, name: (*name).into(), pipe })
     }
 
-    fn template_name(&mut self, token: &Token<'_>, context: &str) -> Parsed<Arc<str>> {
+    fn template_name(&mut self, token: Token<'_>, context: &str) -> Parsed<Arc<str>> {
         match token.kind {
             T::String | T::RawString => self.unquoted(token),
             _ => self.unexpected(token, context),
         }
     }
 
-    fn unquoted(&self, token: &Token<'_>) -> Parsed<Arc<str>> {
-        match unquote(&token.text) {
+    fn unquoted(&self, token: Token<'_>) -> Parsed<Arc<str>> {
+        match unquote(token.text) {
             Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into()),
             None => self.error("invalid syntax"),
         }
@@ -371,8 +400,9 @@ impl<'s> Parser<'s> {
 
     fn pipeline(&mut self, context: &str, end: T) -> Parsed<Pipe> {
         let pos = self.peek_non_space().pos;
-        let mut pipe = Pipe { pos, is_assign: false, decl: Vec::new(), cmds: Vec::new() };
-        while self.declaration(&mut pipe, context)? {}
+        let mark = self.commands.len();
+        let mut declared = Declared::default();
+        while self.declaration(&mut declared, context)? {}
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -391,44 +421,45 @@ impl<'s> Parser<'s> {
                 | T::LeftParen => {
                     self.backup();
                     let command = self.command()?;
-                    pipe.cmds.push(command);
+                    self.commands.push(command);
                 }
-                _ => return self.unexpected(&token, context),
+                _ => return self.unexpected(token, context),
             }
         }
-        if pipe.cmds.is_empty() {
+        let cmds: Box<[Command]> = self.commands.split_off(mark).into();
+        if cmds.is_empty() {
             return self.error(format!("missing value for {context}"));
         }
-        for (i, command) in pipe.cmds.iter().enumerate().skip(1) {
+        for (i, command) in cmds.iter().enumerate().skip(1) {
             use OperandKind as O;
             if matches!(command.args[0].kind, O::Bool(_) | O::Dot | O::Nil | O::Number(_) | O::Str { .. }) {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
             }
         }
-        Ok(pipe)
+        Ok(Pipe { pos, is_assign: declared.is_assign, decl: declared.names.into(), cmds })
     }
 
     /// Reads a variable that the pipeline declares or assigns; says whether another follows.
-    fn declaration(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<bool> {
+    fn declaration(&mut self, declared: &mut Declared, context: &str) -> Parsed<bool> {
         let variable = self.peek_non_space();
         if variable.kind != T::Variable {
             return Ok(false);
         }
         self.next();
         self.peek();
-        let after = self.scope.tokens[self.scope.peeked - 1].clone();
+        let after = self.scope.tokens[self.scope.peeked - 1];
         let next = self.peek_non_space();
         match next.kind {
             T::Assign | T::Declare => {
-                pipe.is_assign = next.kind == T::Assign;
+                declared.is_assign = next.kind == T::Assign;
                 self.next_non_space();
-                self.declare(pipe, &variable);
+                self.declare(declared, variable);
                 Ok(false)
             }
             T::Char if next.text == "," => {
                 self.next_non_space();
-                self.declare(pipe, &variable);
-                if context == "range" && pipe.decl.len() < 2 {
+                self.declare(declared, variable);
+                if context == "range" && declared.names.len() < 2 {
                     return match self.peek_non_space().kind {
                         T::Variable | T::RightDelim | T::RightParen => Ok(true),
                         _ => self.error("range can only initialize variables"),
@@ -447,28 +478,29 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn declare(&mut self, pipe: &mut Pipe, variable: &Token<'_>) {
-        pipe.decl.push(variable.text.as_ref().into());
-        self.scope.vars.push(variable.text.as_ref().into());
+    fn declare(&mut self, declared: &mut Declared, variable: Token<'s>) {
+        declared.names.push(self.slice(variable));
+        self.scope.vars.push(variable.text);
     }
 
     fn command(&mut self) -> Parsed<Command> {
         let pos = self.peek_non_space().pos;
-        let mut args = Vec::new();
+        let mark = self.operands.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.operands.push(operand);
             }
             let token = self.next();
             match token.kind {
                 T::Space => continue,
                 T::RightDelim | T::RightParen => self.backup(),
                 T::Pipe => {}
-                _ => return self.unexpected(&token, "operand"),
+                _ => return self.unexpected(token, "operand"),
             }
             break;
         }
+        let args: Box<[Operand]> = self.operands.split_off(mark).into();
         if args.is_empty() {
             return self.error("empty command");
         }
@@ -477,22 +509,25 @@ impl<'s> Parser<'s> {
 
     /// A term and the fields that follow it.
     fn operand(&mut self) -> Parsed<Option<Operand>> {
-        let Some(mut term) = self.term()? else {
+        let Some(term) = self.term()? else {
             return Ok(None);
         };
         if self.peek() != T::Field {
             return Ok(Some(term));
         }
         let pos = self.peek_pos();
-        let mut fields: Vec<Box<str>> = Vec::new();
+        let mut end = pos;
         while self.peek() == T::Field {
-            fields.push(self.next().text[1..].into());
+            let token = self.next();
+            end = token.pos + token.text.len();
         }
-        match &mut term.kind {
-            OperandKind::Field(idents) | OperandKind::Variable(idents) => {
-                idents.append(&mut fields);
-                term.pos = pos;
-                Ok(Some(term))
+        let fields = Slice::new(self.source, pos..end);
+        match term.kind {
+            OperandKind::Field(first) => {
+                Ok(Some(Operand { pos, kind: OperandKind::Field(first.up_to(end)) }))
+            }
+            OperandKind::Variable { name, .. } => {
+                Ok(Some(Operand { pos, kind: OperandKind::Variable { name, fields } }))
             }
             OperandKind::Bool(_)
             | OperandKind::Str { .. }
@@ -508,25 +543,26 @@ impl<'s> Parser<'s> {
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
-        let text = token.text.as_ref();
+        let text = token.text;
         let kind = match token.kind {
             T::Identifier => {
                 if !(self.is_function)(text) {
                     return self
                         .error(format!("function {} not defined", crate::quote::quote(text.as_bytes())));
                 }
-                OperandKind::Identifier(text.into())
+                OperandKind::Identifier(self.slice(token))
             }
             T::Dot => OperandKind::Dot,
             T::Nil => OperandKind::Nil,
             T::Variable => {
-                if !self.scope.vars.iter().any(|name| **name == *text) {
+                if !self.scope.vars.contains(&text) {
                     return self
                         .error(format!("undefined variable {}", crate::quote::quote(text.as_bytes())));
                 }
-                OperandKind::Variable(vec![text.into()])
+                let end = token.pos + text.len();
+                OperandKind::Variable { name: self.slice(token), fields: Slice::new(self.source, end..end) }
             }
-            T::Field => OperandKind::Field(vec![text[1..].into()]),
+            T::Field => OperandKind::Field(self.slice(token)),
             T::Bool => OperandKind::Bool(text == "true"),
             T::CharConstant | T::Complex | T::Number => match number::parse(text, token.kind) {
                 Ok(number) => OperandKind::Number(Box::new(number)),
@@ -539,10 +575,10 @@ impl<'s> Parser<'s> {
                 self.scope.paren_depth += 1;
                 let pipe = self.pipeline("parenthesized pipeline", T::RightParen)?;
                 self.scope.paren_depth -= 1;
-                return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(pipe) }));
+                return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(Box::new(pipe)) }));
             }
             T::String | T::RawString => match unquote(text) {
-                Some(value) => OperandKind::Str { quoted: text.into(), value: value.into() },
+                Some(value) => OperandKind::Str { quoted: self.slice(token), value: value.into() },
                 None => return self.error("invalid syntax"),
             },
             _ => {

@@ -27,6 +27,9 @@ pub fn unquote(literal: &str) -> Option<Vec<u8>> {
     }
     let mut rest = &literal[1..literal.len() - 1];
     match mark {
+        b'`' | b'"' if !rest.bytes().any(|b| matches!(b, b'`' | b'"' | b'\\' | b'\n' | b'\r')) => {
+            Some(rest.into())
+        }
         b'`' if !rest.contains('`') => Some(rest.bytes().filter(|b| *b != b'\r').collect()),
         b'"' if !rest.contains('\n') => {
             let mut out = Vec::with_capacity(rest.len());

@@ -2,6 +2,7 @@
 //! error messages. Knows nothing of values.
 
 use std::fmt::{self, Display, Formatter};
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::error::Place;
@@ -23,19 +24,27 @@ pub(crate) struct Source {
     pub(crate) text: Box<str>,
 }
 
+/// A piece of a source's text, which is not copied. Charts have a hundred thousand of them: the numbers are small, as texts are.
+#[derive(Clone)]
+pub(crate) struct Slice {
+    source: Arc<Source>,
+    start: u32,
+    end: u32,
+}
+
 #[derive(Debug)]
 pub(crate) struct List {
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Box<[Node]>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text { pos: usize, text: Box<str> },
+    Text { pos: usize, text: Slice },
     Action { pos: usize, pipe: Pipe },
-    If(Branch),
-    With(Branch),
-    Range(Branch),
-    Template { pos: usize, name: Box<str>, pipe: Option<Pipe> },
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template { pos: usize, name: Box<str>, pipe: Option<Box<Pipe>> },
     Break { pos: usize },
     Continue { pos: usize },
 }
@@ -54,15 +63,15 @@ pub(crate) struct Pipe {
     pub(crate) pos: usize,
     /// The variables are assigned, not declared.
     pub(crate) is_assign: bool,
-    pub(crate) decl: Vec<Box<str>>,
-    pub(crate) cmds: Vec<Command>,
+    pub(crate) decl: Box<[Slice]>,
+    pub(crate) cmds: Box<[Command]>,
 }
 
 /// An operand and its arguments; never empty.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) pos: usize,
-    pub(crate) args: Vec<Operand>,
+    pub(crate) args: Box<[Operand]>,
 }
 
 #[derive(Debug)]
@@ -73,25 +82,28 @@ pub(crate) struct Operand {
 
 #[derive(Debug)]
 pub(crate) enum OperandKind {
-    Identifier(Box<str>),
-    /// `.a.b`, without the dots.
-    Field(Vec<Box<str>>),
-    /// `$x.a.b`: the variable with its `$`, then the fields.
-    Variable(Vec<Box<str>>),
+    Identifier(Slice),
+    /// `.a.b`
+    Field(Slice),
+    /// `$x.a.b`: the variable with its `$`, and `.a.b`, which may be empty.
+    Variable {
+        name: Slice,
+        fields: Slice,
+    },
     Dot,
     Nil,
     Bool(bool),
     Number(Box<NumberLiteral>),
     /// The string, and how it was written.
     Str {
-        quoted: Box<str>,
+        quoted: Slice,
         value: crate::value::Str,
     },
-    Pipe(Pipe),
+    Pipe(Box<Pipe>),
     /// `(pipe).a.b`
     Chain {
         node: Box<Operand>,
-        fields: Vec<Box<str>>,
+        fields: Slice,
     },
 }
 
@@ -112,6 +124,41 @@ pub(crate) enum NodeRef<'t> {
     Pipe(&'t Pipe),
     Command(&'t Command),
     Operand(&'t Operand),
+}
+
+impl Slice {
+    pub(crate) fn new(source: &Arc<Source>, range: Range<usize>) -> Self {
+        Slice { source: source.clone(), start: range.start as u32, end: range.end as u32 }
+    }
+
+    /// This slice and the text after it, up to there.
+    pub(crate) fn up_to(self, end: usize) -> Self {
+        Slice { end: end as u32, ..self }
+    }
+}
+
+impl Deref for Slice {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.source.text[self.start as usize..self.end as usize]
+    }
+}
+
+impl Display for Slice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Slice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// The names of `.a.b`, in turn.
+pub(crate) fn names(fields: &str) -> impl Iterator<Item = &str> {
+    fields.split('.').skip(1)
 }
 
 impl Tree {
@@ -210,7 +257,10 @@ impl Branch {
 impl Display for Pipe {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if !self.decl.is_empty() {
-            write!(f, "{} {} ", self.decl.join(", "), if self.is_assign { "=" } else { ":=" })?;
+            for (i, name) in self.decl.iter().enumerate() {
+                write!(f, "{}{name}", if i > 0 { ", " } else { "" })?;
+            }
+            f.write_str(if self.is_assign { " = " } else { " := " })?;
         }
         for (i, command) in self.cmds.iter().enumerate() {
             if i > 0 {
@@ -248,8 +298,8 @@ impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             OperandKind::Identifier(name) => f.write_str(name),
-            OperandKind::Field(idents) => idents.iter().try_for_each(|ident| write!(f, ".{ident}")),
-            OperandKind::Variable(idents) => f.write_str(&idents.join(".")),
+            OperandKind::Field(fields) => f.write_str(fields),
+            OperandKind::Variable { name, fields } => write!(f, "{name}{fields}"),
             OperandKind::Dot => f.write_str("."),
             OperandKind::Nil => f.write_str("nil"),
             OperandKind::Bool(b) => b.fmt(f),
@@ -258,7 +308,7 @@ impl Display for Operand {
             OperandKind::Pipe(pipe) => pipe.fmt(f),
             OperandKind::Chain { node, fields } => {
                 node.write_grouped(f)?;
-                fields.iter().try_for_each(|field| write!(f, ".{field}"))
+                f.write_str(fields)
             }
         }
     }

@@ -1,12 +1,12 @@
 //! A chart: metadata, default values, templates, other files, and the charts it depends on.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use gotemplate::Map;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::files::{ArchiveError, Files};
+use crate::files::{ArchiveError, Content, Files};
 use crate::metadata::{Dependency, Metadata, as_text, field, mismatch};
 use crate::values::Values;
 use crate::yaml;
@@ -17,7 +17,7 @@ pub struct Chart {
     pub(crate) metadata: Metadata,
     /// The defaults of `values.yaml`; never changed once the chart is loaded.
     pub(crate) values: Map,
-    pub(crate) schema: Option<Arc<[u8]>>,
+    pub(crate) schema: Option<Content>,
     pub(crate) templates: Vec<File>,
     pub(crate) files: Vec<File>,
     pub(crate) dependencies: Vec<Chart>,
@@ -30,7 +30,7 @@ pub struct Chart {
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     pub(crate) name: String,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Content,
 }
 
 /// Why files are no chart. The texts are Helm's.
@@ -124,11 +124,7 @@ impl Chart {
             let extension = file.name.rsplit_once('.').map_or("", |(_, extension)| extension);
             let is_manifest = ["yaml", "yml", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e));
             if file.name.starts_with("crds/") && is_manifest {
-                let content = match std::str::from_utf8(&file.data) {
-                    Ok(text) => text.to_owned(),
-                    Err(_) => String::from_utf8_lossy(&file.data).into_owned(),
-                };
-                crds.push(Crd { path: format!("{path}/{}", file.name), content });
+                crds.push(Crd { path: format!("{path}/{}", file.name), data: file.data.clone() });
             }
         }
         for dependency in &self.dependencies {
@@ -142,7 +138,13 @@ impl Chart {
 pub struct Crd {
     /// `CHART/crds/FILE`
     pub path: String,
-    pub content: String,
+    data: Content,
+}
+
+impl Crd {
+    pub fn content(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.data)
+    }
 }
 
 /// Sorts files into what they are.
@@ -150,7 +152,7 @@ pub struct Crd {
 struct Loader {
     metadata: Option<Metadata>,
     values: Option<Map>,
-    schema: Option<Arc<[u8]>>,
+    schema: Option<Content>,
     templates: Vec<File>,
     files: Vec<File>,
     /// Files under `charts/`, by the first part of their path there.
@@ -191,7 +193,7 @@ impl Loader {
         })
     }
 
-    fn sort(&mut self, name: &str, data: &Arc<[u8]>) -> Result<(), ChartError> {
+    fn sort(&mut self, name: &str, data: &Content) -> Result<(), ChartError> {
         let file = || File { name: name.to_owned(), data: data.clone() };
         match name {
             "Chart.yaml" => {}

@@ -252,7 +252,7 @@ fn with_stray_bytes(out: &[u8]) -> Vec<u8> {
 const NO_VALUE: &[u8] = b"<no value>";
 
 fn contains_no_value(out: &[u8]) -> bool {
-    out.windows(NO_VALUE.len()).any(|window| window == NO_VALUE)
+    out.split(|byte| *byte == NO_VALUE[0]).skip(1).any(|after| after.starts_with(&NO_VALUE[1..]))
 }
 
 fn without_no_value(mut out: Vec<u8>) -> Vec<u8> {

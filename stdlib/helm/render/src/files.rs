@@ -12,7 +12,10 @@ pub use ignore::{IgnoreError, IgnoreRules};
 
 /// Files by path: relative, with `/` between its parts, such as `templates/deployment.yaml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(pub(crate) BTreeMap<String, Arc<[u8]>>);
+pub struct Files(pub(crate) BTreeMap<String, Content>);
+
+/// The bytes of a file: held once, as they were read.
+pub(crate) type Content = Arc<Vec<u8>>;
 
 /// Something that folders of files can be read from. The crate does no I/O of its own: who has a file system (or a gate
 /// in front of one) implements this.
@@ -35,6 +38,8 @@ pub struct Entry {
 /// Larger files are refused (Helm's `MaxDecompressedFileSize`).
 const MAX_FILE: usize = 5 << 20;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How deep folders may be within each other.
 const MAX_FOLDERS: usize = 100;
 
@@ -44,18 +49,21 @@ impl Files {
     }
 
     /// Adds a file; a byte order mark is dropped, as Helm drops it.
-    pub fn insert(&mut self, path: impl Into<String>, data: impl AsRef<[u8]>) {
-        let data = data.as_ref();
-        self.0.insert(path.into(), data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).into());
+    pub fn insert(&mut self, path: impl Into<String>, data: impl Into<Vec<u8>>) {
+        let mut data = data.into();
+        if data.starts_with(BYTE_ORDER_MARK) {
+            data.drain(..BYTE_ORDER_MARK.len());
+        }
+        self.0.insert(path.into(), Arc::new(data));
     }
 
     pub fn get(&self, path: &str) -> Option<&[u8]> {
-        self.0.get(path).map(|data| &**data)
+        self.0.get(path).map(|data| data.as_slice())
     }
 
     /// The files in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(path, data)| (path.as_str(), &**data))
+        self.0.iter().map(|(path, data)| (path.as_str(), data.as_slice()))
     }
 
     pub fn is_empty(&self) -> bool {

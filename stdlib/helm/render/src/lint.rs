@@ -238,7 +238,7 @@ impl Linter {
         };
         for crd in chart.crds() {
             let path = crd.path.split_once('/').map_or(crd.path.as_str(), |(_, path)| path);
-            for document in crate::manifest::documents(&crd.content) {
+            for document in crate::manifest::documents(&crd.content()) {
                 let object = match Object::parse(document) {
                     Ok(object) => object,
                     Err(text) => {

@@ -1,8 +1,5 @@
 //! What a render yields: manifests and hooks, cut out of the rendered files and sorted as Helm installs them.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::metadata::{as_text, field, mismatch};
@@ -213,12 +210,19 @@ fn kind_order(kind: &str) -> (usize, &str) {
     }
 }
 
-/// Cuts a stream of documents as Helm does: at `---` at the start of a line, whatever follows it.
+/// Cuts a stream of documents as Helm does: at `---` at the start of a line, whatever follows it. The space around a
+/// separator goes with it, so that of two in a row the second one is text.
 pub(crate) fn documents(stream: &str) -> Vec<&str> {
-    static SEPARATOR: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?:^|[\t\n\f\r ]*\n)---[\t\n\f\r ]*").expect("the pattern is fixed and well formed")
-    });
-    SEPARATOR.split(stream.trim()).filter(|document| !document.is_empty()).map(str::trim).collect()
+    const SPACE: [char; 5] = ['\t', '\n', '\x0C', '\r', ' '];
+    let stream = stream.trim();
+    let mut rest = stream.strip_prefix("---").map_or(stream, |rest| rest.trim_start_matches(SPACE));
+    let mut documents = Vec::new();
+    while let Some((document, after)) = rest.split_once("\n---") {
+        documents.push(document.trim_end_matches(SPACE));
+        rest = after.trim_start_matches(SPACE);
+    }
+    documents.push(rest);
+    documents.into_iter().filter(|document| !document.is_empty()).map(str::trim).collect()
 }
 
 /// What Helm reads of every document.

@@ -8,6 +8,7 @@ use gotemplate::{BYTES, FnError, Function, Kind, List, Map, NamedMap, Object, Ty
 
 use crate::capabilities::{Capabilities, KubeVersion};
 use crate::chart::Chart;
+use crate::files::Content;
 use crate::glob::Glob;
 use crate::metadata::Metadata;
 use crate::yaml;
@@ -105,7 +106,7 @@ fn values_method(values: &Map, name: &str) -> Option<Function> {
 /// `.Files`: the files of a chart that are neither templates nor its own, or those of them that a pattern matches.
 #[derive(Debug)]
 pub(crate) struct FilesObject {
-    files: BTreeMap<String, Arc<[u8]>>,
+    files: BTreeMap<String, Content>,
     /// The same as a map; made when a template looks at it.
     map: OnceLock<Map>,
 }
@@ -115,7 +116,7 @@ impl FilesObject {
         FilesObject::of(chart.files.iter().map(|file| (file.name.clone(), file.data.clone())).collect())
     }
 
-    fn of(files: BTreeMap<String, Arc<[u8]>>) -> Self {
+    fn of(files: BTreeMap<String, Content>) -> Self {
         FilesObject { files, map: OnceLock::new() }
     }
 
@@ -195,7 +196,7 @@ impl Object for FilesObject {
         let map = self.map.get_or_init(|| {
             let map = Map::of(BYTES);
             for (name, data) in &self.files {
-                map.insert(name, Value::List(List::of_bytes(data.clone())));
+                map.insert(name, Value::List(List::of_bytes(data.as_slice())));
             }
             map
         });

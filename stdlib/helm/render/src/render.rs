@@ -194,16 +194,21 @@ impl Rendered {
     /// The manifest of the release as Helm stores it: each document after a line that names its template.
     pub fn manifest(&self) -> String {
         let mut text = String::new();
-        let crds = self.crds.iter().filter(|_| self.include_crds).map(|crd| (&crd.path, &crd.content));
-        for (source, content) in crds.chain(self.manifests.iter().map(|m| (&m.source, &m.content))) {
-            push_document(&mut text, source, content);
+        for crd in self.crds.iter().filter(|_| self.include_crds) {
+            push_document(&mut text, &crd.path, &crd.content());
+        }
+        for manifest in &self.manifests {
+            push_document(&mut text, &manifest.source, &manifest.content);
         }
         text
     }
 
     /// What `helm template` prints.
     pub fn to_template_output(&self) -> String {
-        let mut text = format!("{}\n", self.manifest().trim());
+        let mut text = self.manifest();
+        // It begins with a document's line, if with anything.
+        text.truncate(text.trim_end().len());
+        text.push('\n');
         for hook in &self.hooks {
             push_document(&mut text, &hook.source, &hook.content);
         }

@@ -13,7 +13,7 @@ use synthetic::ChartFiles;
 /// The shortest of five renders, and how long the output is.
 fn time(files: &ChartFiles) -> (Duration, usize) {
     let mut all = Files::new();
-    files.iter().for_each(|(path, text)| all.insert(path, text));
+    files.iter().for_each(|(path, text)| all.insert(path, text.as_str()));
     let chart = Chart::from_files(all).expect("it loads");
     let run = || {
         let start = Instant::now();

@@ -199,7 +199,7 @@ impl Upgrade {
         if install && !self.skip_crds {
             let mut objects = Vec::new();
             for crd in chart.crds() {
-                manifests::parse(&format!("`{}`", crd.path), &crd.content, &mut objects)?;
+                manifests::parse(&format!("`{}`", crd.path), &crd.content(), &mut objects)?;
             }
             // What exists stays as it is: it may be another release's.
             let mut missing = Vec::new();

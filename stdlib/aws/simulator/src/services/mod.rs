@@ -5,4 +5,6 @@ pub(crate) mod eks;
 pub(crate) mod quotas;
 pub(crate) mod rds;
 pub(crate) mod route53;
+pub(crate) mod s3;
+pub(crate) mod sso;
 pub(crate) mod sts;

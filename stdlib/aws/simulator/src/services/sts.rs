@@ -11,7 +11,7 @@ use crate::protocol::{Call, text};
 use crate::world::{Aws, Caller};
 
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-const HOUR: i64 = 3600;
+pub(crate) const HOUR: i64 = 3600;
 
 /// The sessions that were given out, by their access key.
 #[derive(Debug, Clone, Default)]
@@ -41,10 +41,8 @@ impl Sessions {
     }
 }
 
-/// Operations that are asked without a signature.
-pub(crate) fn takes_anybody(operation: &str) -> bool {
-    operation == "AssumeRoleWithWebIdentity"
-}
+/// Asked for without a signature.
+pub(crate) const BY_TOKEN: &str = "AssumeRoleWithWebIdentity";
 
 pub(crate) fn call(world: &mut Aws, caller: Option<&Caller>, call: &Call, now: Timestamp) -> Answer {
     match (call.operation.as_str(), caller) {
@@ -54,7 +52,7 @@ pub(crate) fn call(world: &mut Aws, caller: Option<&Caller>, call: &Call, now: T
             "UserId": "AIDAESTATE",
         })),
         ("AssumeRole", Some(caller)) => assume(world, &caller.arn, &call.input, now),
-        ("AssumeRoleWithWebIdentity", _) => assume(world, "the bearer of the token", &call.input, now),
+        (BY_TOKEN, _) => assume(world, "the bearer of the token", &call.input, now),
         (operation, _) => Err(Fault::not_simulated("sts", operation)),
     }
 }
@@ -74,18 +72,44 @@ fn assume(world: &mut Aws, who: &str, input: &Value, now: Timestamp) -> Answer {
         return Err(denied());
     }
     let seconds = input.get("DurationSeconds").and_then(Value::as_str).and_then(|text| text.parse().ok());
-    let ends = now + SignedDuration::from_secs(seconds.unwrap_or(HOUR));
-    let key = format!("ASIA{}", world.random.of(LETTERS, 16));
-    let arn = format!("arn:aws:sts::{account}:assumed-role/{name}/{session}");
-    let given = Session { account: account.to_owned(), arn: arn.clone(), ends };
-    world.sessions.0.insert(key.clone(), given);
+    let begun = begin(world, account, name, session, seconds.unwrap_or(HOUR), now);
     Ok(json!({
-        "AssumedRoleUser": { "Arn": arn, "AssumedRoleId": format!("AROAESTATE:{session}") },
+        "AssumedRoleUser": { "Arn": begun.arn, "AssumedRoleId": format!("AROAESTATE:{session}") },
         "Credentials": {
-            "AccessKeyId": key,
-            "SecretAccessKey": world.random.of(LETTERS, 40),
-            "SessionToken": world.random.of(LETTERS, 64),
-            "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "AccessKeyId": begun.key,
+            "SecretAccessKey": begun.secret,
+            "SessionToken": begun.token,
+            "Expiration": begun.ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         },
     }))
+}
+
+/// A session, as it is given out.
+pub(crate) struct Begun {
+    pub(crate) arn: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
+    pub(crate) token: String,
+    pub(crate) ends: Timestamp,
+}
+
+/// Begins a session of a role.
+pub(crate) fn begin(
+    world: &mut Aws,
+    account: &str,
+    role: &str,
+    name: &str,
+    seconds: i64,
+    now: Timestamp,
+) -> Begun {
+    let begun = Begun {
+        arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
+        key: format!("ASIA{}", world.random.of(LETTERS, 16)),
+        secret: world.random.of(LETTERS, 40),
+        token: world.random.of(LETTERS, 64),
+        ends: now + SignedDuration::from_secs(seconds),
+    };
+    let session = Session { account: account.to_owned(), arn: begun.arn.clone(), ends: begun.ends };
+    world.sessions.0.insert(begun.key.clone(), session);
+    begun
 }

@@ -29,6 +29,9 @@ pub(crate) struct Snapshot {
     name: SnapshotName,
     /// How long to wait until it is available (1 hour); `0.s` does not wait.
     wait: Option<Span>,
+    /// Leave it there when the run is undone: it may be what brings the data back.
+    #[serde(default)]
+    keep: bool,
     /// Tags of the snapshot.
     #[serde(default)]
     tags: BTreeMap<String, String>,
@@ -76,11 +79,18 @@ impl Primitive for Snapshot {
             }
             None => {
                 self.wait_for_instance(&client, within).await?;
-                let _ = cx.undo(inverse).await?;
+                let slot = cx.undo(inverse).await?;
                 self.make(&client).await?;
+                if self.keep {
+                    slot.forget().await?;
+                }
                 true
             }
         };
+        if self.keep {
+            let name = format!("aws rds snapshot {}/{}", client.region(), self.name);
+            cx.keep(&name, "a snapshot that was taken to be safe is kept for whoever has to look into what went wrong");
+        }
         let snapshot = match within.duration().is_zero() {
             true => rds::needed_snapshot(&client, &named).await?,
             false => rds::ready_snapshot(&client, &named, within).await?,

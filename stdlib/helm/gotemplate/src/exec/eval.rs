@@ -3,7 +3,7 @@
 use super::Slot;
 use super::walk::{Fail, Frame};
 use crate::templates::MissingKey;
-use crate::tree::{Command, NodeRef, NumberLiteral, Operand, OperandKind, Pipe};
+use crate::tree::{Command, NodeRef, NumberLiteral, Operand, OperandKind, Pipe, names};
 use crate::value::{Number, Type, Value};
 
 /// The arguments of a call as they are written, and the value of the pipeline's part before it.
@@ -26,11 +26,11 @@ impl<'t> Frame<'_, '_, 't> {
     pub(super) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Result<Slot, Fail> {
         self.node = NodeRef::Pipe(pipe);
         let mut value: Option<Slot> = None;
-        for command in &pipe.cmds {
+        for command in &*pipe.cmds {
             value = Some(self.command(dot, command, value.as_ref())?.unwrapped());
         }
         let value = value.unwrap_or_else(Slot::none);
-        for name in &pipe.decl {
+        for name in &*pipe.decl {
             if pipe.is_assign {
                 self.assign(name, value.clone())?;
             } else {
@@ -53,7 +53,7 @@ impl<'t> Frame<'_, '_, 't> {
                 self.check_stack()?;
                 return self.pipeline(dot, pipe);
             }
-            OperandKind::Field(_) | OperandKind::Chain { .. } | OperandKind::Variable(_) => {
+            OperandKind::Field(_) | OperandKind::Chain { .. } | OperandKind::Variable { .. } => {
                 return self.path(dot, first, args);
             }
             _ => {}
@@ -77,14 +77,14 @@ impl<'t> Frame<'_, '_, 't> {
     pub(super) fn path(&mut self, dot: &Slot, node: &'t Operand, args: Args<'_, 't>) -> Result<Slot, Fail> {
         self.node = NodeRef::Operand(node);
         match &node.kind {
-            OperandKind::Field(idents) => self.fields(dot, dot, node, idents, args),
-            OperandKind::Variable(idents) => {
-                let value = self.variable(&idents[0])?;
-                if idents.len() == 1 {
+            OperandKind::Field(fields) => self.fields(dot, dot, node, fields, args),
+            OperandKind::Variable { name, fields } => {
+                let value = self.variable(name)?;
+                if fields.is_empty() {
                     self.takes_no_arguments(node, args)?;
                     return Ok(value);
                 }
-                self.fields(dot, &value, node, &idents[1..], args)
+                self.fields(dot, &value, node, fields, args)
             }
             OperandKind::Chain { node: base, fields } => {
                 if matches!(base.kind, OperandKind::Nil) {
@@ -119,12 +119,13 @@ impl<'t> Frame<'_, '_, 't> {
         dot: &Slot,
         start: &Slot,
         node: &'t Operand,
-        names: &'t [Box<str>],
+        fields: &'t str,
         args: Args<'_, 't>,
     ) -> Result<Slot, Fail> {
         let mut receiver: Option<Slot> = None;
-        for (i, name) in names.iter().enumerate() {
-            let args = if i + 1 == names.len() { args } else { Args::NONE };
+        let mut names = names(fields).peekable();
+        while let Some(name) = names.next() {
+            let args = if names.peek().is_none() { args } else { Args::NONE };
             let next = self.field(dot, receiver.as_ref().unwrap_or(start), node, name, args)?;
             receiver = Some(next);
         }
@@ -235,7 +236,7 @@ impl<'t> Frame<'_, '_, 't> {
                 }
                 return self.fail(format!("cannot assign nil to {}", param.name()));
             }
-            OperandKind::Field(_) | OperandKind::Variable(_) | OperandKind::Chain { .. } => {
+            OperandKind::Field(_) | OperandKind::Variable { .. } | OperandKind::Chain { .. } => {
                 self.path(dot, node, Args::NONE)?
             }
             OperandKind::Pipe(pipe) => {

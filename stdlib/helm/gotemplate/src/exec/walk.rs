@@ -61,7 +61,7 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
     }
 
     fn list(&mut self, dot: &Slot, list: &'t List) -> Result<Flow, Fail> {
-        for node in &list.nodes {
+        for node in &*list.nodes {
             let flow = self.node(dot, node)?;
             if flow != Flow::Next {
                 return Ok(flow);
@@ -95,7 +95,7 @@ impl<'f, 'c, 't> Frame<'f, 'c, 't> {
             Node::If(branch) => return self.branch(dot, branch, false),
             Node::With(branch) => return self.branch(dot, branch, true),
             Node::Range(branch) => return self.range(dot, branch),
-            Node::Template { name, pipe, .. } => self.template(dot, name, pipe.as_ref())?,
+            Node::Template { name, pipe, .. } => self.template(dot, name, pipe.as_deref())?,
             Node::Break { .. } => return Ok(Flow::Break),
             Node::Continue { .. } => return Ok(Flow::Continue),
         }

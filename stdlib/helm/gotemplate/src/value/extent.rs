@@ -52,8 +52,8 @@ fn check_depth(depth: usize) -> Result<(), String> {
 pub(super) fn dismantle(mut values: Vec<Value>) {
     while let Some(value) = values.pop() {
         match value {
-            Value::List(list) => values.extend(List::into_items(list)),
-            Value::Map(map) => values.extend(Map::into_values(map)),
+            Value::List(list) => values.extend(List::into_items(list).into_iter().filter(is_composite)),
+            Value::Map(map) => values.extend(Map::into_values(map).filter(is_composite)),
             _ => {}
         }
     }

@@ -124,14 +124,16 @@ impl Map {
     }
 
     pub fn deep_copy(&self) -> Map {
-        let entries = self.read().iter().map(|(k, v)| (k.clone(), v.deep_copy())).collect();
+        let mut entries = self.read().clone();
+        for value in entries.values_mut().filter(|value| is_composite(value)) {
+            *value = value.deep_copy();
+        }
         Map::with(self.data.elem, self.data.nil, entries).converted(self.named)
     }
 
     /// The values, if this is the last handle on them.
-    pub(super) fn into_values(map: Map) -> Vec<Value> {
-        let entries = Arc::into_inner(map.data).map(|mut data| data.take()).unwrap_or_default();
-        entries.into_values().collect()
+    pub(super) fn into_values(map: Map) -> impl Iterator<Item = Value> {
+        Arc::into_inner(map.data).map(|mut data| data.take()).unwrap_or_default().into_values()
     }
 
     /// The same entries in a new map; nested maps stay shared.
@@ -160,7 +162,7 @@ impl Drop for MapData {
     fn drop(&mut self) {
         let entries = self.entries.get_mut().unwrap_or_else(PoisonError::into_inner);
         if entries.values().any(is_composite) {
-            dismantle(self.take().into_values().collect());
+            dismantle(self.take().into_values().filter(is_composite).collect());
         }
     }
 }
@@ -179,8 +181,6 @@ impl fmt::Debug for Map {
 
 impl<K: Into<Str>> FromIterator<(K, Value)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        let map = Map::new();
-        map.write().extend(entries.into_iter().map(|(k, v)| (k.into(), v)));
-        map
+        Map::with(Type::Any, false, entries.into_iter().map(|(k, v)| (k.into(), v)).collect())
     }
 }

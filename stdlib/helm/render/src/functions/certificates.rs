@@ -15,7 +15,7 @@ use super::x509::{self, Subject};
 use super::{FunctionEnv, SharedRng, base};
 
 const CERTIFICATE: Type = Type::Named("sprig.certificate", Kind::Struct);
-const BITS: usize = 2048;
+const BITS: u32 = 2048;
 
 pub(super) fn add(functions: &mut Functions, env: &FunctionEnv) {
     use Type::{Int, String as Text};

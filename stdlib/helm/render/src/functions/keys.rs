@@ -1,21 +1,26 @@
 //! Private keys: made, read from PEM, written as PEM, and used to sign. RSA, ECDSA over P-256, and Ed25519.
 
+use std::convert::Infallible;
+
+use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
+use crypto_primes::{Flavor, is_prime, sieve_and_find};
 use p256::ecdsa::signature::Signer;
-use p256::elliptic_curve::sec1::ToEncodedPoint;
-use p256::pkcs8::LineEnding;
-use p256::pkcs8::{DecodePrivateKey, EncodePublicKey, PrivateKeyInfo};
-use rand::RngCore;
+use p256::elliptic_curve::Generate;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::pkcs8::{DecodePrivateKey, EncodePublicKey, LineEnding, PrivateKeyInfoRef};
+use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
+use rsa::BoxedUint;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
+use rsa::sha2::Sha256;
 use rsa::signature::SignatureEncoding;
-use sha2::Sha256;
 
 use super::x509::{oid, pem_content, pem_text, sequence, tlv};
 
 #[derive(Clone)]
 pub(super) enum PrivateKey {
-    Rsa(Box<rsa::RsaPrivateKey>),
+    Rsa(Box<rsa::PrivateKey>),
     Ecdsa(p256::SecretKey),
     /// The seed.
     Ed25519([u8; 32]),
@@ -23,14 +28,33 @@ pub(super) enum PrivateKey {
 
 type Key<T> = Result<T, String>;
 
+const PUBLIC_EXPONENT: u64 = 65_537;
+
 impl PrivateKey {
-    pub(super) fn rsa(rng: &mut ChaCha20Rng, bits: usize) -> Key<Self> {
-        let key = rsa::RsaPrivateKey::new(&mut OldRng(rng), bits).map_err(|e| e.to_string())?;
-        Ok(PrivateKey::Rsa(Box::new(key)))
+    /// The two primes are looked for side by side, each with a generator of its own, so that the seed alone decides.
+    pub(super) fn rsa(rng: &mut ChaCha20Rng, bits: u32) -> Key<Self> {
+        let mut generators = [(); 2].map(|()| ChaCha20Rng::from_seed(rng.random()));
+        loop {
+            let [first, second] = &mut generators;
+            let (p, q) = std::thread::scope(|scope| {
+                let q = scope.spawn(|| prime(second, bits / 2));
+                (prime(first, bits / 2), q.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            let (p, q) = (p?, q?);
+            if too_close(&p, &q) {
+                continue;
+            }
+            match rsa::PrivateKey::from_p_q(p, q, BoxedUint::from(PUBLIC_EXPONENT)) {
+                Ok(key) => return Ok(PrivateKey::Rsa(Box::new(key))),
+                // A prime before a multiple of the exponent, which no key can have.
+                Err(rsa::Error::InvalidPrime) => {}
+                Err(e) => return Err(e.to_string()),
+            }
+        }
     }
 
     pub(super) fn ecdsa(rng: &mut ChaCha20Rng) -> Self {
-        PrivateKey::Ecdsa(p256::SecretKey::random(&mut OldRng(rng)))
+        PrivateKey::Ecdsa(p256::SecretKey::generate_from_rng(&mut KeyRng(rng)))
     }
 
     pub(super) fn ed25519(rng: &mut ChaCha20Rng) -> Self {
@@ -46,7 +70,7 @@ impl PrivateKey {
         };
         match label.strip_suffix("PRIVATE KEY") {
             Some("") => Self::from_pkcs8(&der).map_err(|e| format!("decoding PEM as PKCS#8: {e}")),
-            Some("RSA ") => rsa::RsaPrivateKey::from_pkcs1_der(&der)
+            Some("RSA ") => rsa::PrivateKey::from_pkcs1_der(&der)
                 .map(|key| PrivateKey::Rsa(Box::new(key)))
                 .map_err(|e| format!("parsing RSA private key from PEM: {e}")),
             Some("EC ") => p256::SecretKey::from_sec1_der(&der)
@@ -58,15 +82,15 @@ impl PrivateKey {
     }
 
     fn from_pkcs8(der: &[u8]) -> Key<Self> {
-        let info = PrivateKeyInfo::try_from(der).map_err(|e| e.to_string())?;
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|e| e.to_string())?;
         match info.algorithm.oid.to_string().as_str() {
-            "1.2.840.113549.1.1.1" => rsa::RsaPrivateKey::from_pkcs8_der(der)
+            "1.2.840.113549.1.1.1" => rsa::PrivateKey::from_pkcs8_der(der)
                 .map(|key| PrivateKey::Rsa(Box::new(key)))
                 .map_err(|e| e.to_string()),
             "1.2.840.10045.2.1" => {
                 p256::SecretKey::from_pkcs8_der(der).map(PrivateKey::Ecdsa).map_err(|e| e.to_string())
             }
-            "1.3.101.112" => match info.private_key {
+            "1.3.101.112" => match info.private_key.as_bytes() {
                 [0x04, 0x20, seed @ ..] if seed.len() == 32 => {
                     Ok(PrivateKey::Ed25519(seed.try_into().map_err(|_| "invalid Ed25519 seed")?))
                 }
@@ -85,7 +109,7 @@ impl PrivateKey {
             }
             PrivateKey::Ecdsa(key) => {
                 let curve = oid(&[1, 2, 840, 10_045, 3, 1, 7]);
-                let public = key.public_key().to_encoded_point(false);
+                let public = key.public_key().to_sec1_point(false);
                 let public = tlv(0x03, &[&[0], public.as_bytes()].concat());
                 let der = sequence(&[
                     tlv(0x02, &[1]),
@@ -122,14 +146,13 @@ impl PrivateKey {
 
     /// The bytes of the public key alone, of which its identifier is a hash.
     pub(super) fn public_key_bits(&self) -> Key<Vec<u8>> {
-        use rsa::pkcs1::EncodeRsaPublicKey;
         match self {
             PrivateKey::Rsa(key) => key
                 .to_public_key()
                 .to_pkcs1_der()
                 .map(|der| der.as_bytes().to_vec())
                 .map_err(|e| e.to_string()),
-            PrivateKey::Ecdsa(key) => Ok(key.public_key().to_encoded_point(false).as_bytes().to_vec()),
+            PrivateKey::Ecdsa(key) => Ok(key.public_key().to_sec1_point(false).as_bytes().to_vec()),
             PrivateKey::Ed25519(seed) => Ok(ed25519(seed)?.public_key().as_ref().to_vec()),
         }
     }
@@ -169,27 +192,39 @@ fn first_block(text: &str) -> Option<(String, Vec<u8>)> {
     Some((label, der))
 }
 
+/// Of this many bits, the upper two set: a product of two has twice as many.
+fn prime(rng: &mut ChaCha20Rng, bits: u32) -> Key<BoxedUint> {
+    let candidates =
+        SmallFactorsSieveFactory::new(Flavor::Any, bits, SetBits::TwoMsb).map_err(|e| e.to_string())?;
+    let found = sieve_and_find(&mut KeyRng(rng), candidates, |_, number| is_prime(Flavor::Any, number));
+    found.map_err(|e| e.to_string())?.ok_or_else(|| "there is no such prime".to_owned())
+}
+
+/// FIPS 186-5, A.1.3: primes that are the same in their upper 100 bits would be found by Fermat's method.
+fn too_close(p: &BoxedUint, q: &BoxedUint) -> bool {
+    let distance = if p > q { p.wrapping_sub(q) } else { q.wrapping_sub(p) };
+    distance.bit_width() + 100 <= p.bit_width()
+}
+
 /// The generator behind the traits that the key crates know.
-struct OldRng<'a>(&'a mut ChaCha20Rng);
+struct KeyRng<'a>(&'a mut ChaCha20Rng);
 
-impl rsa::rand_core::RngCore for OldRng<'_> {
-    fn next_u32(&mut self) -> u32 {
-        self.0.next_u32()
+impl rsa::rand_core::TryRng for KeyRng<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_u32())
     }
 
-    fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
     }
 
-    fn fill_bytes(&mut self, dest: &mut [u8]) {
-        self.0.fill_bytes(dest);
-    }
-
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Infallible> {
         self.0.fill_bytes(dest);
         Ok(())
     }
 }
 
 /// ChaCha20 is a generator for cryptography; how good the seed is, is the caller's to say.
-impl rsa::rand_core::CryptoRng for OldRng<'_> {}
+impl rsa::rand_core::TryCryptoRng for KeyRng<'_> {}

@@ -19,9 +19,10 @@ pub(super) trait Sink {
     fn int(&self, n: i64) -> Self::Value;
     fn uint(&self, n: u64) -> Self::Value;
     fn float(&self, f: f64) -> Self::Value;
-    fn text(&self, text: String) -> Self::Value;
+    fn text(&self, text: &str) -> Self::Value;
     fn list(&self, items: Vec<Self::Value>) -> Self::Value;
-    fn map(&self, entries: BTreeMap<String, Self::Value>) -> Self::Value;
+    /// Of two entries with the same key the later one counts.
+    fn map(&self, entries: impl Iterator<Item = (String, Self::Value)>) -> Self::Value;
 }
 
 /// Whether a key may be given twice in a mapping; the last one counts.
@@ -101,9 +102,7 @@ impl<S: Sink> Decoder<'_, S> {
             Content::Mapping(_) => {
                 let mut entries = Entries::new();
                 self.mapping(id, &mut entries)?;
-                Ok(self
-                    .sink
-                    .map(entries.into_iter().rev().map(|(key, value)| (key.into_text(), value)).collect()))
+                Ok(self.sink.map(entries.into_iter().rev().map(|(key, value)| (key.into_text(), value))))
             }
         }
     }
@@ -149,8 +148,8 @@ impl<S: Sink> Decoder<'_, S> {
                 return Err(YamlError::convert(format!("json: unsupported value: {}", infinite_name(f))));
             }
             Scalar::Resolved(Resolved::Float(f), _) => sink.float(f),
-            Scalar::Resolved(_, text) => sink.text(text.to_owned()),
-            Scalar::Binary(text) => sink.text(text),
+            Scalar::Resolved(_, text) => sink.text(text),
+            Scalar::Binary(text) => sink.text(&text),
         })
     }
 

@@ -11,8 +11,6 @@ mod scan;
 mod scan_scalar;
 mod write;
 
-use std::collections::BTreeMap;
-
 use gotemplate::{Map, Str, Value};
 use thiserror::Error;
 
@@ -138,14 +136,14 @@ impl Sink for TemplateValues {
     fn float(&self, f: f64) -> Value {
         Value::float(f)
     }
-    fn text(&self, text: String) -> Value {
+    fn text(&self, text: &str) -> Value {
         Value::str(text)
     }
     fn list(&self, items: Vec<Value>) -> Value {
         Value::list(items)
     }
-    fn map(&self, entries: BTreeMap<String, Value>) -> Value {
-        Value::Map(entries.into_iter().map(|(key, value)| (Str::from(key), value)).collect())
+    fn map(&self, entries: impl Iterator<Item = (String, Value)>) -> Value {
+        Value::Map(entries.map(|(key, value)| (Str::from(key), value)).collect())
     }
 }
 
@@ -169,13 +167,13 @@ impl Sink for JsonValues {
     fn float(&self, f: f64) -> serde_json::Value {
         f.into()
     }
-    fn text(&self, text: String) -> serde_json::Value {
+    fn text(&self, text: &str) -> serde_json::Value {
         text.into()
     }
     fn list(&self, items: Vec<serde_json::Value>) -> serde_json::Value {
         items.into()
     }
-    fn map(&self, entries: BTreeMap<String, serde_json::Value>) -> serde_json::Value {
-        serde_json::Value::Object(entries.into_iter().collect())
+    fn map(&self, entries: impl Iterator<Item = (String, serde_json::Value)>) -> serde_json::Value {
+        serde_json::Value::Object(entries.collect())
     }
 }

@@ -110,7 +110,8 @@ pub(super) fn check_characters(text: &[u8]) -> Result<&str, SyntaxError> {
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{A0}'..='\u{FFFD}' | '\u{10000}'..);
     // Text is nearly always ASCII, whose bytes are checked faster than decoded characters.
     let plain = |b: u8| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~');
-    if text.bytes().all(plain) || text.chars().all(allowed) {
+    let all_plain = |chunk: &[u8]| chunk.iter().fold(true, |all, b| all & plain(*b));
+    if text.as_bytes().chunks(64).all(all_plain) || text.chars().all(allowed) {
         Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
     } else {
         Err(refuse("control characters are not allowed"))
@@ -444,11 +445,8 @@ impl<'a> Scanner<'a> {
 
     fn skip_to_next_token(&mut self) {
         loop {
-            while self.at(0) == b' '
-                || (self.at(0) == b'\t' && (self.flow_level > 0 || !self.simple_key_allowed))
-            {
-                self.skip(1);
-            }
+            let tabs = self.flow_level > 0 || !self.simple_key_allowed;
+            self.skip_run(usize::MAX, |b| b == b' ' || (b == b'\t' && tabs));
             if self.at(0) == b'#' {
                 self.skip_to_break();
             }
@@ -525,16 +523,29 @@ impl Scanner<'_> {
     pub(super) fn skip_to_break(&mut self) {
         while !self.is_breakz(0) {
             // Comments are long, and mostly plain letters.
-            let rest = &self.text[self.pos..];
-            let letters = rest.iter().take_while(|b| (b' '..0x7f).contains(*b)).count();
-            if letters > 0 {
-                self.pos += letters;
-                self.mark.index += letters;
-                self.mark.column += letters;
-            } else {
+            if self.skip_run(usize::MAX, |b| (b' '..0x7f).contains(&b)) == 0 {
                 self.skip(1);
             }
         }
+    }
+
+    /// Passes ASCII characters as long as they are wanted, and no more than so many; says how many there were.
+    pub(super) fn skip_run(&mut self, most: usize, wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = self.text[self.pos..].iter().take(most);
+        let count = rest.take_while(|b| wanted(**b)).count();
+        self.pos += count;
+        self.mark.index += count;
+        self.mark.column += count;
+        count
+    }
+
+    /// Copies ASCII characters as long as they are wanted, or else the one that stands here.
+    pub(super) fn read_run(&mut self, into: &mut Vec<u8>, wanted: impl Fn(u8) -> bool) {
+        let from = self.pos;
+        if self.skip_run(usize::MAX, wanted) == 0 {
+            self.skip(1);
+        }
+        into.extend_from_slice(&self.text[from..self.pos]);
     }
 
     pub(super) fn skip_line(&mut self) {

@@ -50,7 +50,9 @@ impl Scanner<'_> {
                     leading_blanks = false;
                 }
                 value.append(&mut blanks);
-                self.read(&mut value);
+                self.read_run(&mut value, |b| {
+                    b.is_ascii_graphic() && !matches!(b, b':' | b',' | b'?' | b'[' | b']' | b'{' | b'}')
+                });
             }
             if !(self.is_blank(0) || self.is_break(0)) {
                 break;
@@ -111,7 +113,7 @@ impl Scanner<'_> {
                     }
                     self.scan_escape(start, &mut value)?;
                 } else {
-                    self.read(&mut value);
+                    self.read_run(&mut value, |b| b.is_ascii_graphic() && !matches!(b, b'\'' | b'"' | b'\\'));
                 }
             }
             if self.at(0) == quote {
@@ -233,9 +235,8 @@ impl Scanner<'_> {
     fn scan_block_breaks(&mut self, indent: &mut isize, breaks: &mut Vec<u8>, start: Mark) -> Scan<()> {
         let mut widest = 0;
         loop {
-            while (*indent == 0 || self.column() < *indent) && self.at(0) == b' ' {
-                self.skip(1);
-            }
+            let most = if *indent == 0 { isize::MAX } else { *indent - self.column() };
+            self.skip_run(usize::try_from(most).unwrap_or(0), |b| b == b' ');
             widest = widest.max(self.column());
             if (*indent == 0 || self.column() < *indent) && self.at(0) == b'\t' {
                 return Err(self.error(start, "found a tab character where an indentation space is expected"));

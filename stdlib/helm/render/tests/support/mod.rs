@@ -10,7 +10,7 @@ pub(crate) const CHART: &str = "apiVersion: v2\nname: app\nversion: 1.2.3\n";
 pub(crate) fn files(files: &[(&str, &str)]) -> Files {
     let mut all = Files::new();
     all.insert("Chart.yaml", CHART);
-    files.iter().for_each(|(path, text)| all.insert(*path, text));
+    files.iter().for_each(|(path, text)| all.insert(*path, *text));
     all
 }
 

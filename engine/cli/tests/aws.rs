@@ -1,0 +1,286 @@
+//! AWS as a user meets it: signing in, what is refused, plans, and AWS's own command line on a served estate.
+#![allow(clippy::disallowed_methods)] // runs programs, and writes what they read
+
+use std::path::PathBuf;
+
+use opsrun_tests::{Outcome, Program, ServedEstate, skip};
+
+const ESTATE: &str = r#"
+aws:
+  accounts:
+    "111122223333":
+      roles: [ops, reader]
+      zones:
+        example.com:
+          records:
+            - { name: www.example.com, type: CNAME, values: [us.example.com], id: us-west-2, weight: 100 }
+            - { name: www.example.com, type: CNAME, values: [eu.example.com], id: eu-west-1, weight: 0 }
+            - { name: api.example.com, type: A, alias: { name: lb.example.net, zone: Z2 } }
+      regions:
+        us-west-2:
+          vcpus: 128
+          clusters:
+            prod: { node-groups: { workers: { min: 3, max: 20, desired: 6, type: m6i.xlarge } } }
+          s3: { buckets: { uploads: { versioning: true, objects: { "a.txt": "one" } } } }
+    "444455556666": { roles: [ops] }
+"#;
+
+const WHO: &str = "log(`${sts::identity().arn} in ${sts::identity().region}`);";
+
+/// A served estate, and a project beside it that signs in there as somebody says.
+struct Scene {
+    folder: tempfile::TempDir,
+    estate: ServedEstate,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let file = folder.path().join("estate.yaml");
+        std::fs::write(&file, ESTATE).expect("a file can be written");
+        let program = Program::new(env!("CARGO_BIN_EXE_opsrun"));
+        let estate = ServedEstate::served_by(program, &file, 60);
+        Scene { folder, estate }
+    }
+
+    /// `opsrun` in a project whose target has this `aws` section. It finds AWS at the estate, and no keys.
+    fn opsrun(&self, section: &str) -> Program {
+        let folder = self.folder.path();
+        let project = format!("[targets.prod]\ngrants = [\"aws\", \"program\"]\naws = {section}\n");
+        std::fs::write(folder.join("opsrun.toml"), project).expect("a file can be written");
+        Program::new(env!("CARGO_BIN_EXE_opsrun"))
+            .within(folder)
+            .env("AWS_ENDPOINT_URL", self.estate.variable("AWS_ENDPOINT_URL"))
+            .trusting(folder.join("opsrun.toml"))
+    }
+
+    /// The same, signed in by the estate's keys.
+    fn signed_in(&self, section: &str) -> Program {
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+            .into_iter()
+            .fold(self.opsrun(section), |program, name| program.env(name, self.estate.variable(name)))
+    }
+
+    fn playbook(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("playbook.rhai");
+        std::fs::write(&path, text).expect("a file can be written");
+        path
+    }
+
+    fn who(&self, program: &Program) -> Outcome {
+        program.run([self.playbook(WHO)])
+    }
+
+    fn keys(&self) -> String {
+        let key = self.estate.variable("AWS_ACCESS_KEY_ID");
+        let secret = self.estate.variable("AWS_SECRET_ACCESS_KEY");
+        format!("aws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    }
+}
+
+/// Writes a file below a program's home.
+fn at_home(program: &Program, path: &str, text: &str) {
+    let path = program.home().join(path);
+    std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder can be made");
+    std::fs::write(path, text).expect("a file can be written");
+}
+
+#[track_caller]
+fn says(outcome: &Outcome, parts: &[&str]) {
+    let said = outcome.to_string();
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in\n{said}");
+    }
+}
+
+const REGION: &str = r#"{ region = "us-west-2" }"#;
+
+#[test]
+fn credentials_are_found_where_aws_programs_find_them() {
+    let scene = Scene::new();
+    let estates_user = "arn:aws:iam::111122223333:user/estate in us-west-2";
+    says(&scene.who(&scene.signed_in(REGION)), &[estates_user]);
+
+    let keys = r#"{ region = "us-west-2", keys = { access-key = "KEY", secret-key = "env:THE_SECRET" } }"#;
+    let keys = keys.replace("KEY", scene.estate.variable("AWS_ACCESS_KEY_ID"));
+    let program = scene.opsrun(&keys).env("THE_SECRET", scene.estate.variable("AWS_SECRET_ACCESS_KEY"));
+    says(
+        &program.run([scene.playbook(WHO).as_os_str(), "--allow".as_ref(), "secret".as_ref()]),
+        &[estates_user],
+    );
+
+    let profiles = r#"{ profile = "PROFILE" }"#;
+    let program = |profile: &str, config: &str| {
+        let program = scene.opsrun(&profiles.replace("PROFILE", profile));
+        at_home(&program, ".aws/credentials", &format!("[base]\n{}", scene.keys()));
+        at_home(&program, ".aws/config", config);
+        program
+    };
+    let config = "[profile base]\nregion = us-west-2\n\
+                  [profile ops]\nregion = us-west-2\nrole_arn = arn:aws:iam::111122223333:role/ops\nsource_profile = base\nrole_session_name = night\n\
+                  [profile chained]\nregion = us-west-2\nrole_arn = arn:aws:iam::111122223333:role/reader\nsource_profile = ops\nrole_session_name = shift\n\
+                  [profile program]\nregion = us-west-2\ncredential_process = sh -c 'printf \"{\\\"Version\\\":1,\\\"AccessKeyId\\\":\\\"KEY\\\",\\\"SecretAccessKey\\\":\\\"secret-of-the-program\\\"}\"'\n\
+                  [sso-session corp]\nsso_region = us-west-2\nsso_start_url = https://corp.awsapps.com/start\n\
+                  [profile sso]\nregion = us-west-2\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = ops\n\
+                  [profile own]\nregion = us-west-2\nrole_arn = arn:aws:iam::111122223333:role/ops\nsource_profile = own\n";
+    let config = config.replace("KEY", scene.estate.variable("AWS_ACCESS_KEY_ID"));
+    says(&scene.who(&program("base", &config)), &[estates_user]);
+    says(&scene.who(&program("ops", &config)), &["arn:aws:sts::111122223333:assumed-role/ops/night"]);
+    says(&scene.who(&program("chained", &config)), &["arn:aws:sts::111122223333:assumed-role/reader/shift"]);
+    says(&scene.who(&program("program", &config)), &[estates_user]);
+    says(&scene.who(&program("own", &config)), &["the profile `own` has no keys of its own"]);
+
+    // `aws sso login` names the file of its token by the session's SHA-1.
+    let signed_in = program("sso", &config);
+    let cache = format!(".aws/sso/cache/{}.json", sha1_of("corp"));
+    says(&scene.who(&signed_in), &["nobody has signed in by SSO", "aws sso login --profile sso"]);
+    at_home(&signed_in, &cache, r#"{ "accessToken": "token-of-corp", "expiresAt": "2020-01-01T00:00:00Z" }"#);
+    says(
+        &scene.who(&signed_in),
+        &["the session of SSO ended at 2020-01-01T00:00:00Z", "aws sso login --profile sso"],
+    );
+    at_home(&signed_in, &cache, r#"{ "accessToken": "token-of-corp", "expiresAt": "2099-01-01T00:00:00Z" }"#);
+    says(&scene.who(&signed_in), &["arn:aws:sts::111122223333:assumed-role/ops/sso"]);
+
+    let pod = scene.opsrun(REGION);
+    at_home(&pod, "token", "eyJ0.token-of-the-pod");
+    let token = pod.home().join("token");
+    let pod = pod
+        .env("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/reader")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", &token)
+        .env("AWS_ROLE_SESSION_NAME", "pod");
+    says(&scene.who(&pod), &["arn:aws:sts::111122223333:assumed-role/reader/pod"]);
+}
+
+fn sha1_of(text: &str) -> String {
+    let output = Program::new("sha1sum").run_with_input([""; 0], text).ok();
+    output.split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_keeps_a_run_from_signing_in_is_told_with_the_way_out() {
+    let scene = Scene::new();
+    let refused = |section: &str, parts: &[&str]| {
+        let outcome = scene.who(&scene.signed_in(section));
+        assert_ne!(outcome.code, Some(0), "{outcome}");
+        says(&outcome, parts);
+    };
+    refused("{}", &["nothing says which region of AWS the target `prod` is", "AWS_REGION"]);
+    refused(r#"{ regon = "us-west-2" }"#, &["the section `aws` of the target `prod`: unknown field `regon`"]);
+    refused(
+        r#"{ region = "us-west-2", profile = "nobody" }"#,
+        &["names the profile `nobody`, and there is none"],
+    );
+    let other = r#"{ region = "us-west-2", account = "999988887777" }"#;
+    refused(other, &["the target `prod` is account 999988887777, and this is account 111122223333"]);
+    let role = r#"{ region = "us-west-2", role = "arn:aws:iam::111122223333:role/admin" }"#;
+    refused(
+        role,
+        &[
+            "taking on the role arn:aws:iam::111122223333:role/admin was refused by AWS: AccessDenied",
+            "sts:AssumeRole in us-west-2",
+            "AWS_ACCESS_KEY_ID (AKIAEST111122223333X)",
+        ],
+    );
+
+    let unknown = scene.signed_in(REGION).env("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN");
+    says(&scene.who(&unknown), &["InvalidClientTokenId", "AWS does not know these keys in us-west-2"]);
+    let nobody = scene.opsrun(REGION);
+    says(&scene.who(&nobody), &["nothing gives credentials for AWS", "aws sso login"]);
+    let elsewhere = scene.signed_in(r#"{ region = "us-west-2", endpoint = "http://127.0.0.1:9" }"#);
+    says(
+        &scene.who(&elsewhere),
+        &["asking who we are did not get through", "http://127.0.0.1:9 cannot be reached"],
+    );
+}
+
+#[test]
+fn a_plan_over_aws_changes_nothing_and_binds_the_run() {
+    let scene = Scene::new();
+    let opsrun = scene.signed_in(REGION);
+    let playbook = scene.playbook(
+        "step(\"nodes\", || eks::scale(\"prod\", \"workers\", #{ desired: 9, wait: 10.m }));\n\
+         step(\"dns\", || {\n\
+             route53::weights(\"example.com\", \"www.example.com\", #{ \"us-west-2\": 0, \"eu-west-1\": 100 });\n\
+             route53::set(\"example.com\", #{ name: \"new.example.com\", type: \"A\", values: [\"192.0.2.1\"] });\n\
+             log(`${route53::records(\"example.com\").len()} records`);\n\
+         });\n",
+    );
+    let file = scene.folder.path().join("made.plan");
+    let plan = || opsrun.run(["plan".as_ref(), playbook.as_os_str(), "-o".as_ref(), file.as_os_str()]);
+    let said = plan();
+    says(
+        &said,
+        &["desired: 6 → 9", "Weight: \"100\" → \"0\"", "Weight: \"0\" → \"100\"", "new.example.com. A"],
+    );
+    let before = opsrun.run(["plan".as_ref(), playbook.as_os_str()]).ok();
+    assert!(before.contains("desired: 6 → 9"), "a plan changes nothing: {before}");
+
+    let run = || opsrun.run(["run".as_ref(), playbook.as_os_str(), "--plan".as_ref(), file.as_os_str()]);
+    says(&run().with_code(0), &["4 records"]);
+    says(&run(), &["no longer holds", "eks nodegroup us-west-2/prod/workers is not as it was"]);
+}
+
+/// Commands of AWS's own, each with a part of what it says.
+const COMMANDS: &[(&str, &str)] = &[
+    ("sts get-caller-identity", "arn:aws:iam::111122223333:user/estate"),
+    (
+        "sts assume-role --role-arn arn:aws:iam::111122223333:role/ops --role-session-name x",
+        "assumed-role/ops/x",
+    ),
+    ("eks list-clusters", "prod"),
+    ("eks describe-cluster --name prod", "\"status\": \"ACTIVE\""),
+    ("eks list-nodegroups --cluster-name prod", "workers"),
+    ("eks describe-nodegroup --cluster-name prod --nodegroup-name workers", "\"desiredSize\": 6"),
+    (
+        "eks update-nodegroup-config --cluster-name prod --nodegroup-name workers --scaling-config desiredSize=7",
+        "ConfigUpdate",
+    ),
+    ("eks describe-nodegroup --cluster-name prod --nodegroup-name workers", "\"desiredSize\": 7"),
+    ("autoscaling describe-auto-scaling-groups", "\"DesiredCapacity\": 7"),
+    ("service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A", "128"),
+    ("service-quotas list-service-quotas --service-code ec2", "L-1216C47A"),
+    ("route53 list-hosted-zones", "example.com."),
+    ("route53 list-hosted-zones-by-name --dns-name example.com", "example.com."),
+    ("s3 ls", "uploads"),
+    ("s3 ls s3://uploads", "a.txt"),
+    ("s3 cp s3://uploads/a.txt -", "one"),
+    ("s3 cp {folder}/estate.yaml s3://uploads/copied.yaml", "upload"),
+    ("s3 cp s3://uploads/copied.yaml s3://uploads/twice.yaml", "copy"),
+    ("s3 mv s3://uploads/twice.yaml s3://uploads/moved.yaml", "move"),
+    ("s3 rm s3://uploads/moved.yaml", "delete"),
+    ("s3 sync {folder} s3://uploads/folder --exclude * --include *.yaml", "upload"),
+    ("s3api head-object --bucket uploads --key copied.yaml", "ContentLength"),
+    ("s3api list-objects-v2 --bucket uploads --prefix folder/", "folder/estate.yaml"),
+    ("s3api list-object-versions --bucket uploads --prefix moved", "DeleteMarkers"),
+    ("s3api get-bucket-versioning --bucket uploads", "Enabled"),
+];
+
+#[test]
+fn the_aws_command_line_works_on_a_served_estate() {
+    let aws = match opsrun_tests::aws() {
+        Ok(aws) => aws,
+        Err(missing) => return skip(missing),
+    };
+    let scene = Scene::new();
+    let aws = scene.estate.reached_by(aws).within(scene.folder.path());
+    let folder = scene.folder.path().display().to_string();
+    for (command, expected) in COMMANDS {
+        let words: Vec<String> = command.split(' ').map(|word| word.replace("{folder}", &folder)).collect();
+        let said = aws.run(&words).ok();
+        assert!(said.contains(expected), "aws {command}: `{expected}` is not in\n{said}");
+    }
+    for (command, expected) in [
+        ("eks describe-cluster --name none", "ResourceNotFoundException"),
+        (
+            "sts assume-role --role-arn arn:aws:iam::111122223333:role/admin --role-session-name x",
+            "AccessDenied",
+        ),
+        ("s3api head-bucket --bucket none", "404"),
+        ("route53 get-hosted-zone --id ZNONE", "NoSuchHostedZone"),
+        ("iam list-users", "NotImplemented"),
+    ] {
+        let outcome = aws.run(command.split(' '));
+        assert!(outcome.code != Some(0) && outcome.stderr.contains(expected), "{outcome}");
+    }
+}
