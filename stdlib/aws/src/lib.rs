@@ -5,6 +5,7 @@ mod account;
 mod client;
 mod error;
 mod primitives;
+mod s3;
 mod section;
 mod simulator;
 
