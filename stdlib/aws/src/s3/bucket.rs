@@ -122,8 +122,12 @@ impl Bucket {
         let ask = || async {
             let asked = self.s3.get_bucket_versioning().bucket(&self.name).send();
             let tried = format!("asking whether s3://{} keeps versions", self.name);
-            let found = self.call("s3:GetBucketVersioning", &tried, asked).await?;
-            Ok(found.status() == Some(&BucketVersioningStatus::Enabled))
+            match self.call("s3:GetBucketVersioning", &tried, asked).await {
+                Ok(found) => Ok(found.status() == Some(&BucketVersioningStatus::Enabled)),
+                // Stores that do not know versions keep none.
+                Err(error) if error.data_value()["code"] == "NotImplemented" => Ok(false),
+                Err(error) => Err(error),
+            }
         };
         self.keeps_versions.get_or_try_init(ask).await.copied()
     }

@@ -5,6 +5,7 @@
 //! journal, sealed; a larger one is lost, and the inverse says so.
 
 use aws_sdk_s3::primitives::ByteStream;
+use futures::StreamExt;
 use jiff::Timestamp;
 use opsrun_core::{Error, Inverse, Result};
 use schemars::JsonSchema;
@@ -12,12 +13,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bucket::Bucket;
+use super::delete::delete_all;
 use super::digest::base64;
 use super::download::fetch;
 use super::object::{Object, told};
 use super::upload::abort;
 
 pub(crate) const TAKE_BACK: &str = "s3::take_back";
+
+/// S3 deletes no more in one request.
+const MOST_AT_ONCE: usize = 1000;
+const AT_ONCE: usize = 16;
 
 /// Contents up to this size are kept in the journal, in bytes.
 const KEPT: u64 = 64 << 10;
@@ -137,11 +143,34 @@ impl Former {
     }
 }
 
+/// Takes writes back, of which no two are of one key; see [`take_back`]. Gives how many were.
+///
+/// # Errors
+/// What AWS said; the rest is taken back all the same.
+pub(crate) async fn take_back_all(bucket: &Bucket, objects: &[Written]) -> Result<u64> {
+    let is_exact = |written: &&Written| {
+        written.upload.is_none() && written.made.as_ref().is_some_and(|made| made != "null")
+    };
+    let (exact, others): (Vec<&Written>, Vec<&Written>) = objects.iter().partition(is_exact);
+    let mut done = 0;
+    for exact in exact.chunks(MOST_AT_ONCE) {
+        let versions = exact.iter().map(|written| (written.key.as_str(), written.made.as_deref()));
+        delete_all(bucket, versions).await?;
+        done += exact.len() as u64;
+    }
+    let others: Vec<_> = others.into_iter().map(|written| take_back(bucket, written)).collect();
+    let results: Vec<Result<Option<&str>>> = futures::stream::iter(others).buffered(AT_ONCE).collect().await;
+    for result in results {
+        done += u64::from(result?.is_some());
+    }
+    Ok(done)
+}
+
 /// Takes one write back, if what it wrote is still there. Gives what it has done.
 ///
 /// # Errors
 /// What AWS said.
-pub(crate) async fn take_back(bucket: &Bucket, written: &Written) -> Result<Option<&'static str>> {
+async fn take_back(bucket: &Bucket, written: &Written) -> Result<Option<&'static str>> {
     let key = &written.key;
     if let Some(upload) = &written.upload {
         abort(bucket, key, upload).await?;

@@ -1,31 +1,25 @@
-use std::path::PathBuf;
-
 use opsrun_core::{Cx, Effect, Error, Primitive, Result};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::s3::{Bucket, S3Url, base64, fetch, fetch_into};
+use crate::s3::{Bucket, S3Url, base64, fetch};
 
 /// What a playbook may hold, in bytes.
 const LARGEST: u64 = 8 << 20;
 
-/// Reads an object: as a value, or into a file.
+/// Reads an object of up to 8 MiB: what is a text as `text`, anything else as `base64`.
 ///
-/// A text comes as `text`, anything else as `base64`, both up to 8 MiB. With `file` it is written there, of any size, once it is
-/// whole and its checksum fits; this needs the grant `file write PATH`, and undo does not take the file away.
+/// Larger ones are read into a file by `s3::download`.
 ///
 /// ```rhai
 /// let config = s3::get("s3://workflow-config/app.yaml").text;
-/// s3::get("s3://workflow-backups/db.dump", #{ file: "db.dump" });
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Get {
     /// Which: `s3://BUCKET/KEY`.
     #[arg(positional)]
     from: S3Url,
-    /// Write it into this file.
-    file: Option<PathBuf>,
     /// A former version of it.
     version: Option<String>,
     /// The bucket's region; it is found if left out.
@@ -53,9 +47,7 @@ pub(crate) struct Got {
 
 impl Primitive for Get {
     const PATH: &'static str = "s3::get";
-    // Of S3 it only reads; a file is written by grant.
-    const EFFECT: Effect = Effect::Write;
-    const UNDO: opsrun_core::Undo = opsrun_core::Undo::Never("a file that was read into stays");
+    const EFFECT: Effect = Effect::Read;
     type Out = Got;
 
     async fn run(self, cx: &Cx) -> Result<Got> {
@@ -70,14 +62,10 @@ impl Primitive for Get {
             text: None,
             base64: None,
         };
-        if let Some(file) = &self.file {
-            fetch_into(cx, &bucket, &object, file).await?;
-            return Ok(got);
-        }
         if object.size > LARGEST {
             let message =
                 format!("{} has {} bytes, and a playbook holds 8 MiB at most", object.url, object.size);
-            return Err(Error::invalid(message).hint("write it into a file with the option `file`"));
+            return Err(Error::invalid(message).hint("read it into a file with `s3::download`"));
         }
         match String::from_utf8(fetch(&bucket, &object).await?.into()) {
             Ok(text) => got.text = Some(text),

@@ -3,6 +3,7 @@ mod copy;
 mod create_bucket;
 mod delete;
 mod delete_bucket;
+mod download;
 mod get;
 mod head;
 mod lifecycle;
@@ -11,7 +12,9 @@ mod presign;
 mod put;
 mod restore;
 mod set_lifecycle;
+mod sync;
 mod take_back;
+mod take_back_files;
 mod versions;
 
 use opsrun_core::Declaration;
@@ -19,6 +22,7 @@ use opsrun_core::Declaration;
 pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<put::Put>(),
     Declaration::of::<get::Get>(),
+    Declaration::of::<download::Download>(),
     Declaration::of::<head::Head>(),
     Declaration::of::<copy::Copy>(),
     Declaration::of::<list::List>(),
@@ -31,5 +35,7 @@ pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<delete_bucket::DeleteBucket>(),
     Declaration::of::<lifecycle::GetLifecycle>(),
     Declaration::of::<set_lifecycle::SetLifecycle>(),
+    Declaration::of::<sync::Sync>(),
     Declaration::of::<take_back::TakeBack>(),
+    Declaration::of::<take_back_files::TakeBackFiles>(),
 ];

@@ -3,7 +3,7 @@ use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::s3::{Bucket, Written, take_back};
+use crate::s3::{Bucket, Written, take_back_all};
 
 /// Takes back what other primitives of this module wrote or deleted: what undo calls.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct TakeBack {
     /// The bucket.
     #[arg(positional)]
     bucket: String,
-    /// What was written or deleted, in that order.
+    /// What was written or deleted, each key once.
     #[arg(positional)]
     objects: Vec<Written>,
     /// The bucket's region; it is found if left out.
@@ -33,13 +33,6 @@ impl Primitive for TakeBack {
 
     async fn run(self, cx: &Cx) -> Result<u64> {
         let bucket = Bucket::of(cx, &self.bucket, self.region.as_deref()).await?;
-        let mut done = 0;
-        for written in self.objects.iter().rev() {
-            if let Some(what) = take_back(&bucket, written).await? {
-                cx.progress(format!("{}: {what}", bucket.url(&written.key)));
-                done += 1;
-            }
-        }
-        Ok(done)
+        take_back_all(&bucket, &self.objects).await
     }
 }

@@ -1,0 +1,67 @@
+//! `s3s-fs`, which keeps objects in files, on a free port of this machine for as long as the value lives.
+
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub(crate) const ACCESS_KEY: &str = "AKIATESTTESTTESTTEST";
+pub(crate) const SECRET_KEY: &str = "a-secret-of-the-tests";
+
+pub(crate) struct InFiles {
+    port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl InFiles {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = s3s_fs::FileSystem::new(folder.path()).unwrap();
+        let mut service = S3ServiceBuilder::new(objects);
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let service = service.build();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let (stop, mut stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                loop {
+                    let stream = tokio::select! {
+                        accepted = listener.accept() => accepted.unwrap().0,
+                        _ = &mut stopped => return,
+                    };
+                    stream.set_nodelay(true).unwrap();
+                    let service = service.clone();
+                    tokio::spawn(async move {
+                        let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                        // Who hangs up ends the connection, and that is all.
+                        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                    });
+                }
+            });
+        });
+        InFiles { port, stop: Some(stop), thread: Some(thread), _folder: folder }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for InFiles {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
