@@ -83,8 +83,19 @@ impl Bucket {
     fn explained(&self, error: Error) -> Error {
         match error.data_value()["code"].as_str() {
             Some("NoSuchBucket") => error.hint(format!("is the bucket `{}` of this account?", self.name)),
+            _ if matches!(error.data_value()["status"].as_u64(), Some(301 | 307)) => {
+                error.hint("the bucket is in another region: leave the option `region` out, and it is found")
+            }
             _ => error,
         }
+    }
+
+    /// # Errors
+    /// What AWS said.
+    pub(crate) async fn exists(&self) -> Result<bool> {
+        let asked = self.s3.head_bucket().bucket(&self.name).send();
+        let tried = format!("looking for the bucket {}", self.name);
+        Ok(self.client.find("s3:ListBucket", &tried, asked).await?.is_some())
     }
 
     /// The object as it is now, or was in a version; `None` if there is none.

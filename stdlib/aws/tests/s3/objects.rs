@@ -56,9 +56,11 @@ fn an_object_is_stored_read_copied_listed_and_deleted() {
         assert_eq!(stage.value("s3::delete", delete)["changed"], false, "{}", stage.name);
         let error = stage.error("s3::get", json!({ "from": URL }));
         assert!(error.starts_with(&format!("there is no object {URL}")), "{}: {error}", stage.name);
-        let error = stage.error("s3::delete_bucket", json!({ "bucket": "opsrun-conformance" }));
-        // s3s-fs deletes a bucket with everything in it, if asked; it is not asked here.
-        assert!(stage.name == "s3s-fs" || error.contains("BucketNotEmpty"), "{}: {error}", stage.name);
+        // s3s-fs deletes a bucket with everything that is in it.
+        if stage.name != "s3s-fs" {
+            let error = stage.error("s3::delete_bucket", json!({ "bucket": "opsrun-conformance" }));
+            assert!(error.contains("BucketNotEmpty"), "{}: {error}", stage.name);
+        }
     });
 }
 
@@ -78,7 +80,7 @@ fn a_large_file_goes_up_in_parts_and_comes_down_the_same() {
         assert_eq!(stage.value("s3::put", put)["changed"], false, "{}", stage.name);
         let down = json!({ "from": "s3://opsrun-conformance/large.bin", "to": "down/large.bin" });
         assert_eq!(stage.value("s3::download", down.clone())["changed"], true, "{}", stage.name);
-        assert_eq!(stage.value("s3::download", down)["changed"], stage.name != "estate", "{}", stage.name);
+        assert_eq!(stage.value("s3::download", down)["changed"], false, "{}", stage.name);
         if stage.name != "estate" {
             assert!(
                 std::fs::read(stage.folder().join("down/large.bin")).unwrap() == content,

@@ -1,31 +1,57 @@
-//! `s3s-fs`, which keeps objects in files, on a free port of this machine for as long as the value lives.
+//! Servers on a free port of this machine, for as long as a value lives: `s3s-fs`, which keeps objects in files, and an estate's AWS.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use opsrun_core::Simulator;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 pub(crate) const ACCESS_KEY: &str = "AKIATESTTESTTESTTEST";
 pub(crate) const SECRET_KEY: &str = "a-secret-of-the-tests";
 
-pub(crate) struct InFiles {
+/// A server in a thread of its own.
+pub(crate) struct Served {
     port: u16,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
-impl InFiles {
-    pub(crate) fn start() -> Self {
+impl Served {
+    pub(crate) fn in_files() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let objects = s3s_fs::FileSystem::new(folder.path()).unwrap();
         let mut service = S3ServiceBuilder::new(objects);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
+        let served = Self::start(move |stream| {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                // Who hangs up ends the connection, and that is all.
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            });
+        });
+        Served { _folder: Some(folder), ..served }
+    }
+
+    pub(crate) fn estate(simulator: Arc<dyn Simulator>) -> Self {
+        Self::start(move |mut stream| {
+            let anywhere = "https://amazonaws.com".parse().unwrap();
+            let mut inside = simulator.connect("aws", &anywhere).unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut inside).await;
+            });
+        })
+    }
+
+    fn start(serve: impl Fn(TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
@@ -40,24 +66,24 @@ impl InFiles {
                         _ = &mut stopped => return,
                     };
                     stream.set_nodelay(true).unwrap();
-                    let service = service.clone();
-                    tokio::spawn(async move {
-                        let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                        // Who hangs up ends the connection, and that is all.
-                        let _ = server.serve_connection(TokioIo::new(stream), service).await;
-                    });
+                    serve(stream);
                 }
             });
         });
-        InFiles { port, stop: Some(stop), thread: Some(thread), _folder: folder }
+        Served { port, stop: Some(stop), thread: Some(thread), _folder: None }
+    }
+
+    /// `127.0.0.1:PORT`
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.host())
     }
 }
 
-impl Drop for InFiles {
+impl Drop for Served {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

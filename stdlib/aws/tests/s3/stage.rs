@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opsrun_aws::Aws;
-use opsrun_core::{Error, Result, Target, Value};
+use opsrun_core::{Error, Result, Simulator, Target, Value};
 use opsrun_gate::{FaultRule, Files, Gate, Grants, Route};
 use opsrun_runtime::{
     Branch, Course, Entry, EstateFile, Event, Happening, Launch, MemoryJournal, Outcome, Past, Project,
@@ -70,6 +70,23 @@ impl Stage {
         Stage { name: "estate", folder, place: Place::Estate(Box::new(rehearsal)) }
     }
 
+    /// An estate in which time passes as on the wall, for programs that have a clock of their own.
+    pub(crate) fn of_today(section: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project { root: folder.path().to_owned(), ..Project::default() };
+        let file = EstateFile::default().with("aws", section);
+        let rehearsal = Rehearsal::start_in(Launch::new(REGISTRY, project), &file, 1, World::live()).unwrap();
+        Stage { name: "estate", folder, place: Place::Estate(Box::new(rehearsal)) }
+    }
+
+    /// The estate's AWS.
+    pub(crate) fn simulator(&self) -> Arc<dyn Simulator> {
+        match &self.place {
+            Place::Estate(rehearsal) => rehearsal.estate().simulators().next().unwrap().1.clone(),
+            Place::Server(..) => panic!("it is no estate"),
+        }
+    }
+
     pub(crate) fn moto(moto: Moto) -> Self {
         let endpoint = moto.endpoint();
         Stage {
@@ -80,7 +97,7 @@ impl Stage {
     }
 
     pub(crate) fn in_files() -> Self {
-        let server = server::InFiles::start();
+        let server = server::Served::in_files();
         let endpoint = server.endpoint();
         Stage {
             name: "s3s-fs",

@@ -48,7 +48,8 @@ impl Primitive for CreateBucket {
         match Bucket::of(cx, &self.bucket, None).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
-            Ok(bucket) => return self.there_already(cx, &bucket, &region).await,
+            Ok(bucket) if bucket.exists().await? => return self.there_already(cx, &bucket, &region).await,
+            Ok(_) => {}
         }
         let inverse = json!({ "bucket": self.bucket, "region": region });
         let _ = cx.undo(Inverse::call("s3::delete_bucket", inverse)).await?;

@@ -36,9 +36,7 @@ impl Primitive for DeleteBucket {
             }
             Err(error) => return Err(error),
         };
-        let tried = format!("looking for the bucket {}", self.bucket);
-        let asked = bucket.s3.head_bucket().bucket(&self.bucket).send();
-        if bucket.client.find("s3:ListBucket", &tried, asked).await?.is_none() {
+        if !bucket.exists().await? {
             return Ok(false);
         }
         let versioning = bucket.keeps_versions().await?;
