@@ -27,6 +27,10 @@ fn the_aws_command_line_works_on_an_estate() {
     let stage = Stage::of_today(json!({ "accounts": { "111122223333": { "regions": {
         "eu-west-1": { "s3": { "buckets": { "estate-eu": { "objects": { "a.txt": "europe" } } } } },
     } } } }));
+    // By itself it signs addresses of a server that is not AWS's in an old way, which AWS does not take.
+    std::fs::create_dir(program.home().join(".aws")).unwrap();
+    std::fs::write(program.home().join(".aws/config"), "[default]\ns3 =\n  signature_version = s3v4\n")
+        .unwrap();
     let served = Served::estate(stage.simulator());
     let section = stage.simulator().section();
     let program = program

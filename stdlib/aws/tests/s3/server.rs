@@ -20,7 +20,8 @@ pub(crate) struct Served {
     port: u16,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _folder: Option<TempDir>,
+    /// It has the objects, and goes last.
+    folder: Option<TempDir>,
 }
 
 impl Served {
@@ -30,7 +31,7 @@ impl Served {
         let mut service = S3ServiceBuilder::new(objects);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
-        let served = Self::start(move |stream| {
+        let mut served = Self::start(move |stream| {
             let service = service.clone();
             tokio::spawn(async move {
                 let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
@@ -38,7 +39,8 @@ impl Served {
                 let _ = server.serve_connection(TokioIo::new(stream), service).await;
             });
         });
-        Served { _folder: Some(folder), ..served }
+        served.folder = Some(folder);
+        served
     }
 
     pub(crate) fn estate(simulator: Arc<dyn Simulator>) -> Self {
@@ -70,7 +72,7 @@ impl Served {
                 }
             });
         });
-        Served { port, stop: Some(stop), thread: Some(thread), _folder: None }
+        Served { port, stop: Some(stop), thread: Some(thread), folder: None }
     }
 
     /// `127.0.0.1:PORT`
@@ -89,5 +91,6 @@ impl Drop for Served {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+        drop(self.folder.take());
     }
 }

@@ -48,12 +48,17 @@ impl Primitive for CreateBucket {
         match Bucket::of(cx, &self.bucket, None).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
-            Ok(bucket) if bucket.exists().await? => return self.there_already(cx, &bucket, &region).await,
-            Ok(_) => {}
+            Ok(bucket) => match bucket.exists().await {
+                Ok(true) => return self.there_already(cx, &bucket, &region).await,
+                Ok(false) => {}
+                // It may be somebody else's: making it says so.
+                Err(error) if error.kind() == ErrorKind::Forbidden => {}
+                Err(error) => return Err(error),
+            },
         }
         let inverse = json!({ "bucket": self.bucket, "region": region });
         let _ = cx.undo(Inverse::call("s3::delete_bucket", inverse)).await?;
-        let place = (region != UNSAID && !client.is_elsewhere("s3")).then(|| {
+        let place = (region != UNSAID).then(|| {
             let constraint = BucketLocationConstraint::from(region.as_str());
             CreateBucketConfiguration::builder().location_constraint(constraint).build()
         });
