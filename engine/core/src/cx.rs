@@ -148,6 +148,32 @@ pub struct ProgramOutput {
     pub stderr: Vec<u8>,
 }
 
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// As it was asked for; of a file below a folder, from there.
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    pub modified: Timestamp,
+}
+
+/// The files below a folder, one after the other.
+pub type FileWalk = Box<dyn Iterator<Item = Result<FileFacts>> + Send>;
+
+/// A file that is being written under another name. If it is dropped, nothing was written.
+pub trait FileDraft: Send + Sync {
+    /// # Errors
+    /// `Failed`.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Puts it in place of what is there, with this time. It is not waited until the disk has it.
+    ///
+    /// # Errors
+    /// `Denied` without the grant `file write PATH`, `Failed`.
+    fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>>;
+}
+
 /// What a call tells whoever watches the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -183,6 +209,18 @@ pub trait Host: Send + Sync {
     ) -> BoxFuture<'static, Result<()>> {
         let refused = Error::failed(format!("`{}` cannot be written here", path.display()));
         Box::pin(async { Err(refused) })
+    }
+    fn file_facts(&self, _call: &Call, path: &Path) -> Result<FileFacts> {
+        Err(Error::failed(format!("`{}` cannot be looked at here", path.display())))
+    }
+    fn walk_files(&self, _call: &Call, folder: &Path) -> Result<FileWalk> {
+        Err(Error::failed(format!("`{}` cannot be walked through here", folder.display())))
+    }
+    fn read_file_part(&self, _call: &Call, path: &Path, _offset: u64, _length: usize) -> Result<Vec<u8>> {
+        Err(Error::failed(format!("`{}` cannot be read in parts here", path.display())))
+    }
+    fn draft_file(self: Arc<Self>, _call: Arc<Call>, path: PathBuf) -> Result<Box<dyn FileDraft>> {
+        Err(Error::failed(format!("`{}` cannot be written here", path.display())))
     }
     /// Reads a secret that the call's target names, once in a run; from then on it is hidden.
     fn configured_secret(
@@ -413,6 +451,37 @@ impl Cx {
     /// As [`Cx::read_file`].
     pub fn list_files(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         self.host.list_files(&self.call, folder.as_ref())
+    }
+
+    /// # Errors
+    /// As [`Cx::read_file`].
+    pub fn file_facts(&self, path: impl AsRef<Path>) -> Result<FileFacts> {
+        self.host.file_facts(&self.call, path.as_ref())
+    }
+
+    /// The files that [`Cx::list_files`] lists, with what is known of them, in the order of their paths' bytes. Only what lies in
+    /// the folders that are being gone through is held.
+    ///
+    /// # Errors
+    /// As [`Cx::read_file`].
+    pub fn walk_files(&self, folder: impl AsRef<Path>) -> Result<FileWalk> {
+        self.host.walk_files(&self.call, folder.as_ref())
+    }
+
+    /// Reads so much of a file; less where it ends.
+    ///
+    /// # Errors
+    /// As [`Cx::read_file`].
+    pub fn read_file_part(&self, path: impl AsRef<Path>, offset: u64, length: usize) -> Result<Vec<u8>> {
+        self.host.read_file_part(&self.call, path.as_ref(), offset, length)
+    }
+
+    /// Begins to write a file that is too large to be held; its folder is made.
+    ///
+    /// # Errors
+    /// `Denied` without the grant `file write PATH`, `Failed`.
+    pub fn draft_file(&self, path: impl AsRef<Path>) -> Result<Box<dyn FileDraft>> {
+        self.host.clone().draft_file(self.call.clone(), path.as_ref().to_owned())
     }
 
     /// Reads a file that the environment or the target names (a kubeconfig and what it refers to), never the playbook:

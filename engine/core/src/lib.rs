@@ -21,7 +21,8 @@ pub use access::{Access, AccessPattern, PatternError, glob};
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
 pub use cx::{
-    Body, BrokenOff, Call, CallId, Cx, Endpoint, Host, Note, Program, ProgramOutput, Tls, UndoSlot, body,
+    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Program,
+    ProgramOutput, Tls, UndoSlot, body,
 };
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};

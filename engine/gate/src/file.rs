@@ -1,13 +1,14 @@
 //! Files that a playbook names: read inside the project's folder by default, elsewhere where granted. [`crate::written`] writes.
 
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use opsrun_core::{Access, Call, Effect, Error, ErrorKind, EstateFiles, Result};
+use opsrun_core::{Access, Call, Effect, Error, ErrorKind, EstateFiles, FileFacts, FileWalk, Result};
 
 use crate::audit::Reply;
 use crate::gate::Gate;
+use crate::walk;
 use crate::written::{Imagined, real_path};
 
 /// Under which name grants speak of files.
@@ -55,7 +56,7 @@ impl Files {
     /// `Denied`, `NotFound`, `Failed`.
     pub fn read(&self, gate: &Gate, call: &Call, path: &Path) -> Result<Vec<u8>> {
         self.reach(gate, call, path, |real| match self.imagined().and_then(|imagined| imagined.get(real)) {
-            Some(Some(content)) => Ok(content),
+            Some(Some(memory)) => Ok(memory.content.into()),
             Some(None) => Err(explain(io::ErrorKind::NotFound.into(), path)),
             None => read(real, path),
         })
@@ -75,6 +76,52 @@ impl Files {
                 };
                 Ok(imagined.over(real, found))
             }
+        })
+    }
+
+    /// What is known of a file that [`Files::read`] would read.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    pub fn facts(&self, gate: &Gate, call: &Call, path: &Path) -> Result<FileFacts> {
+        self.reach(gate, call, path, |real| match self.imagined().and_then(|imagined| imagined.get(real)) {
+            Some(Some(memory)) => Ok(walk::of_memory(path, &memory)),
+            Some(None) => Err(explain(io::ErrorKind::NotFound.into(), path)),
+            None => walk::facts(real, path),
+        })
+    }
+
+    /// So much of a file; less where it ends.
+    ///
+    /// # Errors
+    /// As [`Files::read`].
+    pub fn read_part(
+        &self,
+        gate: &Gate,
+        call: &Call,
+        path: &Path,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>> {
+        self.reach(gate, call, path, |real| match self.imagined().and_then(|imagined| imagined.get(real)) {
+            Some(Some(memory)) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(memory.content.len());
+                let end = start.saturating_add(length).min(memory.content.len());
+                Ok(memory.content[start..end].to_vec())
+            }
+            Some(None) => Err(explain(io::ErrorKind::NotFound.into(), path)),
+            None => read_part(real, offset, length).map_err(|error| explain(error, path)),
+        })
+    }
+
+    /// The files below `folder` with what is known of them, in the order of their paths' bytes. Links are followed.
+    ///
+    /// # Errors
+    /// As [`Files::list`]; also those of the walk itself.
+    pub fn walk(&self, gate: &Gate, call: &Call, folder: &Path) -> Result<FileWalk> {
+        self.reach(gate, call, folder, |real| match self.imagined() {
+            None => walk::walk(real, folder),
+            Some(imagined) => walk::over(real, folder, imagined),
         })
     }
 
@@ -192,6 +239,18 @@ fn list(real: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
 fn read(real: &Path, shown: &Path) -> Result<Vec<u8>> {
     #[allow(clippy::disallowed_methods)] // this is the gate
     std::fs::read(real).map_err(|error| explain(error, shown))
+}
+
+fn read_part(real: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    #[allow(clippy::disallowed_methods)] // this is the gate
+    let mut file = std::fs::File::open(real)?;
+    file.seek(io::SeekFrom::Start(offset))?;
+    let mut content = Vec::new();
+    // What may not be there is not made room for.
+    let there = file.metadata()?.len().saturating_sub(offset);
+    content.reserve_exact(usize::try_from(there).unwrap_or(length).min(length));
+    file.take(length as u64).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[allow(clippy::needless_pass_by_value)] // for `map_err`

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor,
     Result, Span, System, Undo, Value,
@@ -309,6 +310,10 @@ impl Gate {
     pub(crate) fn fault(&self, access: &Access) -> Option<(Action, String)> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter_mut().find_map(|fault| fault.strike(access).map(|action| (action, fault.to_string())))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) async fn sleep(&self, span: Span) {

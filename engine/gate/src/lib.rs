@@ -5,6 +5,7 @@ mod audit;
 mod canned;
 mod connector;
 mod disk;
+mod draft;
 mod fault;
 mod fence;
 mod file;
@@ -13,6 +14,7 @@ mod grant;
 mod listen;
 mod program;
 mod route;
+mod walk;
 mod wall;
 mod written;
 
@@ -21,6 +23,7 @@ pub use disk::{
     AppendFile, LogFile, TemporaryFolder, append_file, create_folder, list_folder, owners_file, read_bytes,
     read_text, reopen_file, replace_text, update_text, user_id, write_file,
 };
+pub use draft::Draft;
 pub use fault::{FaultError, FaultRule};
 pub use fence::Fence;
 pub use file::{EstateFolder, Files};

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use opsrun_core::{Access, Call, Effect, Error, ErrorKind, Result};
 
 use crate::audit::Reply;
@@ -16,10 +18,17 @@ use crate::gate::{Gate, Outcome, Recorder};
 
 /// What a run on an estate has written, by real path; `None` where it took a file away.
 #[derive(Debug, Default)]
-pub(crate) struct Imagined(Mutex<BTreeMap<PathBuf, Option<Vec<u8>>>>);
+pub(crate) struct Imagined(Mutex<BTreeMap<PathBuf, Option<Memory>>>);
+
+/// A file that is in memory only.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    pub(crate) content: Bytes,
+    pub(crate) modified: Timestamp,
+}
 
 impl Imagined {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<Vec<u8>>>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<Memory>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -28,7 +37,7 @@ impl Imagined {
     }
 
     /// What was written there; `None`: nothing was.
-    pub(crate) fn get(&self, path: &Path) -> Option<Option<Vec<u8>>> {
+    pub(crate) fn get(&self, path: &Path) -> Option<Option<Memory>> {
         self.all().get(path).cloned()
     }
 
@@ -43,6 +52,17 @@ impl Imagined {
         }
         found.sort();
         found
+    }
+
+    /// Everything that was written below `folder`, by path from it.
+    pub(crate) fn below(&self, folder: &Path) -> Vec<(PathBuf, Option<Memory>)> {
+        let all = self.all();
+        let below = all.iter().filter_map(|(path, memory)| Some((path.strip_prefix(folder).ok()?, memory)));
+        below.map(|(path, memory)| (path.to_owned(), memory.clone())).collect()
+    }
+
+    pub(crate) fn put(&self, real: &Path, memory: Option<Memory>) {
+        self.all().insert(real.to_owned(), memory);
     }
 
     pub(crate) fn has_folder(&self, folder: &Path) -> bool {
@@ -85,15 +105,26 @@ impl Files {
         path: &Path,
         content: Option<Vec<u8>>,
     ) -> Result<()> {
-        let real = real_path(&self.root().join(path)).map_err(|error| explain(error, path))?;
-        let access = Access {
-            system: SYSTEM.into(),
-            verb: "write".into(),
-            resource: real.display().to_string(),
-            name: None,
-            namespace: None,
-            effect: Effect::Write,
-        };
+        let real = self.place(path)?;
+        let now = gate.now();
+        self.carry_out(gate, recorder, call, (&real, path), || self.put(&real, path, content, now)).await
+    }
+
+    /// Where a file would be written.
+    pub(crate) fn place(&self, path: &Path) -> Result<PathBuf> {
+        real_path(&self.root().join(path)).map_err(|error| explain(error, path))
+    }
+
+    /// Does a write of a file if the run may, with what comes with it.
+    pub(crate) async fn carry_out(
+        &self,
+        gate: &Gate,
+        recorder: &dyn Recorder,
+        call: &Arc<Call>,
+        (real, path): (&Path, &Path),
+        put: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<()> {
+        let access = access(real);
         let admitted = gate.admit(call, &access, None)?;
         let ticket = match recorder.intent(call, &access).await {
             Ok(ticket) => ticket,
@@ -105,12 +136,12 @@ impl Files {
         let fault = gate.fault(&access);
         let injected = || Err(failed(path, &"injected fault"));
         let done = match fault.as_ref().map(|(action, _)| *action) {
-            None => self.put(&real, path, content),
+            None => put(),
             Some(Action::Delay(span)) => {
                 gate.sleep(span).await;
-                self.put(&real, path, content)
+                put()
             }
-            Some(Action::LoseAnswer) => self.put(&real, path, content).and_then(|()| injected()),
+            Some(Action::LoseAnswer) => put().and_then(|()| injected()),
             Some(Action::Status(_) | Action::Refuse | Action::Lose) => injected(),
         };
         let lost = matches!(fault, Some((Action::Lose | Action::LoseAnswer, _)));
@@ -124,9 +155,9 @@ impl Files {
         audited.and(done)
     }
 
-    fn put(&self, real: &Path, shown: &Path, content: Option<Vec<u8>>) -> Result<()> {
+    fn put(&self, real: &Path, shown: &Path, content: Option<Vec<u8>>, now: Timestamp) -> Result<()> {
         if let Some(imagined) = self.imagined() {
-            imagined.all().insert(real.to_owned(), content);
+            imagined.put(real, content.map(|content| Memory { content: content.into(), modified: now }));
             return Ok(());
         }
         let done = match &content {
@@ -137,7 +168,19 @@ impl Files {
     }
 }
 
-fn failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
+/// What writing this file asks for.
+pub(crate) fn access(real: &Path) -> Access {
+    Access {
+        system: SYSTEM.into(),
+        verb: "write".into(),
+        resource: real.display().to_string(),
+        name: None,
+        namespace: None,
+        effect: Effect::Write,
+    }
+}
+
+pub(crate) fn failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Failed, format!("`{}` cannot be written: {why}", path.display()))
 }
 

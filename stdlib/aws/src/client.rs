@@ -71,6 +71,19 @@ impl Client {
         Ok(Client { cx: cx.clone(), account, region })
     }
 
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.configuration());
+        let config = config.interceptor(Tag::new(&self.region)).force_path_style(self.account.path_style());
+        let mut config = config.disable_s3_express_session_auth(true);
+        config.set_endpoint_url(self.account.endpoint("s3"));
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// Whether this service is not AWS's own, but speaks its protocol.
+    pub(crate) fn is_elsewhere(&self, service: &str) -> bool {
+        self.account.endpoint(service).is_some()
+    }
+
     pub(crate) fn cx(&self) -> &Cx {
         &self.cx
     }

@@ -111,6 +111,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         {
             ErrorKind::Conflict
         }
+        // To `HEAD` nobody says more.
+        _ if status == 403 => ErrorKind::Forbidden,
         _ if status == 409 || status == 412 => ErrorKind::Conflict,
         _ => ErrorKind::Failed,
     }

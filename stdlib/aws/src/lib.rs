@@ -9,6 +9,7 @@ mod policy;
 mod primitives;
 mod rds;
 mod route53;
+mod s3;
 mod section;
 mod simulator;
 

@@ -9,10 +9,10 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Access, Body, BoxFuture, Call, Effect, Endpoint, Host, Inverse, Marker, Markers, Note, Program,
-    ProgramOutput, Result, SecretText,
+    Access, Body, BoxFuture, Call, Effect, Endpoint, FileDraft, FileFacts, FileWalk, Host, Inverse, Marker,
+    Markers, Note, Program, ProgramOutput, Result, SecretText,
 };
-use opsrun_gate::{Outcome as RequestOutcome, Recorder, Ticket};
+use opsrun_gate::{Draft, Outcome as RequestOutcome, Recorder, Ticket};
 use rand::RngCore;
 
 use super::{Run, locked};
@@ -66,6 +66,26 @@ impl Recorder for Run {
     }
 }
 
+/// A file that a call is writing.
+struct Drafted {
+    run: Arc<Run>,
+    call: Arc<Call>,
+    draft: Draft,
+}
+
+impl FileDraft for Drafted {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.draft.write_at(offset, bytes)
+    }
+
+    fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            let Drafted { run, call, draft } = *self;
+            run.setup.files.keep(&run.setup.gate, &*run, &call, draft, modified).await
+        })
+    }
+}
+
 /// The run as primitives see it.
 impl Host for Run {
     fn now(&self) -> Timestamp {
@@ -116,6 +136,23 @@ impl Host for Run {
         content: Option<Vec<u8>>,
     ) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move { self.setup.files.write(&self.setup.gate, &*self, &call, &path, content).await })
+    }
+
+    fn file_facts(&self, call: &Call, path: &Path) -> Result<FileFacts> {
+        self.setup.files.facts(&self.setup.gate, call, path)
+    }
+
+    fn walk_files(&self, call: &Call, folder: &Path) -> Result<FileWalk> {
+        self.setup.files.walk(&self.setup.gate, call, folder)
+    }
+
+    fn read_file_part(&self, call: &Call, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        self.setup.files.read_part(&self.setup.gate, call, path, offset, length)
+    }
+
+    fn draft_file(self: Arc<Self>, call: Arc<Call>, path: PathBuf) -> Result<Box<dyn FileDraft>> {
+        let draft = self.setup.files.draft(&self.setup.gate, &call, &path)?;
+        Ok(Box::new(Drafted { run: self, call, draft }))
     }
 
     fn configured_secret(

@@ -6,8 +6,8 @@ use std::path::Path;
 use opsrun_core::Span;
 use serde::Deserialize;
 
-use crate::services::s3::S3Section;
 use crate::services::rds::RdsSection;
+use crate::services::s3::S3Section;
 
 /// ```yaml
 /// aws:

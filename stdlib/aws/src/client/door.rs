@@ -148,7 +148,8 @@ async fn judged(response: Response<Incoming>, reads: bool) -> Result<(HttpRespon
     let body = http_body_util::Limited::new(body, LARGEST_ERROR).collect().await;
     let body = body.map_err(|error| unusable(&error))?.to_bytes();
     let mut later = status == http::StatusCode::TOO_MANY_REQUESTS || says(&body, &parts.headers, THROTTLED);
-    later |= reads && status.is_server_error();
+    // What a server does not know it will not know later.
+    later |= reads && status.is_server_error() && status != http::StatusCode::NOT_IMPLEMENTED;
     let response = HttpResponse::try_from(Response::from_parts(parts, SdkBody::from(body)));
     Ok((response.map_err(|error| unusable(&error))?, later))
 }

@@ -4,6 +4,7 @@ pub(crate) mod eks;
 mod quotas;
 mod rds;
 mod route53;
+pub(crate) mod s3;
 pub(crate) mod sts;
 
 use opsrun_core::Module;
@@ -24,6 +25,11 @@ pub(crate) const MODULES: &[Module] = &[
         path: "route53",
         doc: "DNS: records, and switching between them.",
         primitives: route53::PRIMITIVES,
+    },
+    Module {
+        path: "s3",
+        doc: "Objects in S3, or in a store that speaks its protocol.",
+        primitives: s3::PRIMITIVES,
     },
     Module { path: "sts", doc: "Who a run is to AWS.", primitives: sts::PRIMITIVES },
 ];

@@ -180,7 +180,7 @@ impl Buckets {
                         Some(content) => json!({
                             "size": content.bytes.len(),
                             "md5": checksum::hex(&checksum::digest(&content.bytes)),
-                            "type": content.about.content_type,
+                            "type": content.about.content_type.as_deref().unwrap_or(object::UNSAID),
                         }),
                     })
                     .collect();

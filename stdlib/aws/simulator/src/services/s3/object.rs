@@ -211,7 +211,8 @@ pub(super) fn get(turn: &mut Turn, input: GetObjectInput) -> S3Result<GetObjectO
     Ok(output)
 }
 
-const UNSAID: &str = "binary/octet-stream";
+/// Of a content of which nothing else is said.
+pub(super) const UNSAID: &str = "binary/octet-stream";
 
 fn index(at: u64) -> usize {
     usize::try_from(at).unwrap_or(usize::MAX)
