@@ -16,6 +16,6 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
-pub use services::rds::NoDatabase;
+pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
 pub use services::s3::{BucketSection, Folders, S3Section};
 pub use world::{Asked, Aws, Options, Taken, asked};

@@ -134,6 +134,9 @@ impl Aws {
         if !found.content.clusters.is_empty() {
             (known.eks, known.quotas) = (region.eks, region.quotas);
         }
+        if !found.content.rds.instances.is_empty() {
+            known.rds = region.rds;
+        }
         Ok(())
     }
 

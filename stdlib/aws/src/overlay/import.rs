@@ -1,11 +1,12 @@
 //! What an account has, in the words of an estate file.
 
 use opsrun_aws_simulator::{
-    ClusterSection, NodeGroupSection, RecordSection, RegionSection, Taken, ZoneSection,
+    ClusterSection, InstanceSection, NodeGroupSection, RecordSection, RegionSection, SnapshotSection, Taken, ZoneSection,
 };
-use opsrun_core::{Cx, Error, Original, Result};
+use opsrun_core::{Cx, Error, Original, Result, Span};
 
 use crate::client::Client;
+use crate::rds;
 use crate::route53;
 
 /// Everything that has to be known of the real thing when one service is written to: by its service.
@@ -22,6 +23,7 @@ pub(super) async fn services(
             Ok(match service.as_str() {
                 // The groups of nodes are in both.
                 "autoscaling" | "eks" => vec![("eks", taken.clone()), ("autoscaling", taken)],
+                "rds" => vec![("rds", taken)],
                 "route53" => vec![("route53", taken)],
                 _ => Vec::new(),
             })
@@ -35,6 +37,7 @@ pub(super) async fn of_service(cx: &Cx, service: &str, region: &str) -> Result<T
     let mut taken = Taken { region: region.to_owned(), ..Taken::default() };
     match service {
         "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
+        "rds" => taken.content = databases(&Client::new(cx, Some(region))?).await?,
         "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,
         service => {
             return Err(Error::invalid(format!(
@@ -89,6 +92,57 @@ async fn cluster(client: &Client, name: &str) -> Result<ClusterSection> {
         );
     }
     Ok(section)
+}
+
+/// Without what is in them: nobody asks RDS for rows.
+async fn databases(client: &Client) -> Result<RegionSection> {
+    let mut region = RegionSection::default();
+    let now = client.cx().now();
+    for found in rds::instances(client).await? {
+        let number = |number: i32| u32::try_from(number).unwrap_or_default();
+        let age = found.created.as_deref().and_then(|created| created.parse::<jiff::Timestamp>().ok());
+        let age = age.and_then(|created| std::time::Duration::try_from(now.duration_since(created)).ok());
+        let section = InstanceSection {
+            class: found.class,
+            engine: found.engine,
+            version: found.version,
+            storage: number(found.storage),
+            multi_az: found.multi_az,
+            zone: found.zone,
+            retention: number(found.backup_retention),
+            protected: found.deletion_protection,
+            encrypted: found.encrypted,
+            database: found.database,
+            tags: found.tags,
+            age: age.map(Span::from).unwrap_or_default(),
+            replica_of: found.replica_of.map(|source| of_arn(&source)),
+            ..InstanceSection::default()
+        };
+        region.rds.instances.insert(found.name, section);
+    }
+    for found in rds::snapshots(client, None, None).await? {
+        // Those of databases that are gone cannot be told with what they were of.
+        if !region.rds.instances.contains_key(&found.instance) {
+            continue;
+        }
+        let section = SnapshotSection {
+            of: found.instance,
+            age: found.age.unwrap_or_default(),
+            automated: found.kind == "automated",
+            tags: found.tags,
+        };
+        region.rds.snapshots.insert(found.name, section);
+    }
+    Ok(region)
+}
+
+/// `REGION/NAME` of a database's ARN; a name is one of the same region.
+fn of_arn(source: &str) -> String {
+    let parts: Vec<&str> = source.split(':').collect();
+    match parts.as_slice() {
+        ["arn", _, _, region, _, _, name] => format!("{region}/{name}"),
+        _ => source.to_owned(),
+    }
 }
 
 async fn zones(client: &Client) -> Result<std::collections::BTreeMap<String, ZoneSection>> {

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use self::instance::{AVAILABLE, Instance};
 pub use self::reach::NoDatabase;
-pub(crate) use self::section::RdsSection;
+pub use self::section::{InstanceSection, RdsSection, SnapshotSection};
 use self::section::{QuotaSection, Times};
 use self::snapshot::Snapshot;
 use crate::fault::{Answer, Fault};
