@@ -109,7 +109,7 @@ impl Bucket {
         let tried = format!("asking for {}", self.url(key));
         let found =
             self.client.find("s3:GetObject", &tried, asked).await.map_err(|error| self.explained(error))?;
-        Ok(found.map(|head| Object::of_head(self.url(key), key, head)))
+        Ok(found.map(|head| Object::of_head(self.url(key), key, &head)))
     }
 
     /// # Errors

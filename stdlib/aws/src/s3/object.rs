@@ -38,7 +38,7 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    pub(crate) fn of_head(url: String, key: &str, head: HeadObjectOutput) -> Self {
+    pub(crate) fn of_head(url: String, key: &str, head: &HeadObjectOutput) -> Self {
         let whole = head.checksum_type().is_none_or(|kind| *kind == ChecksumType::FullObject);
         Object {
             url,
