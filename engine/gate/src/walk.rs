@@ -110,7 +110,7 @@ impl Walk {
             order.push(b'/');
             return Ok(Some(Entry { order, path, file: None }));
         }
-        Ok(metadata.is_file().then(|| Entry { order, path, file: Some(metadata) }))
+        Ok(metadata.is_file().then_some(Entry { order, path, file: Some(metadata) }))
     }
 }
 

@@ -56,9 +56,51 @@ impl Primitive for Peek {
     }
 }
 
+/// Copies a file piece by piece, and tells of all files in the folder `notes`.
+#[derive(Deserialize, JsonSchema, Args)]
+struct Trace {
+    /// The file.
+    #[arg(positional)]
+    from: String,
+    /// The copy.
+    #[arg(positional)]
+    to: String,
+    /// Give it up in the middle.
+    #[serde(default)]
+    give_up: bool,
+}
+
+impl Primitive for Trace {
+    const PATH: &'static str = "desk::trace";
+    const EFFECT: Effect = Effect::Write;
+    const UNDO: Undo = Undo::Never("a copy stays");
+    type Out = Vec<String>;
+
+    async fn run(self, cx: &Cx) -> Result<Vec<String>> {
+        let facts = cx.file_facts(&self.from)?;
+        let draft = cx.draft_file(&self.to)?;
+        // The end first: pieces come in any order.
+        for offset in (0..facts.size).rev() {
+            draft.write_at(offset, &cx.read_file_part(&self.from, offset, 1)?)?;
+        }
+        if self.give_up {
+            drop(draft);
+        } else {
+            draft.keep(Some(facts.modified)).await?;
+        }
+        let told = cx.walk_files("notes")?.map(|found| {
+            let found = found?;
+            let same_time = found.modified == facts.modified;
+            Ok(format!("{}: {} {same_time}", found.path.display(), found.size))
+        });
+        told.collect()
+    }
+}
+
 struct Desk;
 
-static PRIMITIVES: &[Declaration] = &[Declaration::of::<Jot>(), Declaration::of::<Peek>()];
+static PRIMITIVES: &[Declaration] =
+    &[Declaration::of::<Jot>(), Declaration::of::<Peek>(), Declaration::of::<Trace>()];
 static MODULES: &[Module] = &[Module { path: "desk", doc: "A desk.", primitives: PRIMITIVES }];
 static REGISTRY: Registry = Registry::new(&[&Desk]);
 
@@ -189,4 +231,37 @@ fn a_fault_strikes_a_write_of_a_file() {
         assert_eq!(error, "`notes/old` cannot be written: injected fault", "{fault}");
         assert_eq!(stage.text("notes/old").as_deref(), Some(left), "{fault}");
     }
+}
+
+#[test]
+fn a_file_is_read_and_written_in_pieces_and_appears_whole() {
+    for imagined in [false, true] {
+        let stage = Stage { imagined, ..Stage::new() };
+        let trace =
+            |to: &str, give_up: bool| (2, json!({ "from": "notes/text", "to": to, "give_up": give_up }));
+        let text = jot("notes/text", "a text");
+        let (outcome, entries) = stage.run(&[text.clone(), trace("notes/a/copy", false)]);
+        let told = json!(["a/copy: 6 true", "old: 1 false", "text: 6 true"]);
+        assert!(matches!(&outcome, Outcome::Done(value) if *value == told), "{imagined}: {outcome:?}");
+        let intents = entries.iter().filter(|entry| matches!(entry, Entry::WriteIntent { .. }));
+        assert_eq!(intents.count(), 2, "{imagined}");
+        let copied = stage.text("notes/a/copy");
+        assert_eq!(copied.as_deref(), if imagined { None } else { Some("a text") });
+        let stage = Stage { imagined, ..Stage::new() };
+        let (outcome, _) = stage.run(&[text.clone(), trace("notes/copy", true)]);
+        let told = json!(["old: 1 false", "text: 6 true"]);
+        assert!(matches!(&outcome, Outcome::Done(value) if *value == told), "{imagined}: {outcome:?}");
+        let error = stage.error(&[text, trace("elsewhere", false)]);
+        assert!(error.contains("/elsewhere` is not granted"), "{imagined}: {error}");
+    }
+}
+
+#[test]
+fn a_fault_strikes_the_writing_of_a_file_in_pieces() {
+    let stage = Stage { fault: Some("file write: 503 after 1"), ..Stage::new() };
+    let trace = (2, json!({ "from": "notes/old", "to": "notes/copy" }));
+    let error = stage.error(&[jot("notes/new", "2"), trace]);
+    assert_eq!(error, "`notes/copy` cannot be written: injected fault");
+    let left: Vec<_> = std::fs::read_dir(stage.folder.path().join("notes")).unwrap().collect();
+    assert_eq!(left.len(), 2, "nothing half done is left: {left:?}");
 }

@@ -202,7 +202,8 @@ impl Aws {
         let call = read(&service, request);
         match (service.as_str(), call) {
             // Its operations are in method and path.
-            ("s3", _) => {
+            // Nobody else is asked without a signature and without naming an operation.
+            (service, call) if service == "s3" || (scope.is_none() && call.is_none()) => {
                 let caller = self.caller(request, scope.as_ref(), "s3", now);
                 s3::answer(self, caller, request, &id, now)
             }

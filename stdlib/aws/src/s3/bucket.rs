@@ -109,7 +109,7 @@ impl Bucket {
         let tried = format!("asking for {}", self.url(key));
         let found =
             self.client.find("s3:GetObject", &tried, asked).await.map_err(|error| self.explained(error))?;
-        Ok(found.map(|head| Object::of_head(self.url(key), key, head)))
+        Ok(found.map(|head| Object::of_head(self.url(key), key, &head)))
     }
 
     /// # Errors
@@ -131,9 +131,12 @@ impl Bucket {
     /// What AWS said.
     pub(crate) async fn keeps_versions(&self) -> Result<bool> {
         let ask = || async {
-            let asked = self.s3.get_bucket_versioning().bucket(&self.name).send();
+            let answer = self.s3.get_bucket_versioning().bucket(&self.name).send().await;
+            if let Some(read) = answer.as_ref().err().and_then(read_otherwise) {
+                return Ok(read);
+            }
             let tried = format!("asking whether s3://{} keeps versions", self.name);
-            match self.call("s3:GetBucketVersioning", &tried, asked).await {
+            match self.call("s3:GetBucketVersioning", &tried, async { answer }).await {
                 Ok(found) => Ok(found.status() == Some(&BucketVersioningStatus::Enabled)),
                 // Stores that do not know versions keep none.
                 Err(error) if error.data_value()["code"] == "NotImplemented" => Ok(false),
@@ -142,6 +145,13 @@ impl Bucket {
         };
         self.keeps_versions.get_or_try_init(ask).await.copied()
     }
+}
+
+/// Other stores than AWS, such as moto, give the answer another name, and AWS's client does not read it then.
+fn read_otherwise<E>(error: &SdkError<E, Response>) -> Option<bool> {
+    let answer = error.raw_response().filter(|answer| answer.status().is_success())?;
+    let text = std::str::from_utf8(answer.body().bytes()?).ok()?;
+    text.contains("Versioning").then(|| text.contains("<Status>Enabled</Status>"))
 }
 
 /// The region that a bucket is in.

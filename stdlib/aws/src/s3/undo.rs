@@ -6,7 +6,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 use futures::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use opsrun_core::{Error, Inverse, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ use super::object::{Object, told};
 use super::upload::abort;
 
 pub(crate) const TAKE_BACK: &str = "s3::take_back";
+
+/// A machine's clock and S3's may be so far apart: else S3 takes no request.
+const SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// S3 deletes no more in one request.
 const MOST_AT_ONCE: usize = 1000;
@@ -215,12 +218,13 @@ fn is_of(written: &Written, tag: &str, modified: Timestamp) -> bool {
     match &written.tag {
         _ if written.deleted => false,
         Some(wanted) => wanted == tag,
-        // S3 tells whole seconds.
-        None => {
-            modified.as_second() >= written.since.as_second()
-                && written.before.as_ref().is_none_or(|before| before.tag != tag)
-        }
+        None => is_since(written, modified) && written.before.as_ref().is_none_or(|before| before.tag != tag),
     }
+}
+
+/// What was there when it was looked at is known, so this is only about what is much older.
+fn is_since(written: &Written, modified: Timestamp) -> bool {
+    written.since.checked_sub(SKEW).is_ok_and(|since| modified >= since)
 }
 
 /// Of a write whose answer never came, the version is looked for: it is the latest.
@@ -229,11 +233,12 @@ async fn take_back_version(bucket: &Bucket, written: &Written) -> Result<Option<
     let list = bucket.s3.list_object_versions().bucket(&bucket.name).prefix(key).send();
     let tried = format!("listing the versions of {}", bucket.url(key));
     let page = bucket.call("s3:ListBucketVersions", &tried, list).await?;
-    let is_since = |modified: Timestamp| modified.as_second() >= written.since.as_second();
     let made = if written.deleted {
         let mut markers = page.delete_markers().iter();
         let latest = markers.find(|marker| marker.key() == Some(key) && marker.is_latest() == Some(true));
-        latest.filter(|marker| is_since(told(marker.last_modified()))).and_then(|marker| marker.version_id())
+        latest
+            .filter(|marker| is_since(written, told(marker.last_modified())))
+            .and_then(|marker| marker.version_id())
     } else {
         let mut versions = page.versions().iter();
         let latest = versions.find(|version| version.key() == Some(key) && version.is_latest() == Some(true));
@@ -243,7 +248,9 @@ async fn take_back_version(bucket: &Bucket, written: &Written) -> Result<Option<
                 .before
                 .as_ref()
                 .is_some_and(|before| before.version.as_deref() == version.version_id());
-            is_since(modified) && !was_before && written.tag.as_ref().is_none_or(|wanted| *wanted == tag)
+            is_since(written, modified)
+                && !was_before
+                && written.tag.as_ref().is_none_or(|wanted| *wanted == tag)
         });
         latest.and_then(|version| version.version_id())
     };

@@ -173,14 +173,18 @@ pub(crate) async fn store(
     let Some(mut record) = record else {
         return Err(Error::failed(format!("{} is too large for one request", bucket.url(key))));
     };
-    let upload = match begun_before(bucket, key) {
-        Some(id) => id,
-        None => begin(bucket, key, about).await?,
+    let earlier = match begun_before(bucket, key) {
+        // It may have been given up since.
+        Some(id) => parts_of(bucket, key, &id).await?.map(|there| (id, there)),
+        None => None,
+    };
+    let (upload, there) = match earlier {
+        Some(earlier) => earlier,
+        None => (begin(bucket, key, about).await?, BTreeMap::new()),
     };
     record.written.upload = Some(upload.clone());
     record.now().await?;
     let parts = Parts { bucket, key, source, upload: &upload, size: part_size(source.size()) };
-    let there = parts.there().await?;
     let sent = parts.send(&there).await;
     match sent {
         Ok(sent) => parts.finish(about, sent, &mut record).await,
@@ -255,6 +259,23 @@ pub(crate) async fn abort(bucket: &Bucket, key: &str, upload: &str) -> Result<()
     bucket.client.find("s3:AbortMultipartUpload", &tried, abort).await.map(drop)
 }
 
+/// The parts that an earlier attempt has sent, by number: their tags and sizes. `None`: there is no such upload any more.
+async fn parts_of(bucket: &Bucket, key: &str, upload: &str) -> Result<Option<BTreeMap<i32, (String, u64)>>> {
+    let mut there = BTreeMap::new();
+    let list = bucket.s3.list_parts().bucket(&bucket.name).key(key).upload_id(upload);
+    let mut pages = list.into_paginator().send();
+    let tried = format!("asking what of {} is uploaded", bucket.url(key));
+    while let Some(page) = pages.next().await {
+        let page = bucket.client.find("s3:ListMultipartUploadParts", &tried, async { page }).await?;
+        let Some(page) = page else { return Ok(None) };
+        for part in page.parts() {
+            let size = object::size(part.size());
+            there.insert(part.part_number().unwrap_or_default(), (object::tag(part.e_tag()), size));
+        }
+    }
+    Ok(Some(there))
+}
+
 struct Parts<'p> {
     bucket: &'p Bucket,
     key: &'p str,
@@ -273,25 +294,6 @@ struct Sent {
 }
 
 impl Parts<'_> {
-    /// The parts that an earlier attempt has sent: their tags, by number.
-    async fn there(&self) -> Result<BTreeMap<i32, (String, u64)>> {
-        let mut there = BTreeMap::new();
-        if self.bucket.cx().broken_off().is_none() {
-            return Ok(there);
-        }
-        let list = self.bucket.s3.list_parts().bucket(&self.bucket.name).key(self.key).upload_id(self.upload);
-        let mut pages = list.into_paginator().send();
-        let tried = format!("asking what of {} is uploaded", self.bucket.url(self.key));
-        while let Some(page) = pages.next().await {
-            let page = self.bucket.call("s3:ListMultipartUploadParts", &tried, async { page }).await?;
-            for part in page.parts() {
-                let size = object::size(part.size());
-                there.insert(part.part_number().unwrap_or_default(), (object::tag(part.e_tag()), size));
-            }
-        }
-        Ok(there)
-    }
-
     async fn send(&self, there: &BTreeMap<i32, (String, u64)>) -> Result<Vec<Sent>> {
         let size = self.source.size();
         let count = size.div_ceil(self.size);

@@ -9,11 +9,15 @@ use opsrun_core::Simulator;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 pub(crate) const ACCESS_KEY: &str = "AKIATESTTESTTESTTEST";
 pub(crate) const SECRET_KEY: &str = "a-secret-of-the-tests";
+
+/// What does not arrive as it was sent.
+pub(crate) const FRAGILE: &str = "handle with care";
 
 /// A server in a thread of its own.
 pub(crate) struct Served {
@@ -49,6 +53,30 @@ impl Served {
             let mut inside = simulator.connect("aws", &anywhere).unwrap();
             tokio::spawn(async move {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut inside).await;
+            });
+        })
+    }
+
+    /// The same, where answers arrive otherwise than they were sent.
+    pub(crate) fn spoiling(simulator: Arc<dyn Simulator>) -> Self {
+        Self::start(move |stream| {
+            let anywhere = "https://amazonaws.com".parse().unwrap();
+            let (mut from_inside, mut to_inside) =
+                tokio::io::split(simulator.connect("aws", &anywhere).unwrap());
+            let (mut from_outside, mut to_outside) = stream.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_outside, &mut to_inside).await });
+            tokio::spawn(async move {
+                let mut chunk = vec![0; 64 << 10];
+                while let Ok(length @ 1..) = from_inside.read(&mut chunk).await {
+                    if let Some(at) =
+                        chunk[..length].windows(FRAGILE.len()).position(|seen| seen == FRAGILE.as_bytes())
+                    {
+                        chunk[at] ^= 1;
+                    }
+                    if to_outside.write_all(&chunk[..length]).await.is_err() {
+                        break;
+                    }
+                }
             });
         })
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opsrun_aws::Aws;
-use opsrun_core::{Error, Result, Simulator, Target, Value};
+use opsrun_core::{Error, Result, Simulator, Span, Target, Value};
 use opsrun_gate::{FaultRule, Files, Gate, Grants, Route};
 use opsrun_runtime::{
     Branch, Course, Entry, EstateFile, Event, Happening, Launch, MemoryJournal, Outcome, Past, Project,
@@ -28,8 +28,8 @@ pub(crate) struct Stage {
 
 enum Place {
     Estate(Box<Rehearsal>),
-    /// Its address; the server ends with the value.
-    Server(String, #[allow(dead_code)] Box<dyn Any>),
+    /// Its address, and the key that it knows; the server ends with the value.
+    Server(String, String, #[allow(dead_code)] Box<dyn Any>),
 }
 
 /// How a run on a stage ended.
@@ -79,6 +79,14 @@ impl Stage {
         Stage { name: "estate", folder, place: Place::Estate(Box::new(rehearsal)) }
     }
 
+    /// Lets time pass; of an estate.
+    pub(crate) fn pass(&self, span: Span) {
+        match &self.place {
+            Place::Estate(rehearsal) => rehearsal.settle(span).unwrap(),
+            Place::Server(..) => panic!("it is no estate"),
+        }
+    }
+
     /// The estate's AWS.
     pub(crate) fn simulator(&self) -> Arc<dyn Simulator> {
         match &self.place {
@@ -92,7 +100,7 @@ impl Stage {
         Stage {
             name: "moto",
             folder: tempfile::tempdir().unwrap(),
-            place: Place::Server(endpoint, Box::new(moto)),
+            place: Place::Server(endpoint, server::ACCESS_KEY.to_owned(), Box::new(moto)),
         }
     }
 
@@ -102,7 +110,18 @@ impl Stage {
         Stage {
             name: "s3s-fs",
             folder: tempfile::tempdir().unwrap(),
-            place: Place::Server(endpoint, Box::new(server)),
+            place: Place::Server(endpoint, server::ACCESS_KEY.to_owned(), Box::new(server)),
+        }
+    }
+
+    /// Another estate's AWS, by way of somebody who changes on its way back what contains [`server::FRAGILE`].
+    pub(crate) fn behind_a_bad_line(estate: &Stage) -> Self {
+        let key = estate.simulator().section()["keys"]["access-key"].as_str().unwrap().to_owned();
+        let server = server::Served::spoiling(estate.simulator());
+        Stage {
+            name: "a bad line",
+            folder: tempfile::tempdir().unwrap(),
+            place: Place::Server(server.endpoint(), key, Box::new(server)),
         }
     }
 
@@ -143,7 +162,7 @@ impl Stage {
             Place::Estate(rehearsal) => {
                 rehearsal.again(past, Course::Onward, journal.clone(), told.clone()).unwrap()
             }
-            Place::Server(endpoint, _) => self.on_server(endpoint, journal.clone(), told.clone()),
+            Place::Server(endpoint, key, _) => self.on_server((endpoint, key), journal.clone(), told.clone()),
         };
         run.gate().set_faults(faults);
         let outcome = run.execute("test".into(), |branch: &Arc<Branch>| {
@@ -158,7 +177,12 @@ impl Stage {
         Done { outcome: outcome.unwrap(), told, journal }
     }
 
-    fn on_server(&self, endpoint: &str, journal: Arc<MemoryJournal>, told: Arc<Told>) -> Arc<Run> {
+    fn on_server(
+        &self,
+        (endpoint, key): (&str, &str),
+        journal: Arc<MemoryJournal>,
+        told: Arc<Told>,
+    ) -> Arc<Run> {
         let world = World::live();
         let section = json!({ "region": "us-west-2", "endpoint": endpoint });
         let target = Target {
@@ -170,7 +194,7 @@ impl Stage {
         let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), world.clock(), Route::live());
         let variables = [
             ("HOME", self.folder.path().join("home").display().to_string()),
-            ("AWS_ACCESS_KEY_ID", server::ACCESS_KEY.to_owned()),
+            ("AWS_ACCESS_KEY_ID", key.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", server::SECRET_KEY.to_owned()),
         ];
         Run::new(Setup {

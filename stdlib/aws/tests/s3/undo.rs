@@ -123,6 +123,30 @@ fn a_run_that_was_killed_once_a_write_was_sent_goes_on() {
 }
 
 #[test]
+fn an_upload_that_broke_off_goes_on_with_the_parts_that_are_missing() {
+    let put = json!({ "to": "s3://prod-config/large.bin", "file": "large.bin" });
+    let lost = "aws s3:UploadPart: lost after 1";
+    // If it cannot be given up, it stays; else it is begun anew: once more two parts, and the end.
+    for (faults, writes) in [(&[lost, "aws s3:AbortMultipartUpload: 403 always"][..], 2), (&[lost], 4)] {
+        let stage = estate(true);
+        stage.write("large.bin", (0..9_u32 << 20).map(|at| (at >> 9) as u8).collect::<Vec<_>>());
+        let failed = stage.run_with(faults, Past::default(), |call| call("s3::put", put.clone()));
+        let unfinished = stage.snapshot().contains_key("aws s3 unfinished prod-config/large.bin");
+        assert_eq!(unfinished, writes == 2, "{}", failed.report());
+        let past = failed.killed_at_write(3);
+        let gone_on = stage.run_with(&[], past, |call| call("s3::put", put.clone()));
+        assert_eq!(
+            (gone_on.value()["changed"].clone(), gone_on.writes()),
+            (json!(true), writes),
+            "{}",
+            gone_on.report()
+        );
+        assert!(!stage.snapshot().contains_key("aws s3 unfinished prod-config/large.bin"));
+        assert_eq!(stage.value("s3::put", put.clone())["changed"], false);
+    }
+}
+
+#[test]
 fn a_version_is_restored_and_taken_back() {
     on_all(|stage| {
         // It keeps no versions.

@@ -62,7 +62,7 @@ pub(super) fn create(turn: &mut Turn, input: CreateBucketInput) -> S3Result<Crea
     let bucket = Bucket::new(&turn.caller.account, wanted.as_deref().unwrap_or(&region), turn.now);
     let location = Some(format!("/{}", input.bucket));
     turn.buckets.insert(input.bucket, Arc::new(bucket));
-    Ok(CreateBucketOutput { location, ..Default::default() })
+    Ok(CreateBucketOutput { location })
 }
 
 pub(super) fn delete(turn: &mut Turn, input: DeleteBucketInput) -> S3Result<DeleteBucketOutput> {
