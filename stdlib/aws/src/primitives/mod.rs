@@ -4,6 +4,8 @@ pub(crate) mod eks;
 mod quotas;
 mod rds;
 mod route53;
+mod secretsmanager;
+mod ssm;
 pub(crate) mod sts;
 
 use opsrun_core::Module;
@@ -25,5 +27,11 @@ pub(crate) const MODULES: &[Module] = &[
         doc: "DNS: records, and switching between them.",
         primitives: route53::PRIMITIVES,
     },
+    Module {
+        path: "secretsmanager",
+        doc: "Secrets that AWS keeps, and their versions.",
+        primitives: secretsmanager::PRIMITIVES,
+    },
+    Module { path: "ssm", doc: "Parameters of Systems Manager.", primitives: ssm::PRIMITIVES },
     Module { path: "sts", doc: "Who a run is to AWS.", primitives: sts::PRIMITIVES },
 ];

@@ -89,7 +89,10 @@ impl Primitive for Snapshot {
         };
         if self.keep {
             let name = format!("aws rds snapshot {}/{}", client.region(), self.name);
-            cx.keep(&name, "a snapshot that was taken to be safe is kept for whoever has to look into what went wrong");
+            cx.keep(
+                &name,
+                "a snapshot that was taken to be safe is kept for whoever has to look into what went wrong",
+            );
         }
         let snapshot = match within.duration().is_zero() {
             true => rds::needed_snapshot(&client, &named).await?,
