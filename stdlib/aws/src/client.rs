@@ -54,6 +54,8 @@ clients! {
     route53: aws_sdk_route53, "route53";
     quotas: aws_sdk_servicequotas, "servicequotas";
     rds: aws_sdk_rds, "rds";
+    secretsmanager: aws_sdk_secretsmanager, "secretsmanager";
+    ssm: aws_sdk_ssm, "ssm";
     sts: aws_sdk_sts, "sts";
 }
 

@@ -10,6 +10,7 @@ mod primitives;
 mod rds;
 mod route53;
 mod s3;
+mod secrets;
 mod section;
 mod simulator;
 
@@ -19,7 +20,7 @@ use http::StatusCode;
 use http::request::Parts;
 use opsrun_core::{
     Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal,
-    Result, Simulator, Surroundings, System, Value,
+    Result, SecretScheme, Simulator, Surroundings, System, Value,
 };
 use serde_json::json;
 
@@ -53,6 +54,10 @@ impl System for Aws {
                 effect: Effect::Write,
             },
         }
+    }
+
+    fn secrets(&self) -> &'static [SecretScheme] {
+        secrets::SCHEMES
     }
 
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use crate::services::rds::RdsSection;
 use crate::services::s3::S3Section;
+use crate::services::secretsmanager::SecretSection;
+use crate::services::ssm::ParameterSection;
 
 /// ```yaml
 /// aws:
@@ -63,6 +65,10 @@ pub struct RegionSection {
     pub s3: S3Section,
     /// Databases of RDS.
     pub rds: RdsSection,
+    /// Secrets of Secrets Manager, by name.
+    pub secrets: BTreeMap<String, SecretSection>,
+    /// Parameters of Systems Manager, by name.
+    pub parameters: BTreeMap<String, ParameterSection>,
 }
 
 /// A cluster of EKS.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::{autoscaling, eks, quotas, rds, route53, s3, sso, sts};
+use crate::services::{autoscaling, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -60,6 +60,8 @@ pub(crate) struct Region {
     pub(crate) eks: eks::Clusters,
     pub(crate) quotas: quotas::Quotas,
     pub(crate) rds: rds::Rds,
+    pub(crate) secrets: secretsmanager::Secrets,
+    pub(crate) parameters: ssm::Parameters,
 }
 
 /// Whom a request is from, where it goes, and when it came.
@@ -232,6 +234,8 @@ impl Aws {
             for (region, content) in &account.regions {
                 content.eks.snapshot(region, &mut things);
                 content.rds.snapshot(region, now, &mut things);
+                content.secrets.snapshot(region, &mut things);
+                content.parameters.snapshot(region, &mut things);
             }
         }
         things
@@ -282,7 +286,9 @@ impl Aws {
             "eks" => eks::call(self, caller, call),
             "rds" => rds::call(self, caller, call),
             "route53" => route53::call(self, caller, call),
+            "secretsmanager" => secretsmanager::call(self, caller, call),
             "servicequotas" => quotas::call(self, caller, call),
+            "ssm" => ssm::call(self, caller, call),
             "sts" => sts::call(self, Some(caller), call, now),
             service => Err(Fault::not_simulated(service, &call.operation)),
         }
@@ -328,6 +334,8 @@ impl Region {
             eks: eks::Clusters::start(&section.clusters, place, random, now)?,
             quotas: quotas::Quotas::start(section),
             rds: rds::Rds::start(&section.rds, place.1, random, now)?,
+            secrets: secretsmanager::Secrets::start(&section.secrets, place, random, now),
+            parameters: ssm::Parameters::start(&section.parameters, now),
         })
     }
 }

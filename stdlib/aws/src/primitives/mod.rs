@@ -5,6 +5,8 @@ mod quotas;
 mod rds;
 mod route53;
 pub(crate) mod s3;
+mod secretsmanager;
+mod ssm;
 pub(crate) mod sts;
 
 use opsrun_core::Module;
@@ -31,5 +33,10 @@ pub(crate) const MODULES: &[Module] = &[
         doc: "Objects in S3, or in a store that speaks its protocol.",
         primitives: s3::PRIMITIVES,
     },
+        path: "secretsmanager",
+        doc: "Secrets that AWS keeps, and their versions.",
+        primitives: secretsmanager::PRIMITIVES,
+    },
+    Module { path: "ssm", doc: "Parameters of Systems Manager.", primitives: ssm::PRIMITIVES },
     Module { path: "sts", doc: "Who a run is to AWS.", primitives: sts::PRIMITIVES },
 ];

@@ -13,6 +13,7 @@ pub(crate) use self::look::{
 pub(crate) use self::making::{MADE_FROM, Made, Shape, finished, is_made, shaped, unmake};
 pub(crate) use self::name::{InstanceName, SnapshotName, SnapshotRef, Thing};
 pub(crate) use self::presigned::presigned;
+pub(crate) use self::types::time;
 pub(crate) use self::types::{Database, SnapshotOfDatabase};
 pub(crate) use self::wait::{gone_instance, while_waiting};
 pub(crate) use self::wait::{ready_instance, ready_snapshot, settled_snapshot};

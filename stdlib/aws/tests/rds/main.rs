@@ -5,5 +5,6 @@
 mod stage;
 
 mod changes;
+mod moto;
 mod regions;
 mod snapshots;

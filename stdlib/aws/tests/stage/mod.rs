@@ -1,14 +1,16 @@
 //! Where a test plays: an estate with a simulated AWS, and runs on it.
-#![allow(dead_code)] // each test program uses what it needs
+#![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)] // each test program uses what it needs
 
 use std::sync::{Arc, Mutex};
 
 use opsrun_aws::Aws;
-use opsrun_core::{Error, Result, Span, Value};
+use opsrun_core::{Error, Result, Span, Target, Value};
+use opsrun_gate::{Gate, Grants, Route};
 use opsrun_runtime::{
     Branch, Estate, EstateFile, Event, FaultRule, Happening, Launch, Outcome, Project, Registry, Rehearsal,
-    Trial, Watcher, World, changes, without_kept,
+    Run, Setup, Trial, Watcher, World, changes, without_kept,
 };
+use serde_json::json;
 
 pub(crate) static REGISTRY: Registry = Registry::new(&[&Aws]);
 
@@ -35,7 +37,7 @@ fn rehearsal(section: &Value) -> Result<Rehearsal> {
     Rehearsal::start(Launch::new(REGISTRY, Project::default()), &file, 1)
 }
 
-fn call(branch: &Arc<Branch>, path: &str, arguments: Value) -> Result<Value> {
+pub(crate) fn call(branch: &Arc<Branch>, path: &str, arguments: Value) -> Result<Value> {
     let declaration =
         REGISTRY.primitive(path).ok_or_else(|| Error::failed(format!("there is no primitive `{path}`")))?;
     branch.call(declaration, arguments)
@@ -67,14 +69,36 @@ impl Stage {
 
     /// A run that calls what `script` calls, with these faults.
     pub(crate) fn run_with(&self, faults: &[&str], script: Script<'_>) -> Done {
+        self.go(faults, &|branch| script(&|path, arguments| call(branch, path, arguments)))
+    }
+
+    /// A run of what calls of primitives alone do not make, which reads the estate's secrets as if they were real.
+    pub(crate) fn run_branch(&self, body: &(dyn Fn(&Arc<Branch>) -> Result<Value> + Sync)) -> Done {
+        let grants = ["aws", "secret read"].map(|grant| grant.parse().unwrap()).to_vec();
+        let (estate, world) = (self.estate(), self.world().clone());
+        let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), world.clock(), estate.route());
+        let told = Arc::new(Told::default());
+        let run = Run::new(Setup {
+            watcher: told.clone(),
+            target: Arc::new(estate.adopt(Target::default())),
+            seed: 1,
+            ..Setup::new(REGISTRY, world, gate)
+        });
+        Stage::execute(&run, &told, body)
+    }
+
+    fn go(&self, faults: &[&str], body: &(dyn Fn(&Arc<Branch>) -> Result<Value> + Sync)) -> Done {
         let told = Arc::new(Told::default());
         let faults = faults.iter().map(|fault| fault.parse::<FaultRule>().unwrap()).collect();
         let run = self.rehearsal.run(told.clone(), faults).unwrap();
-        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| {
-            script(&|path, arguments| call(branch, path, arguments))
-        });
+        Stage::execute(&run, &told, body)
+    }
+
+    fn execute(run: &Arc<Run>, told: &Told, body: &(dyn Fn(&Arc<Branch>) -> Result<Value> + Sync)) -> Done {
+        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| body(branch));
+        // As it is written out: what prints it passes it through here.
+        let told = told.0.lock().unwrap().iter().map(|line| run.redactor().show(line).into_owned()).collect();
         let kept = run.kept();
-        let told = told.0.lock().unwrap().clone();
         Done { outcome: outcome.unwrap(), told, kept }
     }
 
@@ -106,12 +130,79 @@ impl Stage {
     }
 }
 
+/// What `body` gives on moto, once these things were made there; `None`, and said so, where there is no moto.
+///
+/// A thing is a service, as it is signed for, and a request of it: a form, or a target of a JSON protocol and its input.
+pub(crate) fn on_moto(things: &[Thing], script: Script<'_>) -> Option<Done> {
+    let moto = match opsrun_tests::Moto::start() {
+        Ok(moto) => moto,
+        Err(missing) => {
+            opsrun_tests::skip(missing);
+            return None;
+        }
+    };
+    let endpoint = moto.endpoint();
+    things.iter().for_each(|thing| make(&endpoint, thing));
+    let target = Target {
+        name: "moto".to_owned(),
+        sections: [("aws".to_owned(), json!({ "region": "us-west-2", "endpoint": endpoint }))].into(),
+        ..Target::default()
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    // It is at once where AWS takes minutes, and is asked every few seconds.
+    let world = World::faster(50.0);
+    let gate = Gate::new(
+        REGISTRY.systems(),
+        Grants::new(vec!["aws".parse().unwrap()]),
+        world.clock(),
+        Route::live(),
+    );
+    let told = Arc::new(Told::default());
+    let run = Run::new(Setup {
+        watcher: told.clone(),
+        target: Arc::new(target),
+        variables: keys.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        seed: 1,
+        ..Setup::new(REGISTRY, world, gate)
+    });
+    Some(Stage::execute(&run, &told, &|branch| script(&|path, arguments| call(branch, path, arguments))))
+}
+
+/// Something that a test makes without a primitive.
+pub(crate) enum Thing {
+    Form(&'static str, &'static str),
+    Json(&'static str, &'static str, Value),
+}
+
+fn make(endpoint: &str, thing: &Thing) {
+    use std::io::{Read, Write};
+    let host = endpoint.trim_start_matches("http://");
+    let (service, kind, target, body) = match thing {
+        Thing::Form(service, form) => {
+            (service, "application/x-www-form-urlencoded", String::new(), (*form).to_owned())
+        }
+        Thing::Json(service, target, input) => {
+            (service, "application/x-amz-json-1.1", format!("X-Amz-Target: {target}\r\n"), input.to_string())
+        }
+    };
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260302/us-west-2/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n{body}",
+        body.len()
+    );
+    let mut server = std::net::TcpStream::connect(host).unwrap();
+    server.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).unwrap();
+    assert!(answer.lines().next().unwrap_or_default().contains(" 200"), "{body}: {answer}");
+}
+
 /// Fails the script at each of its writes, in every way in which a write can fail, on an estate with this section: it copes, is taken
 /// back, or goes on after its process was killed.
 #[track_caller]
 pub(crate) fn fails_everywhere(section: &Value, script: Script<'_>) {
     let start = || rehearsal(section);
-    let play = |run: &Arc<opsrun_runtime::Run>| {
+    let play = |run: &Arc<Run>| {
         run.execute("test".into(), |branch: &Arc<Branch>| {
             script(&|path, arguments| call(branch, path, arguments))
         })
@@ -139,6 +230,10 @@ impl Done {
             Some(error) => error.report(),
             None => panic!("it went well: {}", self.report()),
         }
+    }
+
+    pub(crate) fn succeeded(&self) -> bool {
+        matches!(self.outcome, Outcome::Done(_))
     }
 
     pub(crate) fn exit_code(&self) -> u8 {

@@ -6,5 +6,7 @@ pub(crate) mod quotas;
 pub(crate) mod rds;
 pub(crate) mod route53;
 pub(crate) mod s3;
+pub(crate) mod secretsmanager;
+pub(crate) mod ssm;
 pub(crate) mod sso;
 pub(crate) mod sts;
