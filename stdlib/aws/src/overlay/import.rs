@@ -1,7 +1,8 @@
 //! What an account has, in the words of an estate file.
 
 use opsrun_aws_simulator::{
-    ClusterSection, InstanceSection, NodeGroupSection, RecordSection, RegionSection, SnapshotSection, Taken, ZoneSection,
+    ClusterSection, InstanceSection, NodeGroupSection, RecordSection, RegionSection, SnapshotSection, Taken,
+    ZoneSection,
 };
 use opsrun_core::{Cx, Error, Original, Result, Span};
 

@@ -33,6 +33,7 @@ pub(crate) const MODULES: &[Module] = &[
         doc: "Objects in S3, or in a store that speaks its protocol.",
         primitives: s3::PRIMITIVES,
     },
+    Module {
         path: "secretsmanager",
         doc: "Secrets that AWS keeps, and their versions.",
         primitives: secretsmanager::PRIMITIVES,
