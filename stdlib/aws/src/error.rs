@@ -34,11 +34,6 @@ pub(crate) const THROTTLED: &[&str] = &[
     "TransactionInProgressException",
 ];
 
-/// The code of a service's error; `None` if no answer was understood.
-pub(crate) fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
-    error.as_service_error().and_then(ProvideErrorMetadata::code)
-}
-
 /// `tried`: what was about to be done, as in `creating the snapshot before-1.4.0`.
 pub(crate) fn failed<E>(place: &Place, action: &str, tried: &str, error: SdkError<E, Response>) -> Error
 where
