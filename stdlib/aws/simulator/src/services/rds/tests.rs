@@ -21,7 +21,8 @@ impl Stage {
         let estate = json!({ "accounts": { "111122223333": { "regions": regions } }, "outages": outages });
         let estate = serde_json::from_value(estate).expect("a section");
         let now = Timestamp::from_second(START).expect("a time");
-        Stage { aws: Aws::start(Options { estate, seed: 1, now, folders: Default::default() }).expect("an estate"), now }
+        let options = Options { estate, seed: 1, now, folders: Default::default() };
+        Stage { aws: Aws::start(options).expect("an estate"), now }
     }
 
     fn pass(&mut self, seconds: i64) {
