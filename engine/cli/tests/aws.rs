@@ -51,6 +51,8 @@ impl Scene {
         Program::new(env!("CARGO_BIN_EXE_opsrun"))
             .within(folder)
             .env("AWS_ENDPOINT_URL", self.estate.variable("AWS_ENDPOINT_URL"))
+            // The machine that this runs on may be one of EC2.
+            .env("AWS_EC2_METADATA_DISABLED", "true")
             .trusting(folder.join("opsrun.toml"))
     }
 
@@ -225,8 +227,8 @@ fn a_plan_over_aws_changes_nothing_and_binds_the_run() {
 const COMMANDS: &[(&str, &str)] = &[
     ("sts get-caller-identity", "arn:aws:iam::111122223333:user/estate"),
     (
-        "sts assume-role --role-arn arn:aws:iam::111122223333:role/ops --role-session-name x",
-        "assumed-role/ops/x",
+        "sts assume-role --role-arn arn:aws:iam::111122223333:role/ops --role-session-name night",
+        "assumed-role/ops/night",
     ),
     ("eks list-clusters", "prod"),
     ("eks describe-cluster --name prod", "\"status\": \"ACTIVE\""),
@@ -273,7 +275,7 @@ fn the_aws_command_line_works_on_a_served_estate() {
     for (command, expected) in [
         ("eks describe-cluster --name none", "ResourceNotFoundException"),
         (
-            "sts assume-role --role-arn arn:aws:iam::111122223333:role/admin --role-session-name x",
+            "sts assume-role --role-arn arn:aws:iam::111122223333:role/admin --role-session-name night",
             "AccessDenied",
         ),
         ("s3api head-bucket --bucket none", "404"),

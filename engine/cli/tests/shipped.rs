@@ -39,11 +39,11 @@ fn opsrun() -> Program {
 #[test]
 fn nothing_is_found_in_the_playbooks() {
     let mut said = String::new();
-    for name in ["deploy-prod", "rollback", "scale", "scale-nodes", "estate-setup"] {
+    for name in ["deploy-prod", "rollback", "scale", "scale-nodes", "region-switch", "estate-setup"] {
         said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
     }
     let wrong: Vec<_> = said.lines().filter(|line| !line.ends_with(": nothing found")).collect();
-    assert!(wrong.is_empty() && said.lines().count() == 5, "{said}");
+    assert!(wrong.is_empty() && said.lines().count() == 6, "{said}");
 }
 
 #[test]
@@ -125,6 +125,24 @@ fn too_many_or_too_dear_nodes_are_refused_before_anything_changes() {
     let crowded = ["--estate", "engine/cli/tests/shipped/crowded.yaml"];
     rehearsed("nodes-quota.txt", &[&["playbooks/scale-nodes.rhai", "--nodes", "20"][..], &crowded].concat());
     rehearsed("nodes-budget.txt", &["playbooks/scale-nodes.rhai", "--nodes", "20", "--budget", "1500"]);
+}
+
+#[test]
+fn a_rollback_restores_the_database_beside_the_present_one_and_swaps_them() {
+    let estate = ["--estate", "engine/cli/tests/shipped/upgraded.yaml"];
+    let rollback = |snapshot| [&["playbooks/rollback.rhai", "--snapshot", snapshot][..], &estate].concat();
+    rehearsed("rollback-database.txt", &rollback("workflow-prod-nightly"));
+    rehearsed("rollback-no-snapshot.txt", &rollback("none"));
+}
+
+#[test]
+fn users_are_led_to_the_other_region_while_the_first_is_down() {
+    let down = ["--estate", "playbooks/workflow-platform/region-down.yaml"];
+    let switch = [&["playbooks/region-switch.rhai"][..], &down].concat();
+    rehearsed("region.txt", &switch);
+    let fault = ["--fault", "aws route53:ChangeResourceRecordSets: 403"];
+    rehearsed("region-forbidden.txt", &[&switch[..], &fault].concat());
+    rehearsed("region-lost.txt", &[&switch[..], &["--to", "us-west-2"]].concat());
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl Estate {
                     // The systems that others build on come first, and last here: a cluster knows its hosts better than the web.
                     for system in registry.systems().iter().rev() {
                         let simulator = match system.overlay(original.clone(), &surroundings) {
-                            Err(_) if number > 0 => None,
+                            Err(_) if number > 0 || is_elsewhere(&target, system.name()) => None,
                             overlay => overlay?,
                         };
                         let target = Some(target.name.clone());
@@ -335,4 +335,9 @@ impl fmt::Display for Change {
             }
         }
     }
+}
+
+/// Whether a target is about other systems than this one: then nothing has to say where this one would be.
+pub(crate) fn is_elsewhere(target: &Target, system: &str) -> bool {
+    target.section(system).is_null() && !target.sections.is_empty()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opsrun_core::{Access, Alteration, Alterations, Error, How, Inverse, Original, Result, Target, Undo};
 
 use crate::chronicle::Chronicle;
-use crate::estate::Estate;
+use crate::estate::{Estate, is_elsewhere};
 use crate::event::{Event, Happening, Unwatched, Watcher};
 use crate::journal::MemoryJournal;
 use crate::launch::{Ground, Launch};
@@ -85,7 +85,7 @@ pub(crate) fn identities(looking: &Arc<Run>, target: &Arc<Target>) -> Result<BTr
     let mut identities = BTreeMap::new();
     for system in looking.registry().systems() {
         // A system that the target does not speak of is not asked where it would lead.
-        if target.section(system.name()).is_null() && !target.sections.is_empty() {
+        if is_elsewhere(target, system.name()) {
             continue;
         }
         let identity = looking.block_on(system.identity(looking.reading("plan", target.clone())))??;

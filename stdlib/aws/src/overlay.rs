@@ -151,14 +151,17 @@ impl Laid {
         let found = import::services(&self.original, &asked.service, &asked.region).await?;
         let mut state = self.state();
         let now = self.clock.now();
+        let known = state.world.snapshot(now);
         for (service, content) in found {
             let region = if service == "route53" { asked.region.clone() } else { content.region.clone() };
             state.world.take_over(content, now).map_err(Error::failed)?;
             state.taken.insert((service.to_owned(), region));
         }
-        let all = state.world.snapshot(now);
-        state.before = all.clone();
-        state.told.extend(all);
+        // What the run has made since it began is not of before.
+        let all = state.world.snapshot(now).into_iter();
+        let found: Vec<(String, Value)> = all.filter(|(name, _)| !known.contains_key(name)).collect();
+        state.before.extend(found.clone());
+        state.told.extend(found);
         Ok(true)
     }
 

@@ -455,6 +455,9 @@ async fn instance(cx: &Cx) -> Result<Credentials> {
         Error::new(ErrorKind::Forbidden, "nothing gives credentials for AWS")
             .hint("name a profile in the target, `aws = { profile = \"workflow-prod\" }`, set AWS_PROFILE, or sign in with `aws sso login`")
     };
+    if variable(cx, "AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Err(missing());
+    }
     let bad = |error: http::Error| Error::failed(error.to_string());
     let until = INSTANCE_WITHIN.after(cx.now());
     let token = Request::builder()
@@ -466,8 +469,11 @@ async fn instance(cx: &Cx) -> Result<Credentials> {
     let token = match cx.until(until, ask(cx, "GetInstanceToken", token)).await {
         Ok(Some(token)) => token,
         Ok(None) => return Err(missing()),
-        Err(error) if error.kind() == ErrorKind::Unreachable => return Err(missing().because(error)),
-        Err(error) => return Err(error),
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Interrupted) => {
+            return Err(error);
+        }
+        // Elsewhere than at EC2 nobody answers there, or somebody who knows nothing of it.
+        Err(error) => return Err(missing().because(error)),
     };
     let get = |path: &str| {
         Request::get(format!("{INSTANCE}/latest/meta-data/iam/security-credentials/{path}"))

@@ -230,7 +230,7 @@ fn change(zone: &mut Zone, body: &Value) -> Answer<()> {
     let mut wrong = Vec::new();
     for change in items(body.pointer("/ChangeBatch/Changes/Change")) {
         let action = change.get("Action").and_then(Value::as_str).unwrap_or_default();
-        let mut record = change.get("ResourceRecordSet").cloned().unwrap_or_default();
+        let mut record = plain(change.get("ResourceRecordSet").cloned().unwrap_or_default());
         let name = absolute(record.get("Name").and_then(Value::as_str).unwrap_or_default());
         if let Some(members) = record.as_object_mut() {
             members.insert("Name".into(), name.clone().into());
@@ -248,7 +248,7 @@ fn change(zone: &mut Zone, body: &Value) -> Answer<()> {
             ("DELETE", None) => {
                 wrong.push(format!("Tried to delete resource record set {shown} but it was not found"))
             }
-            ("DELETE", Some(known)) if !same(known, &record) => {
+            ("DELETE", Some(known)) if *known != record => {
                 wrong.push(format!(
                     "Tried to delete resource record set {shown} but the values provided do not match the current values"
                 ));
@@ -265,15 +265,14 @@ fn change(zone: &mut Zone, body: &Value) -> Answer<()> {
     Ok(())
 }
 
-/// One value is an element, several are a list: what they say counts.
-fn same(one: &Value, other: &Value) -> bool {
-    let plain = |record: &Value| {
-        let mut record = record.clone();
-        let values = items(record.pointer("/ResourceRecords/ResourceRecord")).into_iter().cloned().collect();
-        if let Some(members) = record.as_object_mut() {
-            members.insert("ResourceRecords".into(), Value::Array(values));
-        }
-        record
-    };
-    plain(one) == plain(other)
+/// One value is an element, several are a list.
+fn plain(mut record: Value) -> Value {
+    let values: Vec<Value> =
+        items(record.pointer("/ResourceRecords/ResourceRecord")).into_iter().cloned().collect();
+    if !values.is_empty()
+        && let Some(members) = record.as_object_mut()
+    {
+        members.insert("ResourceRecords".into(), json!({ "ResourceRecord": values }));
+    }
+    record
 }

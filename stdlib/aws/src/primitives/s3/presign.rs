@@ -16,7 +16,7 @@ const LONGEST: Span = Span::from_secs(7 * 86_400);
 ///
 /// ```rhai
 /// let report = s3::presign("s3://workflow-reports/march.pdf", #{ within: 1.h });
-/// log(`good until ${report.until}`);
+/// log(`good until ${report.expires}`);
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Presign {
@@ -48,7 +48,7 @@ pub(crate) struct Presigned {
     /// `GET` or `PUT`.
     pub(crate) method: String,
     #[schemars(with = "String")]
-    pub(crate) until: jiff::Timestamp,
+    pub(crate) expires: jiff::Timestamp,
 }
 
 impl Primitive for Presign {
@@ -89,7 +89,7 @@ impl Primitive for Presign {
         Ok(Presigned {
             address: signed.uri().to_owned(),
             method: signed.method().to_owned(),
-            until: within.after(now),
+            expires: within.after(now),
         })
     }
 }
