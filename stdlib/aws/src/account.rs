@@ -166,7 +166,7 @@ impl Account {
         let asked = sources::sts(cx, self, region, Some(fresh.clone())).get_caller_identity().send().await;
         let place = Place { account: self.described.clone(), region: region.to_owned() };
         let asked = asked
-            .map_err(|error| error::failed(&place, "sts:GetCallerIdentity", "asking who we are", error))?;
+            .map_err(|error| error::failed(&place, "sts:GetCallerIdentity", "asking who we are", &error))?;
         let found = asked.account().unwrap_or_default();
         if found == expected {
             return Ok(());

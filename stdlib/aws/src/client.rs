@@ -115,7 +115,7 @@ impl Client {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        sent.await.map_err(|error| error::failed(&self.place(), action, tried, error))
+        sent.await.map_err(|error| error::failed(&self.place(), action, tried, &error))
     }
 
     /// As [`Client::call`], where it is an answer that there is no such thing.

@@ -35,18 +35,18 @@ pub(crate) const THROTTLED: &[&str] = &[
 ];
 
 /// `tried`: what was about to be done, as in `creating the snapshot before-1.4.0`.
-pub(crate) fn failed<E>(place: &Place, action: &str, tried: &str, error: SdkError<E, Response>) -> Error
+pub(crate) fn failed<E>(place: &Place, action: &str, tried: &str, error: &SdkError<E, Response>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    if let Some(ours) = ours(&error) {
+    if let Some(ours) = ours(error) {
         let message =
             format!("{tried} did not get through ({action} in {}, {})", place.region, place.account);
         return ours.context(message);
     }
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(service) = error.as_service_error() else {
-        let why = root(&error);
+        let why = root(error);
         return Error::failed(format!("{tried}: {why} ({action} in {}, {})", place.region, place.account));
     };
     let code = service.code().unwrap_or("an error without a code");

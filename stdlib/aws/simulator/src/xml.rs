@@ -67,7 +67,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Value, String> {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(_) => open.push((Map::new(), String::new())),
             Event::Empty(element) => {
-                put(&mut open, element.local_name().as_ref(), Value::String(String::new()))
+                put(&mut open, element.local_name().as_ref(), Value::String(String::new()));
             }
             Event::End(element) => {
                 let (members, text) = open.pop().unwrap_or_default();

@@ -254,7 +254,7 @@ impl Role {
         let place = Place { account: account.described().to_owned(), region: region.to_owned() };
         let tried = format!("taking on the role {}", self.arn);
         let given = asked.send().await;
-        let given = given.map_err(|error| error::failed(&place, "sts:AssumeRole", &tried, error))?;
+        let given = given.map_err(|error| error::failed(&place, "sts:AssumeRole", &tried, &error))?;
         let given =
             given.credentials().ok_or_else(|| Error::failed(format!("{tried} gave no credentials")))?;
         let ends = SystemTime::try_from(*given.expiration()).ok();
@@ -295,7 +295,7 @@ async fn web_identity(
     let tried = format!("taking on the role {role}");
     let given = asked.send().await;
     let given =
-        given.map_err(|error| error::failed(&place, "sts:AssumeRoleWithWebIdentity", &tried, error))?;
+        given.map_err(|error| error::failed(&place, "sts:AssumeRoleWithWebIdentity", &tried, &error))?;
     let given = given.credentials().ok_or_else(|| Error::failed(format!("{tried} gave no credentials")))?;
     let ends = SystemTime::try_from(*given.expiration()).ok();
     Ok(of_service(given.access_key_id(), given.secret_access_key(), given.session_token(), ends))
@@ -337,7 +337,7 @@ impl Sso {
         let place = Place { account: format!("account {}", self.account), region: self.region.clone() };
         let tried = format!("taking on `{}` by SSO", self.role);
         let given = asked.send().await;
-        let given = given.map_err(|error| error::failed(&place, "sso:GetRoleCredentials", &tried, error))?;
+        let given = given.map_err(|error| error::failed(&place, "sso:GetRoleCredentials", &tried, &error))?;
         let given = given.role_credentials();
         let keys = given.and_then(|given| {
             let ends = Timestamp::from_millisecond(given.expiration()).ok().map(SystemTime::from);

@@ -167,7 +167,7 @@ async fn located(client: &Client, name: &str) -> Result<String> {
     }
     let status = answer.map(|answer| answer.status().as_u16());
     let failed =
-        error::failed(&client.place(), "s3:ListBucket", &format!("looking for the bucket {name}"), error);
+        error::failed(&client.place(), "s3:ListBucket", &format!("looking for the bucket {name}"), &error);
     match (status, failed.kind()) {
         (Some(404), _) => Err(Error::not_found(format!("there is no bucket `{name}`"))
             .detail(format!("s3:ListBucket in {here}, {}", client.place().account))),

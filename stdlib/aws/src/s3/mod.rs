@@ -1,6 +1,6 @@
 //! What the primitives of `s3` share: buckets and where they are, transfers, checksums, and what takes writes back.
 //!
-//! Contents are never held whole if they are large: they go in parts, of which a [`Budget`] bounds how many are in memory.
+//! Contents are never held whole if they are large: they go in parts, of which a `Budget` bounds how many are in memory.
 
 mod bucket;
 mod budget;

@@ -246,7 +246,7 @@ fn change(zone: &mut Zone, body: &Value) -> Answer<()> {
                 wrong.push(format!("Tried to create resource record set {shown} but it already exists"));
             }
             ("DELETE", None) => {
-                wrong.push(format!("Tried to delete resource record set {shown} but it was not found"))
+                wrong.push(format!("Tried to delete resource record set {shown} but it was not found"));
             }
             ("DELETE", Some(known)) if *known != record => {
                 wrong.push(format!(

@@ -217,7 +217,7 @@ pub(super) fn delete(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
         of(world, caller).room_for_snapshot(&last)?;
         let rows = rows(world, place(caller), &name, caller.now).unwrap_or_default();
         let rds = of(world, caller);
-        let snapshot = rds.taken(&last, &name, rows, caller)?;
+        let snapshot = rds.taken(&last, &name, &rows, caller)?;
         ends = ends.max(snapshot.ready);
         rds.snapshots
             .insert(last, Snapshot { tags: instance.tags.clone(), shared_with: BTreeSet::new(), ..snapshot });

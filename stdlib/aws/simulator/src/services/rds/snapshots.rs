@@ -21,7 +21,7 @@ pub(super) fn create(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     of(world, caller).available(&instance, "create a snapshot")?;
     let rows = rows(world, place(caller), &instance, caller.now).unwrap_or_default();
     let rds = of(world, caller);
-    let snapshot = rds.taken(&name, &instance, rows, caller)?;
+    let snapshot = rds.taken(&name, &instance, &rows, caller)?;
     let ready = snapshot.ready;
     let snapshot = Snapshot { tags: tags_of(input), ..snapshot };
     let described = snapshot.described(place(caller), caller.now);
@@ -60,7 +60,7 @@ impl Rds {
         &mut self,
         name: &str,
         instance: &str,
-        rows: crate::rows::Database,
+        rows: &crate::rows::Database,
         caller: &Caller,
     ) -> Answer<Snapshot> {
         let (times, fails_at) = (self.times, self.failing.get(name).copied());

@@ -17,7 +17,7 @@ struct Stage {
 const START: i64 = 1_772_420_400;
 
 impl Stage {
-    fn new(regions: Value, outages: Value) -> Self {
+    fn new(regions: &Value, outages: &Value) -> Self {
         let estate = json!({ "accounts": { "111122223333": { "regions": regions } }, "outages": outages });
         let estate = serde_json::from_value(estate).expect("a section");
         let now = Timestamp::from_second(START).expect("a time");
@@ -79,7 +79,7 @@ fn row(id: i64) -> Row {
 #[test]
 fn a_restore_to_a_moment_has_the_rows_of_that_moment_and_a_snapshot_those_of_its_begin() {
     let west = "us-west-2";
-    let mut stage = Stage::new(regions(), json!([]));
+    let mut stage = Stage::new(&regions(), &json!([]));
     stage.pass(600);
     assert_eq!(stage.rows(west, "prod"), 1600);
     stage.done(west, "Action=CreateDBSnapshot&DBInstanceIdentifier=prod&DBSnapshotIdentifier=before");
@@ -122,7 +122,7 @@ fn a_restore_to_a_moment_has_the_rows_of_that_moment_and_a_snapshot_those_of_its
 
 #[test]
 fn a_replica_lags_and_has_on_its_own_what_had_arrived_when_its_source_went_down() {
-    let mut stage = Stage::new(regions(), json!([{ "region": "us-west-2", "from": "10m" }]));
+    let mut stage = Stage::new(&regions(), &json!([{ "region": "us-west-2", "from": "10m" }]));
     stage.pass(300);
     assert_eq!(stage.rows("us-west-2", "prod"), 1300);
     assert_eq!(stage.rows("us-east-1", "replica"), 1295);
@@ -159,8 +159,8 @@ fn what_has_a_standby_goes_there_when_its_zone_goes_down() {
     regions["us-west-2"]["rds"]["instances"]["single"] =
         json!({ "tables": { "orders": { "rows": 10, "writes": "1s" } } });
     let mut stage = Stage::new(
-        regions,
-        json!([{ "region": "us-west-2", "zone": "us-west-2a", "from": "10m", "for": "1h" }]),
+        &regions,
+        &json!([{ "region": "us-west-2", "zone": "us-west-2a", "from": "10m", "for": "1h" }]),
     );
     stage.pass(630);
     let described = stage.done("us-west-2", "Action=DescribeDBInstances&DBInstanceIdentifier=prod");
@@ -185,7 +185,7 @@ fn what_rds_refuses_has_its_code_and_lists_come_in_pages() {
     }
     regions["us-west-2"]["rds"]["instances"]["safe"] = json!({ "protected": true });
     regions["us-west-2"]["rds"]["quotas"] = json!({ "instances": 27 });
-    let mut stage = Stage::new(regions, json!([]));
+    let mut stage = Stage::new(&regions, &json!([]));
     let west = "us-west-2";
     let first = stage.done(west, "Action=DescribeDBInstances&MaxRecords=20");
     let marker = first.split("<Marker>").nth(1).and_then(|rest| rest.split('<').next()).expect("a marker");
