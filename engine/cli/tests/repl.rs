@@ -142,6 +142,8 @@ fn tab_completes_modules_primitives_and_options() {
     session.terminal.press(TAB);
     let listed = session.terminal.wait_for("rollout_undo");
     assert!(listed.contains("rollout_restart  "), "{listed}");
+    // The line is shown again below the list; its prompt is not the next one.
+    session.terminal.wait_for(&format!("{}k8s::rollout_", session.prompt));
     session.terminal.press(CTRL_C);
     session.prompted();
     session.leave();
