@@ -223,6 +223,23 @@ fn a_plan_over_aws_changes_nothing_and_binds_the_run() {
     says(&run(), &["no longer holds", "eks nodegroup us-west-2/prod/workers is not as it was"]);
 }
 
+#[test]
+fn what_is_done_to_nodes_and_records_is_done_once_and_taken_back() {
+    let scene = Scene::new();
+    let once = "eks::scale(\"prod\", \"workers\", #{ desired: 9, wait: 10.m });\n\
+                route53::weights(\"example.com\", \"www.example.com\", #{ \"us-west-2\": 0, \"eu-west-1\": 100 });\n\
+                route53::set(\"example.com\", #{ name: \"new.example.com\", type: \"A\", values: [\"192.0.2.1\"] });\n\
+                route53::set(\"example.com\", #{ name: \"api.example.com\", type: \"A\", values: [\"192.0.2.2\"] });\n\
+                route53::delete(\"example.com\", \"www.example.com\", \"CNAME\", #{ id: \"us-west-2\" });\n";
+    let again = "assert(!eks::scale(\"prod\", \"workers\", #{ desired: 9 }).changed);\n\
+                 assert(!route53::delete(\"example.com\", \"www.example.com\", \"CNAME\", #{ id: \"us-west-2\" }));\n";
+    let playbook = scene.playbook(&format!("{once}{again}fail(\"enough\");"));
+    let estate = scene.folder.path().join("estate.yaml");
+    let words = ["rehearse".as_ref(), playbook.as_os_str(), "--estate".as_ref(), estate.as_os_str()];
+    let outcome = scene.opsrun(REGION).run(words).with_code(3);
+    says(&outcome, &["taking back 5 things: enough", "the estate is as it was"]);
+}
+
 /// Commands of AWS's own, each with a part of what it says.
 const COMMANDS: &[(&str, &str)] = &[
     ("sts get-caller-identity", "arn:aws:iam::111122223333:user/estate"),

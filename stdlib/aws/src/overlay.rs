@@ -143,7 +143,8 @@ impl Laid {
     /// Whether the simulated one answers. The first write of a service takes over what is there.
     async fn prepare(&self, asked: &Asked) -> Result<bool> {
         let place = (asked.service.clone(), asked.region.clone());
-        let _ = self.taking.lock().await;
+        // Held to the end: `let _` would let go of it at once.
+        let _taking = self.taking.lock().await;
         let is_taken = self.state().taken.contains(&place);
         if is_taken || only_reads(&asked.service, &asked.operation) {
             return Ok(is_taken);

@@ -265,8 +265,11 @@ fn change(zone: &mut Zone, body: &Value) -> Answer<()> {
     Ok(())
 }
 
-/// One value is an element, several are a list.
+/// As it is kept: one value is an element and several are a list, and names end with a dot.
 fn plain(mut record: Value) -> Value {
+    if let Some(Value::String(target)) = record.pointer_mut("/AliasTarget/DNSName") {
+        *target = absolute(target);
+    }
     let values: Vec<Value> =
         items(record.pointer("/ResourceRecords/ResourceRecord")).into_iter().cloned().collect();
     if !values.is_empty()
