@@ -50,7 +50,12 @@ macro_rules! clients {
 
 clients! {
     autoscaling: aws_sdk_autoscaling, "autoscaling";
+    cloudfront: aws_sdk_cloudfront, "cloudfront";
+    cloudwatch: aws_sdk_cloudwatch, "cloudwatch";
+    costs: aws_sdk_costexplorer, "ce";
+    ecr: aws_sdk_ecr, "ecr";
     eks: aws_sdk_eks, "eks";
+    elasticache: aws_sdk_elasticache, "elasticache";
     route53: aws_sdk_route53, "route53";
     quotas: aws_sdk_servicequotas, "servicequotas";
     rds: aws_sdk_rds, "rds";
