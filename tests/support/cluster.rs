@@ -75,6 +75,11 @@ impl RealCluster {
         servers::helm(Some(&self.kubeconfig))
     }
 
+    /// The last helm of version 3, as cluster administrator.
+    pub fn helm3(&self) -> Result<Program, Missing> {
+        servers::helm3(Some(&self.kubeconfig))
+    }
+
     /// A new namespace for one test, deleted with the value.
     pub fn namespace(&self, name: &str) -> Namespace<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);

@@ -19,7 +19,7 @@ pub use moto::Moto;
 pub use opsrun::Opsrun;
 pub use program::{Outcome, Program};
 pub use registry::DockerRegistry;
-pub use servers::{Missing, aws, helm, kubectl};
+pub use servers::{Missing, aws, helm, helm3, kubectl, rclone, s5cmd};
 pub use snapshot::settings;
 
 /// Says that the calling test does nothing here, and why. `tests/run` counts a test that printed such a line as skipped.

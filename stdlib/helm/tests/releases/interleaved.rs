@@ -31,22 +31,39 @@ const STEPS: &[Step] = &[
 #[test]
 fn who_made_which_revision_cannot_be_told_from_a_release() {
     on_real(|stage: &Stage| {
-        let Some(helm) = stage.helm() else { return };
-        for (number, step) in STEPS.iter().enumerate() {
-            // One release is Helm's alone; of the two others, each makes every other revision.
-            by_helm(&helm, "alone", step, number);
-            let (ours, theirs) = if number % 2 == 0 { ("odd", "even") } else { ("even", "odd") };
-            by_helm(&helm, theirs, step, number);
-            by_opsrun(stage, ours, step);
-            let expected = told(stage, &helm, "alone");
-            for release in ["odd", "even"] {
-                let found = told(stage, &helm, release);
-                for (what, expected) in &expected {
-                    assert_eq!(&found[what], expected, "{what} of `{release}` after step {}", number + 1);
-                }
-            }
+        if let Some(helm) = stage.helm() {
+            take_turns(stage, &helm);
         }
     });
+}
+
+#[test]
+fn nor_is_it_told_from_one_of_helm_3() {
+    on_real(|stage: &Stage| {
+        if let Some(helm) = stage.helm3() {
+            take_turns(stage, &helm);
+        }
+    });
+}
+
+fn take_turns(stage: &Stage, helm: &RealHelm) {
+    for (number, step) in STEPS.iter().enumerate() {
+        // One release is Helm's alone; of the two others, each makes every other revision.
+        by_helm(helm, "alone", step, number);
+        let (ours, theirs) = if number % 2 == 0 { ("odd", "even") } else { ("even", "odd") };
+        by_helm(helm, theirs, step, number);
+        by_opsrun(stage, ours, step);
+        let expected = told(stage, helm, "alone");
+        for release in ["odd", "even"] {
+            let found = told(stage, helm, release);
+            for (what, expected) in &expected {
+                assert_eq!(&found[what], expected, "{what} of `{release}` after step {}", number + 1);
+            }
+        }
+    }
+    for release in ["alone", "odd", "even"] {
+        helm.ok(&["uninstall", release]);
+    }
 }
 
 fn by_helm(helm: &RealHelm, release: &str, step: &Step, number: usize) {

@@ -8,7 +8,7 @@ use opsrun_gate::{Files, Gate, Grants, Route};
 use opsrun_helm::Helm;
 use opsrun_k8s::Kubernetes;
 use opsrun_runtime::{Branch, Event, Happening, Outcome, Registry, Run, Setup, Watcher, World};
-use opsrun_tests::{Mode, Outcome as Ran, Program, RealCluster, skip};
+use opsrun_tests::{Missing, Mode, Outcome as Ran, Program, RealCluster, skip};
 use serde_json::json;
 
 static REGISTRY: Registry = Registry::new(&[&Kubernetes, &Helm]);
@@ -84,7 +84,16 @@ impl Stage {
 
     /// The real Helm in the namespace; says that it is skipped where there is none.
     pub(crate) fn helm(&self) -> Option<RealHelm> {
-        match self.cluster.helm() {
+        self.real(self.cluster.helm())
+    }
+
+    /// The last Helm of version 3, likewise.
+    pub(crate) fn helm3(&self) -> Option<RealHelm> {
+        self.real(self.cluster.helm3())
+    }
+
+    fn real(&self, helm: Result<Program, Missing>) -> Option<RealHelm> {
+        match helm {
             Ok(helm) => Some(RealHelm { helm, namespace: self.namespace.clone() }),
             Err(missing) => {
                 skip(missing);
