@@ -3,17 +3,17 @@
 //! (`OPSRUN_SHARED`) is not there, only the charts that are made here are measured.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // a benchmark times real programs, and speaks to who runs it
 
+mod memory;
 mod timing;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use memory::memory;
 use opsrun_tests::{Opsrun, Program};
 use timing::{Samples, load, shown, timed};
 
 const RUNS: usize = 11;
-/// GNU time, which tells a process's memory.
-const TIME: &str = "/usr/bin/time";
 
 fn main() {
     println!("load {}", load());
@@ -98,21 +98,6 @@ impl Bench {
 
 fn template(chart: &Path) -> Vec<String> {
     vec!["template".to_owned(), "release-name".to_owned(), chart.display().to_string()]
-}
-
-/// The most memory that a run has at once.
-fn memory(program: &Program, words: &[String]) -> String {
-    if !Path::new(TIME).exists() {
-        return format!("not measured ({TIME} is not there)");
-    }
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let told = folder.path().join("kilobytes");
-    let mut timed = vec!["--format=%M".to_owned(), format!("--output={}", told.display())];
-    timed.push(program.path().display().to_string());
-    timed.extend(words.iter().cloned());
-    Program::new(TIME).run(timed).ok();
-    let kilobytes = std::fs::read_to_string(told).expect("time has told it");
-    format!("{:.0} MB", kilobytes.trim().parse::<f64>().expect("it is a number") / 1024.0)
 }
 
 /// The parity corpus, unpacked below a folder.

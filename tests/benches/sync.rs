@@ -1,16 +1,22 @@
 //! What a sync costs beside `aws`, `s5cmd` and `rclone`, in turn, on a server of this machine that keeps objects in files: many small
-//! files up, the same again, and one large file up and down. Goals that are missed are said, and are no failure. What is not
-//! installed is left out. Run with `cargo bench -p opsrun-tests --bench sync`.
+//! files up, the same again, one large file up and down; and a listing of a million keys. Goals that are missed are said, and are no
+//! failure. What is not installed is left out. Run with `cargo bench -p opsrun-tests --bench sync`.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // a benchmark times real programs, and speaks to who runs it
 
+mod memory;
 mod timing;
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Uri};
+use memory::memory;
 use opsrun_tests::{Opsrun, Program, aws, rclone, s5cmd};
-use timing::{Samples, Took, load, timed};
+use timing::{Samples, Took, load, shown, timed};
 
 const FILES: usize = 2_000;
 const SIZE: usize = 20 << 10;
@@ -40,8 +46,18 @@ fn main() {
     let bench = Bench::new(&server, folder.path(), opsrun);
     bench.many();
     bench.one();
+    bench.listed();
     println!("load {}", load());
 }
+
+/// Lists all that is below a prefix, and tells how much it is.
+const LISTING: &str = r#"
+let found = s3::list(param("at", #{ help: "what" }), #{ limit: 10 });
+log(`${found.count} objects, ${found.size} bytes`);
+"#;
+/// A bucket of as many objects as the prefix says, which are nowhere: listing them is not to cost the server anything.
+const LISTED: &str = "/listed";
+const PAGE: usize = 1_000;
 
 /// A tool and how it is told to sync.
 struct Tool {
@@ -166,6 +182,25 @@ impl Bench {
         self.show("down", &down, "within 1.1x of s5cmd");
     }
 
+    /// Memory, and time, of going through few keys and through a million.
+    fn listed(&self) {
+        std::fs::write(self.base.join("list.rhai"), LISTING).expect("it can be written to");
+        println!("a listing (goal: under 150 MB, and no more for a million keys)");
+        for count in [PAGE, 1_000_000] {
+            let at = format!("s3://listed/{count}/");
+            let listing = words(&["list.rhai", "--at", &at]);
+            let program = &self.tools[0].program;
+            let (took, outcome) = timed(|| program.run(&listing));
+            assert!(outcome.stdout.contains(&format!("{count} objects")), "{outcome}");
+            let (wall, cpu) = (shown(took.wall), shown(took.cpu));
+            println!("    {count:>9} keys: {wall}, cpu {cpu}, memory {}", memory(program, &listing));
+        }
+        let all = words(&["s3", "ls", "--recursive", "--summarize", "s3://listed/1000000/"]);
+        if let Some(aws) = self.tools.iter().find(|tool| tool.name == "aws") {
+            println!("    aws s3 ls of a million: memory {}", memory(&aws.program, &all));
+        }
+    }
+
     fn samples(&self) -> Vec<Samples> {
         self.tools.iter().map(|_| Samples::default()).collect()
     }
@@ -256,9 +291,46 @@ fn serve(folder: &Path) {
             tokio::spawn(async move {
                 let server =
                     hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let service = service.clone();
+                    async move {
+                        match page(request.uri()) {
+                            Some(page) => Ok(Response::new(s3s::Body::from(page))),
+                            None => hyper::service::Service::call(&service, request).await,
+                        }
+                    }
+                });
                 // Who hangs up ends the connection, and that is all.
-                let _ = server.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await;
+                let _ = server.serve_connection(hyper_util::rt::TokioIo::new(stream), answer).await;
             });
         }
     });
+}
+
+/// A page of the bucket of objects that are nowhere.
+fn page(uri: &Uri) -> Option<String> {
+    let query = uri.query().unwrap_or_default();
+    if uri.path().trim_end_matches('/') != LISTED || !query.contains("list-type=2") {
+        return None;
+    }
+    let part = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name)).unwrap_or_default();
+    let prefix = part("prefix=").trim_end_matches("%2F");
+    let count: usize = prefix.parse().expect("the prefix is a number");
+    let from: usize = part("continuation-token=").parse().unwrap_or(0);
+    let to = count.min(from + PAGE);
+    let mut page = String::from(r#"<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#);
+    let _ = write!(page, "<Name>listed</Name><Prefix>{prefix}/</Prefix><MaxKeys>{PAGE}</MaxKeys>");
+    let _ = write!(page, "<KeyCount>{}</KeyCount><IsTruncated>{}</IsTruncated>", to - from, to < count);
+    if to < count {
+        let _ = write!(page, "<NextContinuationToken>{to}</NextContinuationToken>");
+    }
+    for number in from..to {
+        let _ = write!(
+            page,
+            "<Contents><Key>{prefix}/{number:09}.bin</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+             <ETag>&quot;00000000000000000000000000000000&quot;</ETag><Size>{SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        );
+    }
+    page.push_str("</ListBucketResult>");
+    Some(page)
 }

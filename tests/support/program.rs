@@ -72,6 +72,12 @@ impl Program {
         self
     }
 
+    /// Another program in the same environment and folder.
+    #[must_use]
+    pub fn with_path(&self, path: impl Into<PathBuf>) -> Self {
+        Program { path: path.into(), ..self.clone() }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
