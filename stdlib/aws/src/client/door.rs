@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use opsrun_core::{Cx, Effect, Endpoint, Error, Result, Span, Tls};
 
+use super::shown;
 use crate::access::{Asked, service_of};
 use crate::account::Account;
 use crate::error::THROTTLED;
@@ -109,6 +110,7 @@ impl Door {
         loop {
             if let Some(asked) = &asked {
                 next.extensions_mut().insert(asked.clone());
+                shown::wait(&self.cx, asked).await?;
             }
             let endpoint = self.endpoint(next.uri())?;
             let response = self.cx.send(crate::SYSTEM, &endpoint, next.map(opsrun_core::body)).await?;
