@@ -49,7 +49,8 @@ where
         let why = root(error);
         return Error::failed(format!("{tried}: {why} ({action} in {}, {})", place.region, place.account));
     };
-    let code = service.code().unwrap_or("an error without a code");
+    let bare = status.map_or_else(|| "an error without a code".to_owned(), |status| format!("HTTP {status}"));
+    let code = service.code().unwrap_or(&bare);
     let said = service.message().unwrap_or_default();
     let kind = kind(code, status.unwrap_or_default());
     let head = format!("{tried} was refused by AWS: {code}");
@@ -132,6 +133,10 @@ fn hint(code: &str, said: &str, action: &str, place: &Place) -> Option<String> {
         "RequestExpired" | "RequestTimeTooSkewed" => {
             "this machine's clock and AWS's are minutes apart: set the clock (`timedatectl`)".to_owned()
         }
+        // A `HEAD` has no body that could say more.
+        "HTTP 403" => format!(
+            "AWS does not say why: the policy may lack `{action}`, or this machine's clock is minutes off AWS's (`timedatectl`)"
+        ),
         "InvalidSignatureException" | "SignatureDoesNotMatch" => {
             "the secret key does not belong to the access key, or this machine's clock is wrong".to_owned()
         }

@@ -215,10 +215,14 @@ impl Laid {
     }
 }
 
-/// As a proxy says that it got no answer. Its text is an error of every protocol.
+/// Says that an answer is not AWS's: it is a text, whatever protocol is spoken.
+pub(crate) const REFUSED: &str = "x-opsrun-refused";
+
+/// As a proxy says that it got no answer.
 fn refused(why: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("{why}\n")));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response.headers_mut().insert(REFUSED, http::HeaderValue::from_static("true"));
     response
 }
 

@@ -10,7 +10,7 @@ use super::{REGION, Scene, at_home, says};
 /// What it ended with, from `error:` on.
 fn error_of(outcome: &Outcome) -> String {
     let said = outcome.to_string();
-    let lines: Vec<&str> = said.lines().skip_while(|line| !line.contains("error")).collect();
+    let lines: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("error:")).collect();
     lines.join("\n")
 }
 
@@ -85,12 +85,15 @@ fn a_thing_of_another_region_is_said_to_be_there() {
     fails(
         &run("s3::get(\"s3://workflow-eu/a.txt\", #{ region: \"us-west-2\" });"),
         &[
-            "was refused by AWS: PermanentRedirect",
+            "asking for s3://workflow-eu/a.txt was refused by AWS: HTTP 301",
             &format!("s3:GetObject in us-west-2, {who}"),
             "hint: the bucket is in another region: say which with the option `region`",
         ],
     );
-    says(&run("log(s3::get(\"s3://workflow-eu/a.txt\").text);").with_code(0), &["europe"]);
+    says(
+        &run("log(s3::get(\"s3://workflow-eu/a.txt\", #{ region: \"eu-west-1\" }).text);").with_code(0),
+        &["europe"],
+    );
     fails(
         &run("rds::describe(\"workflow-prod\", #{ region: \"us-east-1\" });"),
         &[
@@ -136,7 +139,11 @@ fn a_clock_that_is_off_is_said_to_be_and_which_way() {
         );
         fails(
             &run("s3::get(\"s3://workflow-west/a.txt\", #{ region: \"us-west-2\" });"),
-            &["was refused by AWS", "in us-west-2", "hint: this machine's clock"],
+            &[
+                "asking for s3://workflow-west/a.txt was refused by AWS: HTTP 403",
+                &format!("s3:GetObject in us-west-2, {who}"),
+                "or this machine's clock is minutes off AWS's",
+            ],
         );
     }
 }
@@ -220,7 +227,11 @@ fn what_aws_does_not_do_is_one_error_with_the_way_out() {
     let untroubled = TROUBLED.replace("rate: 0", "rate: 50");
     fails(
         &rehearse(&untroubled, "eks::scale(\"prod\", \"workers\", #{ desired: 8, wait: 30.m });"),
-        &["your current vCPU limit of 16", "us-west-2"],
+        &[
+            "workers: 3 of 8 nodes are in service, and no more can be launched, in us-west-2, the estate's account",
+            "your current vCPU limit of 16",
+            "hint: the account's quota of virtual processors is used up",
+        ],
     );
     for (wrong, parts) in [
         ("throttle: [{ service: rsd, rate: 1 }]", "`throttle`: there is no service `rsd`"),

@@ -88,7 +88,7 @@ fn a_plan_over_secrets_and_parameters_takes_over_what_is_written_and_no_more() {
         &said,
         &[
             "ssm parameter us-west-2//app/image",
-            "value: web:1.3.0 → web:1.4.0",
+            "value: \"web:1.3.0\" → \"web:1.4.0\"",
             "ssm parameter us-west-2//app/new",
             "secretsmanager secret us-west-2/app/db",
         ],
