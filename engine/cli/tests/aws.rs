@@ -1,6 +1,15 @@
 //! AWS as a user meets it: signing in, what is refused, plans, and AWS's own command line on a served estate.
 #![allow(clippy::disallowed_methods)] // runs programs, and writes what they read
 
+#[path = "aws/command_line.rs"]
+mod command_line;
+#[path = "aws/errors.rs"]
+mod errors;
+#[path = "aws/given.rs"]
+mod given;
+#[path = "aws/plans.rs"]
+mod plans;
+
 use std::path::PathBuf;
 
 use opsrun_tests::{Outcome, Program, ServedEstate, skip};
@@ -21,7 +30,12 @@ aws:
           vcpus: 128
           clusters:
             prod: { node-groups: { workers: { min: 3, max: 20, desired: 6, type: m6i.xlarge } } }
+          rds:
+            instances: { workflow-prod: { storage: 20 } }
+            snapshots: { nightly: { of: workflow-prod, age: 20h } }
           s3: { buckets: { uploads: { versioning: true, objects: { "a.txt": "one" } } } }
+          secrets: { app/db: first }
+          parameters: { /app/image: "web:1.3.0", /app/key: { value: first-key, secure: true } }
     "444455556666": { roles: [ops] }
 "#;
 
@@ -35,18 +49,23 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Scene::of(ESTATE, 60)
+    }
+
+    /// Of an estate in which time passes so much faster.
+    fn of(estate: &str, speed: u32) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let file = folder.path().join("estate.yaml");
-        std::fs::write(&file, ESTATE).expect("a file can be written");
+        std::fs::write(&file, estate).expect("a file can be written");
         let program = Program::new(env!("CARGO_BIN_EXE_opsrun"));
-        let estate = ServedEstate::served_by(program, &file, 60);
+        let estate = ServedEstate::served_by(program, &file, speed);
         Scene { folder, estate }
     }
 
     /// `opsrun` in a project whose target has this `aws` section. It finds AWS at the estate, and no keys.
     fn opsrun(&self, section: &str) -> Program {
         let folder = self.folder.path();
-        let project = format!("[targets.prod]\ngrants = [\"aws\", \"program\"]\naws = {section}\n");
+        let project = format!("[targets.prod]\ngrants = [\"aws\", \"k8s\", \"program\"]\naws = {section}\n");
         std::fs::write(folder.join("opsrun.toml"), project).expect("a file can be written");
         Program::new(env!("CARGO_BIN_EXE_opsrun"))
             .within(folder)
@@ -284,7 +303,9 @@ fn the_aws_command_line_works_on_a_served_estate() {
     let scene = Scene::new();
     let aws = scene.estate.reached_by(aws).within(scene.folder.path());
     let folder = scene.folder.path().display().to_string();
-    for (command, expected) in COMMANDS {
+    let commands = COMMANDS.iter().chain(command_line::MORE);
+    assert!(commands.clone().count() >= 40, "{}", commands.count());
+    for (command, expected) in commands {
         let words: Vec<String> = command.split(' ').map(|word| word.replace("{folder}", &folder)).collect();
         let said = aws.run(&words).ok();
         assert!(said.contains(expected), "aws {command}: `{expected}` is not in\n{said}");

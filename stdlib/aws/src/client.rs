@@ -2,6 +2,7 @@
 
 mod clock;
 mod door;
+mod shown;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use opsrun_core::{Cx, Error, Result};
 use self::clock::RunClock;
 use self::door::door;
 pub(crate) use self::door::{Tag, plain};
+use self::shown::SHOWN_AFTER;
 use crate::account::Account;
 use crate::error::{self, Place};
 
@@ -146,6 +148,22 @@ impl Client {
     fn configuration(&self) -> SdkConfig {
         let signed = Signed { cx: self.cx.clone(), account: self.account.clone() };
         configuration(&self.cx, &self.account, &self.region, SharedCredentialsProvider::new(signed))
+    }
+}
+
+/// What came of looking and acting; `None` if AWS said with one of these codes that what was seen is not so any more: then it is time to
+/// look once again.
+///
+/// # Errors
+/// The other ones.
+pub(crate) async fn unless_outdated<T>(cx: &Cx, outdated: &[&str], done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Err(error) if error.data_value()["code"].as_str().is_some_and(|code| outdated.contains(&code)) => {
+            cx.progress(format!("looking again: {error}"));
+            cx.sleep(SHOWN_AFTER).await?;
+            Ok(None)
+        }
+        done => done.map(Some),
     }
 }
 

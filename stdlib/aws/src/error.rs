@@ -49,7 +49,8 @@ where
         let why = root(error);
         return Error::failed(format!("{tried}: {why} ({action} in {}, {})", place.region, place.account));
     };
-    let code = service.code().unwrap_or("an error without a code");
+    let bare = status.map_or_else(|| "an error without a code".to_owned(), |status| format!("HTTP {status}"));
+    let code = service.code().unwrap_or(&bare);
     let said = service.message().unwrap_or_default();
     let kind = kind(code, status.unwrap_or_default());
     let head = format!("{tried} was refused by AWS: {code}");
@@ -57,7 +58,7 @@ where
     let error = Error::new(kind, head)
         .detail(format!("{action} in {}, {}", place.region, place.account))
         .data(json!({ "code": code, "action": action, "region": place.region, "status": status }));
-    match hint(code, action, place) {
+    match hint(code, said, action, place) {
         Some(hint) => error.hint(hint),
         None => error,
     }
@@ -90,9 +91,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
         _ if THROTTLED.contains(&code) => ErrorKind::Failed,
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => ErrorKind::Forbidden,
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" => {
-            ErrorKind::Forbidden
-        }
+        "InvalidClientTokenId" | "UnrecognizedClientException" => ErrorKind::Forbidden,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => ErrorKind::Forbidden,
         "AuthFailure" | "InvalidAccessKeyId" | "RequestTimeTooSkewed" => ErrorKind::Forbidden,
         _ if is(&["AccessDenied", "Unauthorized", "Forbidden", "OptInRequired"]) => ErrorKind::Forbidden,
         _ if is(&["NotFound", "NoSuch", "ResourceNotFound"]) || status == 404 => ErrorKind::NotFound,
@@ -113,15 +113,31 @@ fn kind(code: &str, status: u16) -> ErrorKind {
     }
 }
 
-fn hint(code: &str, action: &str, place: &Place) -> Option<String> {
+fn hint(code: &str, said: &str, action: &str, place: &Place) -> Option<String> {
     let hint = match code {
+        // It says which of the two times is the later one.
+        _ if said.starts_with("Signature expired") => {
+            "this machine's clock is minutes behind AWS's: set the clock (`timedatectl`)".to_owned()
+        }
+        _ if said.starts_with("Signature not yet current") => {
+            "this machine's clock is minutes ahead of AWS's: set the clock (`timedatectl`)".to_owned()
+        }
+        code if THROTTLED.contains(&code) => format!(
+            "AWS said so again and again: {} makes too many requests of this kind in {}; let fewer run side by side, or have the rate \
+             raised in Service Quotas",
+            place.account, place.region
+        ),
         "ExpiredToken" | "ExpiredTokenException" => {
             "the session has ended: sign in again (`aws sso login`), or renew the keys".to_owned()
         }
         "RequestExpired" | "RequestTimeTooSkewed" => {
             "this machine's clock and AWS's are minutes apart: set the clock (`timedatectl`)".to_owned()
         }
-        "SignatureDoesNotMatch" => {
+        // A `HEAD` has no body that could say more.
+        "HTTP 403" => format!(
+            "AWS does not say why: the policy may lack `{action}`, or this machine's clock is minutes off AWS's (`timedatectl`)"
+        ),
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
             "the secret key does not belong to the access key, or this machine's clock is wrong".to_owned()
         }
         "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" | "AuthFailure" => {

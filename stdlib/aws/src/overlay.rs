@@ -140,21 +140,39 @@ impl Laid {
         answered.unwrap_or_else(|error| refused(&error.report()))
     }
 
-    /// Whether the simulated one answers. The first write of a service takes over what is there.
+    /// Whether the simulated one answers. The first write of a service takes over what is there; of secrets and parameters, which may be
+    /// many and nobody's to read, only the one that is written.
     async fn prepare(&self, asked: &Asked) -> Result<bool> {
-        let place = (asked.service.clone(), asked.region.clone());
+        let is_one = import::ONE_BY_ONE.contains(&asked.service.as_str());
+        let place = match (&asked.thing, is_one) {
+            (Some(thing), true) => (asked.service.clone(), format!("{}/{thing}", asked.region)),
+            _ => (asked.service.clone(), asked.region.clone()),
+        };
         // Held to the end: `let _` would let go of it at once.
         let _taking = self.taking.lock().await;
         let is_taken = self.state().taken.contains(&place);
-        if is_taken || only_reads(&asked.service, &asked.operation) {
+        let reads = only_reads(&asked.service, &asked.operation);
+        if is_one && asked.thing.is_none() {
+            return self.is_all_real(asked, reads).map(|()| false);
+        }
+        if is_taken || reads {
             return Ok(is_taken);
         }
-        let found = import::services(&self.original, &asked.service, &asked.region).await?;
+        let thing = asked.thing.as_deref();
+        let found = import::services(&self.original, (&asked.service, &asked.region), thing).await?;
         let mut state = self.state();
         let now = self.clock.now();
         let known = state.world.snapshot(now);
         for (service, content) in found {
             let region = if service == "route53" { asked.region.clone() } else { content.region.clone() };
+            if is_one {
+                state.taken.insert(place.clone());
+                let names = content.secrets.iter().flat_map(|(name, secret)| [name, &secret.arn]);
+                let names = names.map(|name| (service.to_owned(), format!("{region}/{name}")));
+                state.taken.extend(names);
+                state.world.take_over(content, now).map_err(Error::failed)?;
+                continue;
+            }
             state.world.take_over(content, now).map_err(Error::failed)?;
             state.taken.insert((service.to_owned(), region));
         }
@@ -164,6 +182,25 @@ impl Laid {
         state.before.extend(found.clone());
         state.told.extend(found);
         Ok(true)
+    }
+
+    /// What is about several secrets or parameters is answered by the real one, as long as none of them was written.
+    fn is_all_real(&self, asked: &Asked, reads: bool) -> Result<()> {
+        let Asked { service, operation, region, .. } = asked;
+        let within = format!("{region}/");
+        let state = self.state();
+        let mut taken = state.taken.iter().filter(|(of, place)| of == service && place.starts_with(&within));
+        match (taken.next(), reads) {
+            (None, true) => Ok(()),
+            (Some((_, place)), true) => Err(Error::invalid(format!(
+                "what {service}:{operation} would tell after `{place}` was written cannot be planned"
+            ))
+            .hint("ask for each one by its name, or list them first")),
+            (_, false) => {
+                Err(Error::invalid(format!("what {service}:{operation} would do cannot be planned"))
+                    .hint("rehearse the playbook: `opsrun rehearse`"))
+            }
+        }
     }
 
     fn simulated(&self, request: &Request<Bytes>, asked: &Asked) -> Response<Bytes> {
@@ -178,10 +215,14 @@ impl Laid {
     }
 }
 
-/// As a proxy says that it got no answer. Its text is an error of every protocol.
+/// Says that an answer is not AWS's: it is a text, whatever protocol is spoken.
+pub(crate) const REFUSED: &str = "x-opsrun-refused";
+
+/// As a proxy says that it got no answer.
 fn refused(why: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("{why}\n")));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response.headers_mut().insert(REFUSED, http::HeaderValue::from_static("true"));
     response
 }
 
@@ -237,8 +278,8 @@ pub(crate) async fn look(cx: opsrun_core::Cx, then: Precondition) -> Result<Prec
     let mut words = then.object.split(' ');
     let (service, _, place) =
         (words.next().unwrap_or_default(), words.next(), words.next().unwrap_or_default());
-    let region = place.split('/').next().unwrap_or_default();
-    let found = import::of_service(&cx, service, region).await?;
+    let (region, thing) = place.split_once('/').unwrap_or((place, ""));
+    let found = import::of_service(&cx, (service, region), Some(thing)).await?;
     let now = cx.now();
     let estate = opsrun_aws_simulator::EstateSection::default();
     let mut world =

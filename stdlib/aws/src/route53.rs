@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 
 const EVERY: Span = Span::from_secs(5);
+/// In seconds, where a set says nothing.
+const USUAL_TTL: u32 = 60;
 
 /// A set of records: a name, and what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +62,23 @@ impl Record {
         same_name(&self.name, name) && self.r#type.eq_ignore_ascii_case(kind) && self.id.as_deref() == id
     }
 
+    /// Whether it says the same: names and types in small letters or large, with the usual time to live or without, its values in
+    /// any order.
+    pub(crate) fn is_like(&self, other: &Record) -> bool {
+        let alike = |record: &Record| {
+            let mut record = record.clone();
+            record.name = shown_name(&record.name).to_ascii_lowercase();
+            record.r#type = record.r#type.to_ascii_uppercase();
+            record.ttl = record.alias.is_none().then(|| record.ttl.unwrap_or(USUAL_TTL));
+            record.values.sort_unstable();
+            if let Some(alias) = &mut record.alias {
+                alias.name = shown_name(&alias.name).to_ascii_lowercase();
+            }
+            record
+        };
+        alike(self) == alike(other)
+    }
+
     /// `www.example.com A blue`
     pub(crate) fn shown(&self) -> String {
         let id = self.id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
@@ -106,7 +125,7 @@ impl Record {
         }
         let mut set = ResourceRecordSet::builder()
             .name(&self.name)
-            .r#type(RrType::from(self.r#type.as_str()))
+            .r#type(RrType::from(self.r#type.to_ascii_uppercase().as_str()))
             .set_set_identifier(self.id.clone())
             .set_weight(self.weight.map(i64::from))
             .set_failover(self.failover.as_deref().map(ResourceRecordSetFailover::from))
@@ -119,7 +138,7 @@ impl Record {
                 .build();
             set = set.alias_target(alias.map_err(|error| wrong(&error))?);
         } else {
-            set = set.ttl(i64::from(self.ttl.unwrap_or(60)));
+            set = set.ttl(i64::from(self.ttl.unwrap_or(USUAL_TTL)));
             for value in &self.values {
                 let record = ResourceRecord::builder().value(value).build();
                 set = set.resource_records(record.map_err(|error| wrong(&error))?);
@@ -250,8 +269,9 @@ impl<'c> Zone<'c> {
         let done = cx.wait(within, EVERY, || async {
             let asked = self.client.route53().get_change().id(change).send();
             let tried = format!("asking whether all servers have the change of `{}`", self.domain);
-            let answer = self.client.call("route53:GetChange", &tried, asked).await?;
-            let status = answer.change_info().map(|info| info.status().clone());
+            // One that was just made may not be known everywhere yet.
+            let answer = self.client.find("route53:GetChange", &tried, asked).await?;
+            let status = answer.as_ref().and_then(|answer| Some(answer.change_info()?.status().clone()));
             cx.progress(format!("{}: waiting until all servers have the change", self.domain));
             Ok((status == Some(ChangeStatus::Insync)).then_some(()))
         });

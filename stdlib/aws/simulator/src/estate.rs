@@ -10,6 +10,7 @@ use crate::services::rds::RdsSection;
 use crate::services::s3::S3Section;
 use crate::services::secretsmanager::SecretSection;
 use crate::services::ssm::ParameterSection;
+use crate::trouble::{ClockSection, ThrottleSection};
 
 /// ```yaml
 /// aws:
@@ -27,6 +28,12 @@ pub struct EstateSection {
     pub accounts: BTreeMap<String, AccountSection>,
     /// What is down, and when.
     pub outages: Vec<Outage>,
+    /// How far AWS's clock is off.
+    pub clock: ClockSection,
+    /// So late are what services, by their names in IAM, say of what was written to them.
+    pub consistency: BTreeMap<String, Span>,
+    /// Of which services there may not be too many requests.
+    pub throttle: Vec<ThrottleSection>,
 }
 
 /// A region, or one of its zones, that does not answer for a while.

@@ -9,6 +9,7 @@ mod protocol;
 pub mod rows;
 mod services;
 mod signature;
+mod trouble;
 mod world;
 mod xml;
 
@@ -18,4 +19,7 @@ pub use estate::{
 };
 pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
 pub use services::s3::{BucketSection, Folders, S3Section};
+pub use services::secretsmanager::TakenSecret;
+pub use services::ssm::{KnownParameter, ParameterSection};
+pub use trouble::{ClockSection, ThrottleSection};
 pub use world::{Asked, Aws, Options, Taken, asked};

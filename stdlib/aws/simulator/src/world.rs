@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
+use crate::services::secretsmanager::TakenSecret;
 use crate::services::{autoscaling, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts};
 use crate::signature::{self, Scope};
+use crate::trouble::{self, Troubles};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
 pub(crate) const DEFAULT_REGION: &str = "us-west-2";
@@ -43,6 +45,7 @@ pub struct Aws {
     pub(crate) buckets: s3::Buckets,
     pub(crate) random: Random,
     outages: Vec<Outage>,
+    troubles: Troubles,
     started: Timestamp,
 }
 
@@ -84,6 +87,8 @@ pub struct Asked {
     pub region: String,
     pub operation: String,
     pub signed: bool,
+    /// The one secret or parameter that it is about.
+    pub thing: Option<String>,
 }
 
 /// What a request asks for; `None` if it cannot be told.
@@ -91,11 +96,16 @@ pub fn asked(request: &Request<Bytes>) -> Option<Asked> {
     let scope = signature::scope(request);
     let name = scope.as_ref().map_or_else(|| service_of_host(request), |scope| scope.service.clone());
     let call = read(&name, request)?;
-    let service = if name == "monitoring" { "cloudwatch".to_owned() } else { name.clone() };
+    let service = iam_name(&name).to_owned();
     Some(Asked {
         service,
-        signing_name: name,
         region: scope.as_ref().map_or_else(|| DEFAULT_REGION.to_owned(), |scope| scope.region.clone()),
+        thing: match name.as_str() {
+            "secretsmanager" => call.input.get("SecretId").and_then(Value::as_str).map(str::to_owned),
+            "ssm" => call.input.get("Name").and_then(Value::as_str).map(str::to_owned),
+            _ => None,
+        },
+        signing_name: name,
         operation: call.operation,
         signed: scope.is_some(),
     })
@@ -107,6 +117,8 @@ pub struct Taken {
     pub region: String,
     pub content: RegionSection,
     pub zones: BTreeMap<String, ZoneSection>,
+    /// By name.
+    pub secrets: BTreeMap<String, TakenSecret>,
 }
 
 fn read(service: &str, request: &Request<Bytes>) -> Option<Call> {
@@ -132,6 +144,7 @@ impl Aws {
         }
         let region = Region::start(&found.content, (&number, &found.region), &mut self.random, now)?;
         let account = self.accounts.entry(number).or_default();
+        let secrets = found.secrets;
         let known = account.regions.entry(found.region).or_default();
         if !found.content.clusters.is_empty() {
             (known.eks, known.quotas) = (region.eks, region.quotas);
@@ -139,6 +152,9 @@ impl Aws {
         if !found.content.rds.instances.is_empty() {
             known.rds = region.rds;
         }
+        // These are taken over one by one.
+        known.parameters.add(region.parameters);
+        known.secrets.add(secrets, now);
         Ok(())
     }
 
@@ -149,6 +165,8 @@ impl Aws {
         if accounts.is_empty() {
             accounts.insert(DEFAULT_ACCOUNT.to_owned(), AccountSection::default());
         }
+        let (throttle, consistency) = (options.estate.throttle, options.estate.consistency);
+        let troubles = Troubles::start(throttle, consistency, options.estate.clock, options.now)?;
         let mut world = Aws {
             region: options.estate.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             accounts: BTreeMap::new(),
@@ -156,6 +174,7 @@ impl Aws {
             buckets: s3::Buckets::default(),
             random: Random(options.seed),
             outages: options.estate.outages,
+            troubles,
             started: options.now,
         };
         for (number, section) in accounts {
@@ -206,7 +225,10 @@ impl Aws {
             // Its operations are in method and path.
             // Nobody else is asked without a signature and without naming an operation.
             (service, call) if service == "s3" || (scope.is_none() && call.is_none()) => {
-                let caller = self.caller(request, scope.as_ref(), "s3", now);
+                let caller = self.caller(request, scope.as_ref(), "s3", now).and_then(|caller| {
+                    self.troubles.admit("s3", None, &caller)?;
+                    Ok(caller)
+                });
                 s3::answer(self, caller, request, &id, now)
             }
             (service, Some(call)) => {
@@ -281,6 +303,26 @@ impl Aws {
             return sso::call(self, call, now);
         }
         let Some(caller) = caller else { return sts::call(self, None, call, now) };
+        let name = iam_name(service);
+        self.troubles.admit(name, Some(&call.operation), caller)?;
+        if !self.troubles.comes_late(name) {
+            return self.serve(service, caller, call, now);
+        }
+        if !trouble::reads(&call.operation) {
+            let account = self.accounts.entry(caller.account.clone()).or_default();
+            self.troubles.remember(name, &caller.account, account, now);
+            return self.serve(service, caller, call, now);
+        }
+        let Some(then) = self.troubles.then(name, &caller.account, now) else {
+            return self.serve(service, caller, call, now);
+        };
+        let present = self.accounts.insert(caller.account.clone(), then);
+        let answer = self.serve(service, caller, call, now);
+        self.accounts.extend(present.map(|present| (caller.account.clone(), present)));
+        answer
+    }
+
+    fn serve(&mut self, service: &str, caller: &Caller, call: &Call, now: Timestamp) -> Answer {
         match service {
             "autoscaling" => autoscaling::call(self, caller, call),
             "eks" => eks::call(self, caller, call),
@@ -306,7 +348,12 @@ impl Aws {
             Fault::sender("MissingAuthenticationToken", "Request is missing Authentication Token")
                 .with(StatusCode::FORBIDDEN)
         })?;
-        in_time(request, service, now)?;
+        // A program that an estate is served to on this machine has another clock than the estate.
+        match self.troubles.clock(now) {
+            Some(clock) => in_time(request, service, clock)?,
+            None if is_on_this_machine(request) => {}
+            None => in_time(request, service, now)?,
+        }
         let token = signature::session_token(request);
         let (account, arn) = match (&token, account_of(&scope.access_key)) {
             (Some(_), _) => self.sessions.whose(&scope.access_key, now)?,
@@ -348,10 +395,6 @@ fn takes_anybody(operation: &str) -> bool {
 /// Whether the caller's clock is near enough.
 fn in_time(request: &Request<Bytes>, service: &str, now: Timestamp) -> Answer<()> {
     let Some(signed) = signature::signed_at(request) else { return Ok(()) };
-    // A program that an estate is served to on this machine has another clock than the estate.
-    if is_on_this_machine(request) {
-        return Ok(());
-    }
     let off = now.as_second() - signed.as_second();
     match (signature::good_for(request), service) {
         (Some(seconds), _) if off > seconds => Err(Fault::denied("Request has expired")),
@@ -361,12 +404,32 @@ fn in_time(request: &Request<Bytes>, service: &str, now: Timestamp) -> Answer<()
             Err(Fault::sender("RequestTimeTooSkewed", message).with(StatusCode::FORBIDDEN))
         }
         (None, service) if service != "s3" && off.abs() > SKEW_SECONDS => {
-            let message = format!("Signature expired: {signed} is now earlier than {now} (5 min.)");
-            let code = if off > 0 { "SignatureDoesNotMatch" } else { "RequestExpired" };
+            let told = |at: Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
+            let edge = |seconds: i64| told(now + SignedDuration::from_secs(seconds));
+            let (signed, now) = (told(signed), told(now));
+            let message = match off > 0 {
+                true => {
+                    let edge = edge(-SKEW_SECONDS);
+                    format!("Signature expired: {signed} is now earlier than {edge} ({now} - 5 min.)")
+                }
+                false => {
+                    let edge = edge(SKEW_SECONDS);
+                    format!("Signature not yet current: {signed} is still later than {edge} ({now} + 5 min.)")
+                }
+            };
+            // Those that speak JSON have a word of their own.
+            let code = match request.headers().contains_key("x-amz-target") || service == "eks" {
+                true => "InvalidSignatureException",
+                false => "SignatureDoesNotMatch",
+            };
             Err(Fault::sender(code, message).with(StatusCode::FORBIDDEN))
         }
         _ => Ok(()),
     }
+}
+
+fn iam_name(signing_name: &str) -> &str {
+    if signing_name == "monitoring" { "cloudwatch" } else { signing_name }
 }
 
 fn is_on_this_machine(request: &Request<Bytes>) -> bool {

@@ -447,7 +447,22 @@ async fn container(cx: &Cx, uri: &str, token: Option<&str>, token_file: Option<&
         request = request.header(http::header::AUTHORIZATION, token);
     }
     let request = request.body(Bytes::new()).map_err(|error| Error::invalid(format!("`{uri}`: {error}")))?;
+    if !may_be_told(request.uri()) {
+        let message = format!("`{uri}` is not asked for credentials: anybody on the way could read them");
+        return Err(Error::invalid(message).hint(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI is an address of this machine, of ECS or EKS, or one with `https`",
+        ));
+    }
     Given::read(&ask(cx, "GetContainerCredentials", request).await?, "the container's server of credentials")
+}
+
+/// As AWS's SDKs have it: what is not encrypted goes to this machine, or to where ECS and EKS answer.
+fn may_be_told(uri: &http::Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    uri.scheme_str() == Some("https")
+        || host == "localhost"
+        || ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"].contains(&host)
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn instance(cx: &Cx) -> Result<Credentials> {
@@ -459,10 +474,12 @@ async fn instance(cx: &Cx) -> Result<Credentials> {
         return Err(missing());
     }
     let bad = |error: http::Error| Error::failed(error.to_string());
+    let at = variable(cx, "AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| INSTANCE.to_owned());
+    let at = at.trim_end_matches('/');
     let until = INSTANCE_WITHIN.after(cx.now());
     let token = Request::builder()
         .method(Method::PUT)
-        .uri(format!("{INSTANCE}/latest/api/token"))
+        .uri(format!("{at}/latest/api/token"))
         .header("x-aws-ec2-metadata-token-ttl-seconds", "21600")
         .body(Bytes::new())
         .map_err(bad)?;
@@ -476,12 +493,18 @@ async fn instance(cx: &Cx) -> Result<Credentials> {
         Err(error) => return Err(missing().because(error)),
     };
     let get = |path: &str| {
-        Request::get(format!("{INSTANCE}/latest/meta-data/iam/security-credentials/{path}"))
+        Request::get(format!("{at}/latest/meta-data/iam/security-credentials/{path}"))
             .header("x-aws-ec2-metadata-token", token.as_ref())
             .body(Bytes::new())
             .map_err(bad)
     };
-    let role = ask(cx, "GetInstanceRole", get("")?).await.map_err(|error| missing().because(error))?;
+    cx.hide("aws-instance-token", &String::from_utf8_lossy(&token));
+    let role = ask(cx, "GetInstanceRole", get("")?).await;
+    let role = role.map_err(|error| {
+        Error::new(ErrorKind::Forbidden, "this machine of EC2 has no role that gives credentials")
+            .because(error)
+            .hint("give it an instance profile, or name a profile in the target: `aws = { profile = \"workflow-prod\" }`")
+    })?;
     let role = String::from_utf8_lossy(&role).trim().to_owned();
     Given::read(&ask(cx, "GetInstanceCredentials", get(&role)?).await?, "the machine's server of credentials")
 }

@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use opsrun_core::{Cx, Effect, Endpoint, Error, Result, Span, Tls};
 
+use super::shown;
 use crate::access::{Asked, service_of};
 use crate::account::Account;
 use crate::error::THROTTLED;
@@ -109,9 +110,13 @@ impl Door {
         loop {
             if let Some(asked) = &asked {
                 next.extensions_mut().insert(asked.clone());
+                shown::wait(&self.cx, asked).await?;
             }
             let endpoint = self.endpoint(next.uri())?;
             let response = self.cx.send(crate::SYSTEM, &endpoint, next.map(opsrun_core::body)).await?;
+            if response.headers().contains_key(crate::overlay::REFUSED) {
+                return Err(not_planned(response).await);
+            }
             let (response, says_later) = judged(response, reads).await?;
             let following = if says_later && attempt < ATTEMPTS { again.take() } else { None };
             let Some(following) = following else { return Ok(response) };
@@ -133,6 +138,13 @@ impl Door {
         };
         Ok(Arc::new(Endpoint { tls, ..Endpoint::from(uri) }))
     }
+}
+
+/// Why a plan cannot tell what AWS would answer.
+async fn not_planned(response: Response<Incoming>) -> Error {
+    let body = http_body_util::Limited::new(response.into_body(), LARGEST_ERROR).collect().await;
+    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned());
+    Error::invalid(text.unwrap_or_else(|error| format!("the plan's answer broke off: {error}")))
 }
 
 /// The answer as the SDK takes it, and whether the request may be sent once more: it was not carried out, or only reads.

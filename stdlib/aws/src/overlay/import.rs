@@ -1,8 +1,10 @@
 //! What an account has, in the words of an estate file.
 
+use std::collections::BTreeMap;
+
 use opsrun_aws_simulator::{
-    ClusterSection, InstanceSection, NodeGroupSection, RecordSection, RegionSection, SnapshotSection, Taken,
-    ZoneSection,
+    ClusterSection, InstanceSection, KnownParameter, NodeGroupSection, ParameterSection, RecordSection,
+    RegionSection, SnapshotSection, Taken, TakenSecret, ZoneSection,
 };
 use opsrun_core::{Cx, Error, Original, Result, Span};
 
@@ -10,22 +12,27 @@ use crate::client::Client;
 use crate::rds;
 use crate::route53;
 
+/// Services of which no more is taken over than the one thing that is written to.
+pub(super) const ONE_BY_ONE: &[&str] = &["secretsmanager", "ssm"];
+
 /// Everything that has to be known of the real thing when one service is written to: by its service.
 pub(super) async fn services(
     original: &Original,
-    service: &str,
-    region: &str,
+    (service, region): (&str, &str),
+    thing: Option<&str>,
 ) -> Result<Vec<(&'static str, Taken)>> {
     let cx = original.cx().clone();
-    let (service, region) = (service.to_owned(), region.to_owned());
+    let (service, region, thing) = (service.to_owned(), region.to_owned(), thing.map(str::to_owned));
     original
         .ask(async move {
-            let taken = of_service(&cx, &service, &region).await?;
+            let taken = of_service(&cx, (&service, &region), thing.as_deref()).await?;
             Ok(match service.as_str() {
                 // The groups of nodes are in both.
                 "autoscaling" | "eks" => vec![("eks", taken.clone()), ("autoscaling", taken)],
                 "rds" => vec![("rds", taken)],
                 "route53" => vec![("route53", taken)],
+                "secretsmanager" => vec![("secretsmanager", taken)],
+                "ssm" => vec![("ssm", taken)],
                 _ => Vec::new(),
             })
         })
@@ -34,12 +41,23 @@ pub(super) async fn services(
 
 /// # Errors
 /// `Invalid` for a service of which that cannot be told; those of asking.
-pub(super) async fn of_service(cx: &Cx, service: &str, region: &str) -> Result<Taken> {
+pub(super) async fn of_service(
+    cx: &Cx,
+    (service, region): (&str, &str),
+    thing: Option<&str>,
+) -> Result<Taken> {
     let mut taken = Taken { region: region.to_owned(), ..Taken::default() };
     match service {
         "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
         "rds" => taken.content = databases(&Client::new(cx, Some(region))?).await?,
         "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,
+        "secretsmanager" => {
+            taken.secrets = secret(&Client::new(cx, Some(region))?, thing.unwrap_or_default()).await?;
+        }
+        "ssm" => {
+            let found = parameter(&Client::new(cx, Some(region))?, thing.unwrap_or_default()).await?;
+            taken.content.parameters = found.into_iter().collect();
+        }
         service => {
             return Err(Error::invalid(format!(
                 "what a write to `{service}` would do cannot be planned yet"
@@ -137,6 +155,41 @@ async fn databases(client: &Client) -> Result<RegionSection> {
     Ok(region)
 }
 
+/// A secret with all versions that bear a label; none if there is none.
+async fn secret(client: &Client, named: &str) -> Result<BTreeMap<String, TakenSecret>> {
+    let tried = format!("asking for the secret `{named}`");
+    let asked = client.secretsmanager().describe_secret().secret_id(named).send();
+    let Some(found) = client.find("secretsmanager:DescribeSecret", &tried, asked).await? else {
+        return Ok(BTreeMap::new());
+    };
+    let name = found.name().unwrap_or(named).to_owned();
+    let mut taken = TakenSecret { arn: found.arn().unwrap_or_default().to_owned(), ..TakenSecret::default() };
+    for (id, stages) in found.version_ids_to_stages().into_iter().flatten() {
+        let asked = client.secretsmanager().get_secret_value().secret_id(named).version_id(id).send();
+        let value = client.call("secretsmanager:GetSecretValue", &tried, asked).await?;
+        let value = value.secret_string().unwrap_or_default();
+        client.cx().hide(&name, value);
+        taken.versions.insert(id.clone(), value.to_owned());
+        taken.stages.extend(stages.iter().map(|stage| (stage.clone(), id.clone())));
+    }
+    Ok([(name, taken)].into())
+}
+
+/// A parameter, decrypted, if there is one.
+async fn parameter(client: &Client, name: &str) -> Result<Option<(String, ParameterSection)>> {
+    let tried = format!("asking for the parameter `{name}`");
+    let asked = client.ssm().get_parameter().name(name).with_decryption(true).send();
+    let found = client.find("ssm:GetParameter", &tried, asked).await?;
+    let Some(found) = found.and_then(|found| found.parameter) else { return Ok(None) };
+    let secure = found.r#type() == Some(&aws_sdk_ssm::types::ParameterType::SecureString);
+    let value = found.value().unwrap_or_default().to_owned();
+    if secure {
+        client.cx().hide(name, &value);
+    }
+    let version = u64::try_from(found.version()).ok();
+    Ok(Some((name.to_owned(), ParameterSection::Known(KnownParameter { value, secure, version }))))
+}
+
 /// `REGION/NAME` of a database's ARN; a name is one of the same region.
 fn of_arn(source: &str) -> String {
     let parts: Vec<&str> = source.split(':').collect();
@@ -146,8 +199,8 @@ fn of_arn(source: &str) -> String {
     }
 }
 
-async fn zones(client: &Client) -> Result<std::collections::BTreeMap<String, ZoneSection>> {
-    let mut zones = std::collections::BTreeMap::new();
+async fn zones(client: &Client) -> Result<BTreeMap<String, ZoneSection>> {
+    let mut zones = BTreeMap::new();
     let tried = "listing the hosted zones";
     let mut marker = None;
     loop {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::look::instance;
+use super::shown::{is_there_already, shown_instance};
 use super::types::Database;
 use super::wait::{gone_instance, ready_instance};
 use crate::client::Client;
@@ -103,6 +104,30 @@ pub(crate) async fn is_made(client: &Client, name: &str, made_from: &str, within
         None => error.detail(format!("it was not made from {made_from}")),
     }
     .hint("choose another name; `rds::rename` puts one database in another's place"))
+}
+
+/// Makes an instance by this request. Gives whether it was there already, made of the same, and was only not seen yet: an earlier
+/// call may have made it whose answer was lost.
+///
+/// # Errors
+/// Those of the request; as [`is_made`].
+pub(crate) async fn make(
+    client: &Client,
+    (name, made_from): (&str, &str),
+    within: Span,
+    sent: impl Future<Output = Result<()>>,
+) -> Result<bool> {
+    match sent.await {
+        Ok(()) => {
+            shown_instance(client, name).await?;
+            Ok(false)
+        }
+        Err(error) if is_there_already(&error) => {
+            shown_instance(client, name).await?;
+            is_made(client, name, made_from, within).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits for what was made, or was there already, and tells of it.

@@ -83,6 +83,12 @@ impl Bucket {
     fn explained(&self, error: Error) -> Error {
         match error.data_value()["code"].as_str() {
             Some("NoSuchBucket") => error.hint(format!("is the bucket `{}` of this account?", self.name)),
+            // Of another server than AWS's own nobody asks where it has a bucket.
+            _ if matches!(error.data_value()["status"].as_u64(), Some(301 | 307))
+                && self.client.is_elsewhere("s3") =>
+            {
+                error.hint("the bucket is in another region: say which with the option `region`")
+            }
             _ if matches!(error.data_value()["status"].as_u64(), Some(301 | 307)) => {
                 error.hint("the bucket is in another region: leave the option `region` out, and it is found")
             }

@@ -19,6 +19,6 @@ pub(crate) use self::copy::copy;
 pub(crate) use self::digest::base64;
 pub(crate) use self::download::{fetch, fetch_into};
 pub(crate) use self::object::{Object, size, tag, told};
-pub(crate) use self::undo::{Former, TAKE_BACK, Written, delete_version, take_back_all};
+pub(crate) use self::undo::{Former, TAKE_BACK, Written, delete_version, marker, take_back_all};
 pub(crate) use self::upload::{About, Record, Source, content_type, store};
 pub(crate) use self::url::S3Url;

@@ -259,6 +259,22 @@ async fn take_back_version(bucket: &Bucket, written: &Written) -> Result<Option<
     Ok(Some("the version that was made is deleted"))
 }
 
+/// The version that marks an object as deleted, if its bucket keeps versions.
+///
+/// # Errors
+/// What AWS said.
+pub(crate) async fn marker(bucket: &Bucket, key: &str) -> Result<Option<String>> {
+    if !bucket.keeps_versions().await? {
+        return Ok(None);
+    }
+    let list = bucket.s3.list_object_versions().bucket(&bucket.name).prefix(key).send();
+    let tried = format!("listing the versions of {}", bucket.url(key));
+    let page = bucket.call("s3:ListBucketVersions", &tried, list).await?;
+    let mut markers = page.delete_markers().iter();
+    let latest = markers.find(|marker| marker.key() == Some(key) && marker.is_latest() == Some(true));
+    Ok(latest.and_then(|marker| marker.version_id()).map(str::to_owned))
+}
+
 /// Deletes a version for good, or without one the object; one that is not there is no error. Gives the version that marks it deleted.
 pub(crate) async fn delete_version(
     bucket: &Bucket,

@@ -234,6 +234,7 @@ pub(crate) fn read(request: &Request<Bytes>) -> Option<Call> {
         (&Method::POST, ["clusters", name, "node-groups", group, "update-version"]) => {
             ("UpdateNodegroupVersion", merged(body(), json!({ "clusterName": name, "nodegroupName": group })))
         }
+        (&Method::GET, ["clusters", name, "updates"]) => ("ListUpdates", json!({ "name": name })),
         (&Method::GET, ["clusters", name, "updates", id]) => {
             ("DescribeUpdate", json!({ "name": name, "updateId": id }))
         }
@@ -285,6 +286,20 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
             let group = group(&mut region.eks, name, group_name)?;
             let version = input.get("version").and_then(Value::as_str).map_or(of_cluster, str::to_owned);
             update_version(group, version, caller, &mut random)
+        }
+        "ListUpdates" => {
+            let name = member("name");
+            let ids: Vec<String> = match member("nodegroupName") {
+                "" => {
+                    cluster(&mut region.eks, name)?;
+                    Vec::new()
+                }
+                group_name => {
+                    let group = group(&mut region.eks, name, group_name)?;
+                    group.updates.iter().map(|update| update.id.clone()).collect()
+                }
+            };
+            Ok(json!({ "updateIds": ids }))
         }
         "DescribeUpdate" => {
             let group = group(&mut region.eks, member("name"), member("nodegroupName"))?;

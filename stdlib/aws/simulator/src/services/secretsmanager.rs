@@ -19,6 +19,16 @@ const SUFFIX: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 #[serde(transparent)]
 pub struct SecretSection(Value);
 
+/// A secret as it was found elsewhere.
+#[derive(Debug, Clone, Default)]
+pub struct TakenSecret {
+    pub arn: String,
+    /// Values, by the identifiers of their versions.
+    pub versions: BTreeMap<String, String>,
+    /// Which version bears which label.
+    pub stages: BTreeMap<String, String>,
+}
+
 /// All secrets of a region, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Secrets(BTreeMap<String, Secret>);
@@ -60,6 +70,14 @@ impl Secrets {
             (name.clone(), secret)
         });
         Secrets(secrets.collect())
+    }
+
+    pub(crate) fn add(&mut self, taken: BTreeMap<String, TakenSecret>, now: Timestamp) {
+        let taken = taken.into_iter().map(|(name, TakenSecret { arn, versions, stages })| {
+            let versions = versions.into_iter().map(|(id, value)| (id, Version { value, created: now }));
+            (name, Secret { arn, versions: versions.collect(), stages, created: now, changed: now })
+        });
+        self.0.extend(taken);
     }
 
     /// Values are told by a checksum: they are nobody's to see.

@@ -27,6 +27,8 @@ pub struct KnownParameter {
     /// It is encrypted.
     #[serde(default)]
     pub secure: bool,
+    /// How often it was set; once by itself.
+    pub version: Option<u64>,
 }
 
 /// All parameters of a region, by name.
@@ -48,17 +50,21 @@ const PAGE: usize = 10;
 impl Parameters {
     pub(crate) fn start(section: &BTreeMap<String, ParameterSection>, now: Timestamp) -> Self {
         let parameters = section.iter().map(|(name, section)| {
-            let (value, kind) = match section {
-                ParameterSection::Plain(value) => (value, "String"),
+            let (value, kind, version) = match section {
+                ParameterSection::Plain(value) => (value, "String", None),
                 ParameterSection::Known(known) => {
-                    (&known.value, if known.secure { SECURE } else { "String" })
+                    (&known.value, if known.secure { SECURE } else { "String" }, known.version)
                 }
             };
-            let parameter =
-                Parameter { value: value.clone(), kind: kind.to_owned(), version: 1, changed: now };
+            let version = version.unwrap_or(1);
+            let parameter = Parameter { value: value.clone(), kind: kind.to_owned(), version, changed: now };
             (name.clone(), parameter)
         });
         Parameters(parameters.collect())
+    }
+
+    pub(crate) fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     pub(crate) fn snapshot(&self, region: &str, things: &mut BTreeMap<String, Value>) {

@@ -131,7 +131,11 @@ pub(super) async fn settled(client: &Client, cluster: &str, name: &str, within: 
         match obstacle(client, &group, began).await? {
             // It would stand there until the time is over.
             Some(why) if why.contains("limit") => {
-                let message = format!("{name}: {} of {wanted} nodes are in service, and no more can be launched", group.in_service);
+                let place = client.place();
+                let message = format!(
+                    "{name}: {} of {wanted} nodes are in service, and no more can be launched, in {}, {}",
+                    group.in_service, place.region, place.account
+                );
                 Err(Error::failed(message).detail(why).hint(
                     "the account's quota of virtual processors is used up: raise it in Service Quotas (ec2, L-1216C47A), or want fewer nodes",
                 ))

@@ -58,6 +58,11 @@ impl Primitive for Scale {
         let before = node_group(&client, &self.cluster, &self.group).await?;
         let (desired, min, max) = self.wanted(&before)?;
         let changed = (desired, min, max) != (before.desired, before.min, before.max);
+        // A run that broke off has written down what it was.
+        let recorded = cx.broken_off().filter(|earlier| earlier.wrote).and_then(|earlier| {
+            let Inverse::Call { args, .. } = earlier.inverses.first()? else { return None };
+            i32::try_from(args.get("desired")?.as_i64()?).ok()
+        });
         if changed {
             let inverse = json!({
                 "cluster": self.cluster,
@@ -74,7 +79,8 @@ impl Primitive for Scale {
         if let Some(within) = self.wait {
             settled(&client, &self.cluster, &self.group, within).await?;
         }
-        Ok(Scaled { from: before.desired, to: desired, min, max, changed })
+        let from = recorded.unwrap_or(before.desired);
+        Ok(Scaled { from, to: desired, min, max, changed: changed || recorded.is_some() })
     }
 }
 

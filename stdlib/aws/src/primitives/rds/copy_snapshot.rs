@@ -69,7 +69,22 @@ impl Primitive for CopySnapshot {
         let named = SnapshotRef::Named(name.clone());
         let inverse = json!({ "snapshot": name, "region": client.region() });
         let inverse = Inverse::call(delete_snapshot::PATH, inverse);
-        let changed = match rds::snapshot(&client, &named).await? {
+        let found = match rds::snapshot(&client, &named).await? {
+            None => {
+                let _ = cx.undo(inverse.clone()).await?;
+                match self.copy(&client, &there, &original, &name).await {
+                    Ok(()) => None,
+                    // It was only not seen yet.
+                    Err(error) if rds::is_there_already(&error) => {
+                        Some(rds::shown_snapshot(&client, &named).await?)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            found => found,
+        };
+        let changed = match found {
+            None => true,
             Some(found) if found.copy_of.as_ref() != Some(&original.arn) => {
                 return Err(taken_by(&found, &original));
             }
@@ -81,17 +96,13 @@ impl Primitive for CopySnapshot {
                 true
             }
             Some(_) => cx.broken_off().is_some_and(|before| before.wrote),
-            None => {
-                let _ = cx.undo(inverse).await?;
-                self.copy(&client, &there, &original, &name).await?;
-                true
-            }
         };
         if !changed {
             cx.info(format!("the copy {name} of {} is there already", original.arn));
         }
+        let shown = rds::shown_snapshot(&client, &named).await?;
         let snapshot = match within.duration().is_zero() {
-            true => rds::needed_snapshot(&client, &named).await?,
+            true => shown,
             false => rds::ready_snapshot(&client, &named, within).await?,
         };
         Ok(Taken { changed, snapshot })

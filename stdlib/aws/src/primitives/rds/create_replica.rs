@@ -66,7 +66,7 @@ impl Primitive for CreateReplica {
         let there = self.source_region.clone().unwrap_or_else(|| client.region().to_owned());
         let elsewhere = there != client.region();
         let made_from = format!("replica:{there}/{}", self.source);
-        let was_there = rds::is_made(&client, name, &made_from, within).await?;
+        let mut was_there = rds::is_made(&client, name, &made_from, within).await?;
         if !was_there {
             let source = Client::new(cx, Some(&there))?;
             let patience = if within.duration().is_zero() { rds::WITHIN } else { within };
@@ -104,7 +104,11 @@ impl Primitive for CreateReplica {
             }
             let _ = cx.undo(rds::unmake(&client, name, &made_from, self.deletion_protection)).await?;
             let tried = format!("making the replica {name} of {} in {there}", self.source);
-            client.call("rds:CreateDBInstanceReadReplica", &tried, rds::shaped!(asked, shape).send()).await?;
+            let sent = async {
+                let asked = rds::shaped!(asked, shape).send();
+                client.call("rds:CreateDBInstanceReadReplica", &tried, asked).await.map(drop)
+            };
+            was_there = rds::make(&client, (name, &made_from), within, sent).await?;
         }
         rds::finished(&client, name, was_there, within).await
     }

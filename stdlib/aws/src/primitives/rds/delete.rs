@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::delete_snapshot::{self, Deleted};
 use super::{create_replica, restore};
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::rds::{self, Database, InstanceName, MADE_FROM, SnapshotName};
 
 /// Deletes a database, and waits until it is gone.
@@ -57,6 +57,15 @@ impl Primitive for Delete {
                 "either `#{ final_snapshot: \"NAME\" }`, or `#{ skip_final_snapshot: true }`, and it is lost",
             ));
         }
+        match unless_outdated(cx, rds::OUTDATED, self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Delete {
+    async fn once(&self, cx: &Cx) -> Result<Deleted> {
         let client = Client::new(cx, self.region.as_deref())?;
         let within = self.wait.unwrap_or(rds::WITHIN);
         let patience = if within.duration().is_zero() { rds::WITHIN } else { within };
@@ -83,9 +92,7 @@ impl Primitive for Delete {
         }
         Ok(Deleted { changed: goes || ours })
     }
-}
 
-impl Delete {
     async fn delete(&self, client: &Client, found: &Database, within: Span) -> Result<()> {
         let name = self.instance.as_str();
         if !found.replicas.is_empty() {

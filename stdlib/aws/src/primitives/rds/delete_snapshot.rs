@@ -54,16 +54,20 @@ impl Primitive for DeleteSnapshot {
             return Err(Error::new(ErrorKind::Invalid, message)
                 .hint("they go with the retention of the instance's backups"));
         }
-        delete(&client, &named).await?;
-        Ok(Deleted { changed: true })
+        // It may be gone, and still be told of.
+        let deleted = delete(&client, &named).await?;
+        Ok(Deleted { changed: deleted || cx.broken_off().is_some_and(|before| before.wrote) })
     }
 }
 
-/// Sends what deletes a snapshot; one that is gone meanwhile is no error.
+/// Sends what deletes a snapshot; one that is gone meanwhile is no error. Gives whether it was there.
 ///
 /// # Errors
 /// Those of AWS.
-pub(super) async fn delete(client: &Client, named: &SnapshotRef) -> Result<()> {
+pub(super) async fn delete(client: &Client, named: &SnapshotRef) -> Result<bool> {
     let deleted = client.rds().delete_db_snapshot().db_snapshot_identifier(named.as_str()).send();
-    client.find("rds:DeleteDBSnapshot", &format!("deleting the snapshot {named}"), deleted).await.map(drop)
+    client
+        .find("rds:DeleteDBSnapshot", &format!("deleting the snapshot {named}"), deleted)
+        .await
+        .map(|deleted| deleted.is_some())
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::rds::{self, Database, InstanceName};
 
 /// Makes the standby of a database the one that is used, and waits until it is available.
@@ -48,6 +48,15 @@ impl Primitive for Failover {
     type Out = FailedOver;
 
     async fn run(self, cx: &Cx) -> Result<FailedOver> {
+        match unless_outdated(cx, rds::OUTDATED, self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Failover {
+    async fn once(&self, cx: &Cx) -> Result<FailedOver> {
         let client = Client::new(cx, self.region.as_deref())?;
         let within = self.wait.unwrap_or(rds::WITHIN);
         let name = self.instance.as_str();

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::rds::{self, Database, InstanceName};
 
 /// Changes what a database is: its class, storage, standby, backups, protection.
@@ -59,6 +59,15 @@ impl Primitive for Modify {
     type Out = Modified;
 
     async fn run(self, cx: &Cx) -> Result<Modified> {
+        match unless_outdated(cx, rds::OUTDATED, self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Modify {
+    async fn once(&self, cx: &Cx) -> Result<Modified> {
         let client = Client::new(cx, self.region.as_deref())?;
         let within = self.wait.unwrap_or(rds::WITHIN);
         let name = self.instance.as_str();
@@ -79,7 +88,10 @@ impl Primitive for Modify {
         if differs {
             self.change(&client, &found, former).await?;
             let is_so = |found: Option<&Database>| {
-                found.is_none_or(|found| found.is_settled() && (!self.apply_immediately || self.is_so(found)))
+                found.is_none_or(|found| {
+                    found.is_settled()
+                        && if self.apply_immediately { self.is_so(found) } else { self.is_noted(found) }
+                })
             };
             if !within.duration().is_zero() {
                 rds::while_waiting(&client, name, within, is_so).await?;
@@ -89,17 +101,18 @@ impl Primitive for Modify {
         let changed = differs || cx.broken_off().is_some_and(|before| before.wrote);
         Ok(Modified { changed, database: found })
     }
-}
 
-impl Modify {
     /// Of what is to be different, how it is; without storage.
     fn former(&self, found: &Database) -> Map<String, Value> {
         let mut former = Map::new();
         let mut note = |name: &str, wanted: Option<Value>, is: Value| {
-            // What waits for the window and is not wanted any more is taken off.
-            if wanted.is_some_and(|wanted| wanted != is)
-                || (self.names(name) && found.pending.contains_key(name))
-            {
+            let Some(wanted) = wanted else { return };
+            // What waits for the window and is not wanted any more is taken off; what is wanted now does not wait for it.
+            let differs = match found.pending.get(name) {
+                Some(pending) => self.apply_immediately || *pending != text(&wanted),
+                None => wanted != is,
+            };
+            if differs {
                 former.insert(name.to_owned(), is);
             }
         };
@@ -131,6 +144,13 @@ impl Modify {
         class && storage && multi_az && retention
     }
 
+    /// It is so, or waits for the window.
+    fn is_noted(&self, found: &Database) -> bool {
+        let names = ["class", "multi_az", "backup_retention"].into_iter().filter(|name| self.names(name));
+        let protected = self.deletion_protection.is_none_or(|is| is == found.deletion_protection);
+        protected && (self.is_so(found) || names.clone().all(|name| found.pending.contains_key(name)))
+    }
+
     async fn change(&self, client: &Client, found: &Database, former: Map<String, Value>) -> Result<()> {
         let (cx, name) = (client.cx(), self.instance.as_str());
         let grows = self.storage.is_some_and(|gib| gib != found.storage);
@@ -155,4 +175,8 @@ impl Modify {
         let asked = asked.apply_immediately(self.apply_immediately).send();
         client.call("rds:ModifyDBInstance", &format!("modifying {name}"), asked).await.map(drop)
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -3,7 +3,7 @@ use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::rds::{self, InstanceName, Made};
 
 /// Makes a read replica a database of its own, and waits until it is available.
@@ -35,6 +35,15 @@ impl Primitive for Promote {
     type Out = Made;
 
     async fn run(self, cx: &Cx) -> Result<Made> {
+        match unless_outdated(cx, rds::OUTDATED, self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Promote {
+    async fn once(&self, cx: &Cx) -> Result<Made> {
         let client = Client::new(cx, self.region.as_deref())?;
         let within = self.wait.unwrap_or(rds::WITHIN);
         let name = self.replica.as_str();

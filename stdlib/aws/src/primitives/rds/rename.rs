@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::rds::{self, Database, InstanceName, Made};
 
 /// Gives a database another name, and so another address, and waits until it is available under it.
@@ -39,6 +39,15 @@ impl Primitive for Rename {
     type Out = Made;
 
     async fn run(self, cx: &Cx) -> Result<Made> {
+        match unless_outdated(cx, rds::OUTDATED, self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Rename {
+    async fn once(&self, cx: &Cx) -> Result<Made> {
         let client = Client::new(cx, self.region.as_deref())?;
         let within = self.wait.unwrap_or(rds::WITHIN);
         let (from, to) = (self.instance.as_str(), self.to.as_str());

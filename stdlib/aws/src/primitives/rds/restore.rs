@@ -65,7 +65,7 @@ impl Primitive for Restore {
         let within = self.wait.unwrap_or(rds::WITHIN);
         let name = self.instance.as_str();
         let made_from = format!("snapshot:{}", self.snapshot);
-        let was_there = rds::is_made(&client, name, &made_from, within).await?;
+        let mut was_there = rds::is_made(&client, name, &made_from, within).await?;
         if !was_there {
             let patience = if within.duration().is_zero() { rds::WITHIN } else { within };
             let snapshot = rds::ready_snapshot(&client, &self.snapshot, patience).await?;
@@ -87,9 +87,11 @@ impl Primitive for Restore {
             let asked = asked
                 .set_backup_retention_period(self.backup_retention.and_then(|days| i32::try_from(days).ok()));
             let tried = format!("restoring {name} from the snapshot {}", self.snapshot);
-            client
-                .call("rds:RestoreDBInstanceFromDBSnapshot", &tried, rds::shaped!(asked, shape).send())
-                .await?;
+            let sent = async {
+                let asked = rds::shaped!(asked, shape).send();
+                client.call("rds:RestoreDBInstanceFromDBSnapshot", &tried, asked).await.map(drop)
+            };
+            was_there = rds::make(&client, (name, &made_from), within, sent).await?;
         }
         rds::finished(&client, name, was_there, within).await
     }

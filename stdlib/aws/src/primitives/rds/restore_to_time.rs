@@ -74,7 +74,7 @@ impl Primitive for RestoreToTime {
             Some(moment) => format!("{}@{moment}", self.source),
             None => format!("{}@latest", self.source),
         };
-        let was_there = rds::is_made(&client, name, &made_from, within).await?;
+        let mut was_there = rds::is_made(&client, name, &made_from, within).await?;
         if !was_there {
             let source = self.stored(&client, moment).await?;
             let shape = Shape {
@@ -104,9 +104,11 @@ impl Primitive for RestoreToTime {
                 self.source,
                 made_from.rsplit('@').next().unwrap_or_default()
             );
-            client
-                .call("rds:RestoreDBInstanceToPointInTime", &tried, rds::shaped!(asked, shape).send())
-                .await?;
+            let sent = async {
+                let asked = rds::shaped!(asked, shape).send();
+                client.call("rds:RestoreDBInstanceToPointInTime", &tried, asked).await.map(drop)
+            };
+            was_there = rds::make(&client, (name, &made_from), within, sent).await?;
         }
         rds::finished(&client, name, was_there, within).await
     }

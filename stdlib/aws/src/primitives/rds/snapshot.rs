@@ -59,8 +59,12 @@ impl Primitive for Snapshot {
         let named = self.name.clone().into();
         let inverse = json!({ "snapshot": self.name, "region": client.region() });
         let inverse = Inverse::call(delete_snapshot::PATH, inverse);
-        let found = rds::snapshot(&client, &named).await?;
+        let found = match rds::snapshot(&client, &named).await? {
+            None => self.begin(&client, inverse.clone(), within).await?,
+            found => found,
+        };
         let changed = match found {
+            None => true,
             Some(found) if found.instance != self.instance.as_str() => return Err(self.taken_by(&found)),
             Some(found) if found.status == "failed" => {
                 cx.info(format!("the snapshot {named} had failed, and is made anew"));
@@ -77,15 +81,6 @@ impl Primitive for Snapshot {
                 }
                 ours
             }
-            None => {
-                self.wait_for_instance(&client, within).await?;
-                let slot = cx.undo(inverse).await?;
-                self.make(&client).await?;
-                if self.keep {
-                    slot.forget().await?;
-                }
-                true
-            }
         };
         if self.keep {
             let name = format!("aws rds snapshot {}/{}", client.region(), self.name);
@@ -94,8 +89,9 @@ impl Primitive for Snapshot {
                 "a snapshot that was taken to be safe is kept for whoever has to look into what went wrong",
             );
         }
+        let shown = rds::shown_snapshot(&client, &named).await?;
         let snapshot = match within.duration().is_zero() {
-            true => rds::needed_snapshot(&client, &named).await?,
+            true => shown,
             false => rds::ready_snapshot(&client, &named, within).await?,
         };
         Ok(Taken { changed, snapshot })
@@ -103,6 +99,25 @@ impl Primitive for Snapshot {
 }
 
 impl Snapshot {
+    /// Gives the snapshot if it was there already, and was only not seen yet.
+    async fn begin(
+        &self,
+        client: &Client,
+        inverse: Inverse,
+        within: Span,
+    ) -> Result<Option<SnapshotOfDatabase>> {
+        self.wait_for_instance(client, within).await?;
+        let slot = client.cx().undo(inverse).await?;
+        match self.make(client).await {
+            Ok(()) if self.keep => slot.forget().await.map(|()| None),
+            Ok(()) => Ok(None),
+            Err(error) if rds::is_there_already(&error) => {
+                rds::shown_snapshot(client, &self.name.clone().into()).await.map(Some)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn wait_for_instance(&self, client: &Client, within: Span) -> Result<()> {
         let found = rds::needed_instance(client, self.instance.as_str()).await?;
         if found.status != "available" && !within.duration().is_zero() {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 use crate::route53::Zone;
 
 pub(super) const PATH: &str = "route53::delete";
@@ -38,10 +38,19 @@ impl Primitive for Delete {
     type Out = bool;
 
     async fn run(self, cx: &Cx) -> Result<bool> {
+        match unless_outdated(cx, &["InvalidChangeBatch"], self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Delete {
+    async fn once(&self, cx: &Cx) -> Result<bool> {
         let client = Client::new(cx, None)?;
         let zone = Zone::find(&client, &self.zone).await?;
         let Some(before) = zone.record(&self.name, &self.r#type, self.id.as_deref()).await? else {
-            return Ok(false);
+            return Ok(cx.broken_off().is_some_and(|before| before.wrote));
         };
         let inverse = json!({ "zone": self.zone, "record": before, "wait": self.wait });
         let _ = cx.undo(Inverse::call("route53::set", inverse)).await?;

@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo};
+use opsrun_core::{BrokenOff, Cx, Effect, Inverse, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,11 @@ impl Primitive for Set {
         let zone = Zone::find(&client, &self.zone).await?;
         let Record { name, r#type: kind, id, .. } = &self.record;
         let before = zone.record(name, kind, id.as_deref()).await?;
-        if before.as_ref() == Some(&self.record) {
-            return Ok(Put { before, changed: false });
+        if before.as_ref().is_some_and(|before| before.is_like(&self.record)) {
+            return Ok(match cx.broken_off().filter(|earlier| earlier.wrote) {
+                Some(earlier) => Put { before: recorded(earlier), changed: true },
+                None => Put { before, changed: false },
+            });
         }
         let inverse = match &before {
             Some(before) => {
@@ -65,4 +68,10 @@ impl Primitive for Set {
         }
         Ok(Put { before, changed: true })
     }
+}
+
+/// What was there before a call that broke off: it had written that down.
+fn recorded(earlier: &BrokenOff) -> Option<Record> {
+    let Some(Inverse::Call { args, .. }) = earlier.inverses.first() else { return None };
+    Record::deserialize(args.get("record")?).ok()
 }

@@ -56,12 +56,21 @@ impl Primitive for Weights {
         };
         let changed: Vec<Record> = sets.into_iter().filter_map(changed).collect();
         if changed.is_empty() {
-            return Ok(before);
+            // A run that broke off has written down what they were.
+            let earlier = cx.broken_off().filter(|earlier| earlier.wrote);
+            let recorded = earlier.and_then(|earlier| match earlier.inverses.first()? {
+                Inverse::Call { args, .. } => Deserialize::deserialize(args.get("weights")?).ok(),
+                Inverse::None { .. } => None,
+            });
+            let recorded: BTreeMap<String, u8> = recorded.unwrap_or_default();
+            return Ok(before.into_iter().chain(recorded).collect());
         }
+        let former: BTreeMap<&String, &u8> =
+            before.iter().filter(|(id, _)| self.weights.contains_key(*id)).collect();
         let inverse = json!({
             "zone": self.zone,
             "name": self.name,
-            "weights": before,
+            "weights": former,
             "type": self.r#type,
             "wait": self.wait,
         });

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, VersioningConfiguration,
 };
@@ -63,16 +66,23 @@ impl Primitive for CreateBucket {
             CreateBucketConfiguration::builder().location_constraint(constraint).build()
         });
         let create = client.s3().create_bucket().bucket(&self.bucket).set_create_bucket_configuration(place);
+        self.unfinished(cx)?.store(true, Ordering::Relaxed);
         client.call("s3:CreateBucket", &format!("making the bucket {}", self.bucket), create.send()).await?;
         if self.versioning {
             let bucket = Bucket::of(cx, &self.bucket, Some(&region)).await?;
             keep_versions(&bucket).await?;
         }
+        self.unfinished(cx)?.store(false, Ordering::Relaxed);
         Ok(facts(self.versioning))
     }
 }
 
 impl CreateBucket {
+    /// Whether the run has begun to make it and has not come to the end: an answer was lost, and the call is made once more.
+    fn unfinished(&self, cx: &Cx) -> Result<Arc<AtomicBool>> {
+        cx.shared(&format!("aws/unfinished bucket/{}", self.bucket), || Ok(AtomicBool::new(false)))
+    }
+
     async fn there_already(&self, cx: &Cx, bucket: &Bucket, region: &str) -> Result<BucketFacts> {
         let is_in = bucket.client.region();
         if is_in != region {
@@ -83,7 +93,8 @@ impl CreateBucket {
         }
         let versioning = bucket.keeps_versions().await?;
         if self.versioning && !versioning {
-            let unfinished = cx.broken_off().is_some_and(|before| before.wrote);
+            let unfinished = cx.broken_off().is_some_and(|before| before.wrote)
+                || self.unfinished(cx)?.load(Ordering::Relaxed);
             if !unfinished {
                 let message = format!("the bucket `{}` is there already, and keeps no versions", self.bucket);
                 return Err(Error::new(ErrorKind::Conflict, message)
@@ -92,6 +103,7 @@ impl CreateBucket {
             let inverse = json!({ "bucket": self.bucket, "region": region });
             let _ = cx.undo(Inverse::call("s3::delete_bucket", inverse)).await?;
             keep_versions(bucket).await?;
+            self.unfinished(cx)?.store(false, Ordering::Relaxed);
         }
         Ok(BucketFacts {
             name: self.bucket.clone(),

@@ -3,7 +3,7 @@ use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::s3::{Bucket, Former, S3Url, TAKE_BACK, delete_version};
+use crate::s3::{Bucket, Former, S3Url, TAKE_BACK, delete_version, marker};
 
 /// Deletes an object; one that is not there is no error.
 ///
@@ -47,7 +47,9 @@ impl Primitive for Delete {
         let bucket = Bucket::of(cx, &self.object.bucket, self.region.as_deref()).await?;
         let Some(before) = bucket.find(key, self.version.as_deref()).await? else {
             let changed = cx.broken_off().is_some_and(|before| before.wrote);
-            return Ok(Deleted { url, changed, marker: None });
+            let marked = changed && self.version.is_none();
+            let marker = if marked { marker(&bucket, key).await? } else { None };
+            return Ok(Deleted { url, changed, marker });
         };
         if let Some(version) = &self.version {
             let why = format!("version {version} of {url} is deleted for good");

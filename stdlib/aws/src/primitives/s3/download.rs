@@ -47,6 +47,7 @@ impl Primitive for Download {
         if changed {
             fetch_into(cx, &bucket, &object, &self.to).await?;
         }
+        let changed = changed || cx.broken_off().is_some_and(|before| before.wrote);
         Ok(Stored { url: object.url, changed, tag: object.tag, size: object.size, version: object.version })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::describe::describe;
 use super::put::PutSecret;
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 
 /// Makes an earlier version of a secret the one that is used.
 ///
@@ -37,11 +37,20 @@ impl Primitive for UseVersion {
     type Out = PutSecret;
 
     async fn run(self, cx: &Cx) -> Result<PutSecret> {
+        match unless_outdated(cx, &["InvalidParameterException"], self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl UseVersion {
+    async fn once(&self, cx: &Cx) -> Result<PutSecret> {
         let client = Client::new(cx, self.region.as_deref())?;
         let found = describe(&client, &self.secret).await?;
         if found.current.as_ref() == Some(&self.version) {
             let changed = cx.broken_off().is_some_and(|before| before.wrote);
-            return Ok(PutSecret { changed, version: self.version, previous: found.previous });
+            return Ok(PutSecret { changed, version: self.version.clone(), previous: found.previous });
         }
         if let Some(former) = &found.current {
             let inverse = json!({ "secret": self.secret, "version": former, "region": client.region() });
@@ -54,6 +63,6 @@ impl Primitive for UseVersion {
         let asked = asked.set_remove_from_version_id(found.current.clone()).send();
         let tried = format!("using the version {} of the secret `{}`", self.version, self.secret);
         client.call("secretsmanager:UpdateSecretVersionStage", &tried, asked).await?;
-        Ok(PutSecret { changed: true, version: self.version, previous: found.current })
+        Ok(PutSecret { changed: true, version: self.version.clone(), previous: found.current })
     }
 }

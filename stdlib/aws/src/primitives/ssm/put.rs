@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::delete;
-use crate::client::Client;
+use crate::client::{Client, unless_outdated};
 
 /// Sets a parameter of Systems Manager.
 ///
@@ -75,6 +75,15 @@ impl Primitive for Put {
     type Out = PutParameter;
 
     async fn run(self, cx: &Cx) -> Result<PutParameter> {
+        match unless_outdated(cx, &["ParameterAlreadyExists"], self.once(cx).await).await? {
+            Some(done) => Ok(done),
+            None => self.once(cx).await,
+        }
+    }
+}
+
+impl Put {
+    async fn once(&self, cx: &Cx) -> Result<PutParameter> {
         let client = Client::new(cx, self.region.as_deref())?;
         let was = held(&client, &self.name).await?;
         let secure = self.secure.unwrap_or_else(|| was.as_ref().is_some_and(|was| was.secure));
@@ -92,7 +101,7 @@ impl Primitive for Put {
         };
         let _ = cx.undo(inverse).await?;
         let kind = if secure { ParameterType::SecureString } else { ParameterType::String };
-        let asked = client.ssm().put_parameter().name(&self.name).value(self.value).r#type(kind);
+        let asked = client.ssm().put_parameter().name(&self.name).value(&self.value).r#type(kind);
         let asked = asked.overwrite(was.is_some()).send();
         let put =
             client.call("ssm:PutParameter", &format!("setting the parameter `{}`", self.name), asked).await?;
