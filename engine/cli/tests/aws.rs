@@ -19,6 +19,8 @@ aws:
   accounts:
     "111122223333":
       roles: [ops, reader]
+      costs: { Amazon Relational Database Service: 9.6, AWS Lambda: { daily: 0.4, tags: { environment: prod } } }
+      distributions: { E1WORKFLOW: { aliases: [www.example.com], drops-after: 0s } }
       zones:
         example.com:
           records:
@@ -33,8 +35,12 @@ aws:
           rds:
             instances: { workflow-prod: { storage: 20 } }
             snapshots: { nightly: { of: workflow-prod, age: 20h } }
+          repositories:
+            api: { tags: { "1.4.0": {}, latest: { of: "1.4.0" } }, findings: { critical: 1 }, scan-takes: 0s }
+          rotations: { app/rotated: { key: password, takes: 0s } }
+          scaling-groups: { legacy: { min: 1, max: 5, desired: 2, type: m6i.large } }
           s3: { buckets: { uploads: { versioning: true, objects: { "a.txt": "one" } } } }
-          secrets: { app/db: first }
+          secrets: { app/db: first, app/rotated: { password: rehearsed } }
           parameters: { /app/image: "web:1.3.0", /app/key: { value: first-key, secure: true } }
     "444455556666": { roles: [ops] }
 "#;
@@ -276,6 +282,51 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     ("eks describe-nodegroup --cluster-name prod --nodegroup-name workers", "\"desiredSize\": 7"),
     ("autoscaling describe-auto-scaling-groups", "\"DesiredCapacity\": 7"),
+    ("autoscaling set-desired-capacity --auto-scaling-group-name legacy --desired-capacity 4", ""),
+    ("autoscaling describe-auto-scaling-groups --auto-scaling-group-names legacy", "\"DesiredCapacity\": 4"),
+    (
+        "autoscaling describe-scaling-activities --auto-scaling-group-name legacy --max-items 1",
+        "Launching a new EC2 instance",
+    ),
+    ("autoscaling suspend-processes --auto-scaling-group-name legacy --scaling-processes Launch", ""),
+    (
+        "autoscaling describe-auto-scaling-groups --auto-scaling-group-names legacy",
+        "\"ProcessName\": \"Launch\"",
+    ),
+    ("autoscaling resume-processes --auto-scaling-group-name legacy", ""),
+    ("autoscaling start-instance-refresh --auto-scaling-group-name legacy", "InstanceRefreshId"),
+    (
+        "autoscaling describe-instance-refreshes --auto-scaling-group-name legacy",
+        "\"Status\": \"InProgress\"",
+    ),
+    ("ecr get-login-password", ""),
+    ("ecr describe-repositories", "111122223333.dkr.ecr.us-west-2.amazonaws.com/api"),
+    (
+        "ecr create-repository --repository-name made --image-tag-mutability IMMUTABLE",
+        "\"imageTagMutability\": \"IMMUTABLE\"",
+    ),
+    ("ecr list-images --repository-name api", "\"imageTag\": \"latest\""),
+    (
+        "ecr describe-images --repository-name api --image-ids imageTag=1.4.0",
+        "\"imageSizeInBytes\": 80000000",
+    ),
+    ("ecr start-image-scan --repository-name api --image-id imageTag=1.4.0", "IN_PROGRESS"),
+    ("ecr describe-image-scan-findings --repository-name api --image-id imageTag=1.4.0", "\"CRITICAL\": 1"),
+    ("ecr batch-delete-image --repository-name api --image-ids imageTag=latest", "\"failures\": []"),
+    ("ecr delete-repository --repository-name made", "repository/made"),
+    ("cloudfront list-distributions", "www.example.com"),
+    ("cloudfront get-distribution --id E1WORKFLOW", "\"Status\": \"Deployed\""),
+    ("cloudfront create-invalidation --distribution-id E1WORKFLOW --paths /a /b/*", "\"Quantity\": 2"),
+    ("cloudfront list-invalidations --distribution-id E1WORKFLOW", "\"Status\": \"Completed\""),
+    (
+        "ce get-cost-and-usage --time-period Start=2026-02-01,End=2026-03-01 --granularity MONTHLY --metrics UnblendedCost --group-by Type=DIMENSION,Key=SERVICE",
+        "Amazon Relational Database Service",
+    ),
+    ("secretsmanager create-secret --name app/new --secret-string fresh", "secret:app/new-"),
+    ("secretsmanager delete-secret --secret-id app/new --recovery-window-in-days 7", "DeletionDate"),
+    ("secretsmanager restore-secret --secret-id app/new", "app/new"),
+    ("secretsmanager rotate-secret --secret-id app/rotated", "VersionId"),
+    ("secretsmanager describe-secret --secret-id app/rotated", "LastRotatedDate"),
     ("service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A", "128"),
     ("service-quotas list-service-quotas --service-code ec2", "L-1216C47A"),
     ("route53 list-hosted-zones", "example.com."),

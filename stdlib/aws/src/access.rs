@@ -54,7 +54,11 @@ const fn global(
 pub(crate) const SERVICES: &[Service] = &[
     service("Auto Scaling", "autoscaling", &[("AutoScalingGroupName", "autoScalingGroup")]),
     service("CloudWatch", "cloudwatch", &[("AlarmNames", "alarm"), ("AlarmName", "alarm")]),
-    service("ECR", "ecr", &[("repositoryName", "repository")]),
+    service(
+        "ECR",
+        "ecr",
+        &[("repositoryName", "repository"), ("repositoryNames", "repository"), ("resourceArn", "repository")],
+    ),
     service("EKS", "eks", &[("nodegroupName", "nodegroup"), ("name", "cluster"), ("clusterName", "cluster")]),
     service(
         "ElastiCache",
@@ -203,7 +207,9 @@ fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (S
         if let Some(name) = find(member) {
             // An ARN says in its end what it names.
             let name = if name.starts_with("arn:") {
-                name.rsplit([':', '/']).next().unwrap_or(&name).to_owned()
+                // A repository's name has slashes of its own.
+                let whole = name.split_once(":repository/").map(|(_, name)| name);
+                whole.or(name.rsplit([':', '/']).next()).unwrap_or(&name).to_owned()
             } else {
                 name
             };
@@ -304,6 +310,24 @@ mod tests {
             (
                 access("Route 53", "ChangeResourceRecordSets", ("h", "/2013-04-01/hostedzone/Z1/rrset/"), ""),
                 "Write aws route53:ChangeResourceRecordSets hostedzone/Z1",
+            ),
+            (
+                access(
+                    "ECR",
+                    "ListTagsForResource",
+                    ("h", "/"),
+                    r#"{"resourceArn":"arn:aws:ecr:us-west-2:1:repository/team/api"}"#,
+                ),
+                "Read aws ecr:ListTagsForResource repository/team/api in us-west-2",
+            ),
+            (
+                access(
+                    "CloudFront",
+                    "CreateInvalidation",
+                    ("h", "/2020-05-31/distribution/E1/invalidation"),
+                    "",
+                ),
+                "Write aws cloudfront:CreateInvalidation distribution/E1",
             ),
             (
                 access("STS", "AssumeRole", ("h", "/"), "RoleArn=arn:aws:iam::1:role/ops"),

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod client;
+mod ecr;
 mod error;
 mod overlay;
 mod policy;

@@ -110,6 +110,8 @@ fn arns(need: &Need, action: &str, account: &str) -> Vec<String> {
         ("ssm", _, Some(name)) => below("parameter/", name.trim_start_matches('/')),
         ("sts", _, Some(role)) => format!("arn:aws:iam::*:role/{role}"),
         ("ecr", _, Some(name)) => below("repository/", name),
+        // A password is for all of them.
+        ("ecr", _, None) if operation != "GetAuthorizationToken" => below("repository/", "*"),
         ("cloudfront", kind, Some(name)) => format!("arn:aws:cloudfront::{account}:{kind}/{name}"),
         ("rds" | "elasticache" | "cloudwatch", kind, Some(name)) => below(&format!("{kind}:"), name),
         ("rds" | "elasticache", kind, None) if lists => {
@@ -164,6 +166,12 @@ mod tests {
             need("s3:HeadObject", "up", Some("a/b")),
             need("s3:ListObjectsV2", "up", None),
             need("route53:GetChange", "change", Some("C1")),
+            need("ecr:GetAuthorizationToken", "repository", None),
+            need("ecr:PutImage", "repository", Some("team/api")),
+            need("ecr:DescribeRepositories", "repository", None),
+            need("ce:GetCostAndUsage", "*", None),
+            need("cloudfront:CreateInvalidation", "distribution", Some("E1")),
+            need("autoscaling:SuspendProcesses", "autoScalingGroup", Some("legacy")),
             need("autoscaling:DescribeAutoScalingGroups", "autoScalingGroup", Some("x")),
             need("secretsmanager:GetSecretValue", "secret", Some("app/db")),
         ];
@@ -177,7 +185,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"["autoscaling:DescribeAutoScalingGroups"] on ["*"]"#,
+                r#"["autoscaling:DescribeAutoScalingGroups","ce:GetCostAndUsage","ecr:GetAuthorizationToken"] on ["*"]"#,
+                r#"["autoscaling:SuspendProcesses"] on ["arn:aws:autoscaling:us-west-2:111122223333:autoScalingGroup:*:autoScalingGroupName/legacy"]"#,
+                r#"["cloudfront:CreateInvalidation"] on ["arn:aws:cloudfront::111122223333:distribution/E1"]"#,
+                r#"["ecr:DescribeRepositories"] on ["arn:aws:ecr:us-west-2:111122223333:repository/*"]"#,
+                r#"["ecr:PutImage"] on ["arn:aws:ecr:us-west-2:111122223333:repository/team/api"]"#,
                 r#"["eks:UpdateNodegroupConfig"] on ["arn:aws:eks:us-west-2:111122223333:nodegroup/prod/workers/*"]"#,
                 r#"["rds:CreateDBSnapshot"] on ["arn:aws:rds:us-west-2:111122223333:db:*","arn:aws:rds:us-west-2:111122223333:snapshot:before-1"]"#,
                 r#"["rds:DescribeDBSnapshots"] on ["arn:aws:rds:us-west-2:111122223333:snapshot:before-1"]"#,

@@ -6,9 +6,12 @@ use std::path::Path;
 use opsrun_core::Span;
 use serde::Deserialize;
 
+use crate::services::cloudfront::DistributionSection;
+use crate::services::cost::CostSection;
+use crate::services::ecr::RepositorySection;
 use crate::services::rds::RdsSection;
 use crate::services::s3::S3Section;
-use crate::services::secretsmanager::SecretSection;
+use crate::services::secretsmanager::{RotationSection, SecretSection};
 use crate::services::ssm::ParameterSection;
 use crate::trouble::{ClockSection, ThrottleSection};
 
@@ -56,6 +59,10 @@ pub struct Outage {
 pub struct AccountSection {
     /// Roles that every account of the estate may take on, by name.
     pub roles: Vec<String>,
+    /// What services cost a day, by their names in bills.
+    pub costs: BTreeMap<String, CostSection>,
+    /// Distributions of CloudFront, by their identifiers.
+    pub distributions: BTreeMap<String, DistributionSection>,
     /// Hosted zones of DNS, by their domains.
     pub zones: BTreeMap<String, ZoneSection>,
     pub regions: BTreeMap<String, RegionSection>,
@@ -69,11 +76,17 @@ pub struct RegionSection {
     pub vcpus: Option<u32>,
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
+    /// Auto Scaling groups that belong to no cluster, by name.
+    pub scaling_groups: BTreeMap<String, NodeGroupSection>,
     pub s3: S3Section,
     /// Databases of RDS.
     pub rds: RdsSection,
+    /// Repositories of images of ECR, by name.
+    pub repositories: BTreeMap<String, RepositorySection>,
     /// Secrets of Secrets Manager, by name.
     pub secrets: BTreeMap<String, SecretSection>,
+    /// Secrets that a function makes anew when it is asked to, by name.
+    pub rotations: BTreeMap<String, RotationSection>,
     /// Parameters of Systems Manager, by name.
     pub parameters: BTreeMap<String, ParameterSection>,
 }

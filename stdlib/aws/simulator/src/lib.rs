@@ -17,6 +17,9 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
+pub use services::cloudfront::DistributionSection;
+pub use services::cost::{CostSection, KnownCost};
+pub use services::ecr::{ImageSection, RepositorySection};
 pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
 pub use services::s3::{BucketSection, Folders, S3Section};
 pub use services::secretsmanager::TakenSecret;

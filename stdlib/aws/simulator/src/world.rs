@@ -11,7 +11,9 @@ use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSe
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
 use crate::services::secretsmanager::TakenSecret;
-use crate::services::{autoscaling, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts};
+use crate::services::{
+    autoscaling, cloudfront, cost, ecr, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts,
+};
 use crate::signature::{self, Scope};
 use crate::trouble::{self, Troubles};
 
@@ -54,6 +56,8 @@ pub struct Aws {
 pub(crate) struct Account {
     pub(crate) roles: Vec<String>,
     pub(crate) regions: BTreeMap<String, Region>,
+    pub(crate) cloudfront: cloudfront::Distributions,
+    pub(crate) costs: cost::Costs,
     pub(crate) route53: route53::Zones,
 }
 
@@ -61,8 +65,10 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Region {
     pub(crate) eks: eks::Clusters,
+    pub(crate) groups: autoscaling::Groups,
     pub(crate) quotas: quotas::Quotas,
     pub(crate) rds: rds::Rds,
+    pub(crate) repositories: ecr::Repositories,
     pub(crate) secrets: secretsmanager::Secrets,
     pub(crate) parameters: ssm::Parameters,
 }
@@ -123,6 +129,7 @@ pub struct Taken {
 
 fn read(service: &str, request: &Request<Bytes>) -> Option<Call> {
     match service {
+        "cloudfront" => cloudfront::read(request),
         "eks" => eks::read(request),
         "route53" => route53::read(request),
         // Nobody signs it, so under an address of this machine its path alone tells.
@@ -146,8 +153,8 @@ impl Aws {
         let account = self.accounts.entry(number).or_default();
         let secrets = found.secrets;
         let known = account.regions.entry(found.region).or_default();
-        if !found.content.clusters.is_empty() {
-            (known.eks, known.quotas) = (region.eks, region.quotas);
+        if !(found.content.clusters.is_empty() && found.content.scaling_groups.is_empty()) {
+            (known.eks, known.groups, known.quotas) = (region.eks, region.groups, region.quotas);
         }
         if !found.content.rds.instances.is_empty() {
             known.rds = region.rds;
@@ -182,7 +189,11 @@ impl Aws {
                 return Err(format!("`{number}` is no number of an account: it has 12 digits"));
             }
             let route53 = route53::Zones::start(&section.zones, &mut world.random);
-            let mut account = Account { roles: section.roles, regions: BTreeMap::new(), route53 };
+            let costs = cost::Costs::start(&section.costs);
+            let cloudfront =
+                cloudfront::Distributions::start(&section.distributions, &mut world.random, options.now);
+            let mut account =
+                Account { roles: section.roles, regions: BTreeMap::new(), cloudfront, costs, route53 };
             for (name, section) in section.regions {
                 let place = (number.as_str(), name.as_str());
                 let added =
@@ -250,11 +261,16 @@ impl Aws {
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
     pub fn snapshot(&mut self, now: Timestamp) -> BTreeMap<String, Value> {
         self.settle_databases(now);
+        let regions = self.accounts.values_mut().flat_map(|account| account.regions.values_mut());
+        regions.for_each(|region| region.secrets.settle(now));
         let mut things = self.buckets.snapshot();
         for account in self.accounts.values() {
+            account.cloudfront.snapshot(&mut things);
             account.route53.snapshot(&mut things);
             for (region, content) in &account.regions {
                 content.eks.snapshot(region, &mut things);
+                content.groups.snapshot(region, &mut things);
+                content.repositories.snapshot(region, &mut things);
                 content.rds.snapshot(region, now, &mut things);
                 content.secrets.snapshot(region, &mut things);
                 content.parameters.snapshot(region, &mut things);
@@ -325,6 +341,9 @@ impl Aws {
     fn serve(&mut self, service: &str, caller: &Caller, call: &Call, now: Timestamp) -> Answer {
         match service {
             "autoscaling" => autoscaling::call(self, caller, call),
+            "ce" => cost::call(self, caller, call),
+            "cloudfront" => cloudfront::call(self, caller, call),
+            "ecr" => ecr::call(self, caller, call),
             "eks" => eks::call(self, caller, call),
             "rds" => rds::call(self, caller, call),
             "route53" => route53::call(self, caller, call),
@@ -378,10 +397,18 @@ impl Region {
         now: Timestamp,
     ) -> Result<Self, String> {
         Ok(Region {
+            groups: autoscaling::Groups::start(&section.scaling_groups, place, random, now)?,
             eks: eks::Clusters::start(&section.clusters, place, random, now)?,
             quotas: quotas::Quotas::start(section),
             rds: rds::Rds::start(&section.rds, place.1, random, now)?,
-            secrets: secretsmanager::Secrets::start(&section.secrets, place, random, now),
+            repositories: ecr::Repositories::start(&section.repositories, random, now)?,
+            secrets: secretsmanager::Secrets::start(
+                &section.secrets,
+                &section.rotations,
+                place,
+                random,
+                now,
+            )?,
             parameters: ssm::Parameters::start(&section.parameters, now),
         })
     }

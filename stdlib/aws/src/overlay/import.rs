@@ -88,7 +88,40 @@ async fn clusters(client: &Client) -> Result<RegionSection> {
         }
         next = page.next_token;
         if next.is_none() {
-            return Ok(region);
+            break;
+        }
+    }
+    scaling_groups(client, &mut region).await?;
+    Ok(region)
+}
+
+/// Those that belong to no cluster.
+async fn scaling_groups(client: &Client, region: &mut RegionSection) -> Result<()> {
+    let groups = region.clusters.values().flat_map(|cluster| cluster.node_groups.values());
+    let known: Vec<String> = groups.filter_map(|group| group.scaling_group.clone()).collect();
+    let tried = format!("listing the Auto Scaling groups of {}", client.region());
+    let mut next = None;
+    loop {
+        let page = client.autoscaling().describe_auto_scaling_groups().set_next_token(next).send();
+        let page = client.call("autoscaling:DescribeAutoScalingGroups", &tried, page).await?;
+        for group in page.auto_scaling_groups() {
+            let name = group.auto_scaling_group_name().unwrap_or_default().to_owned();
+            if known.contains(&name) {
+                continue;
+            }
+            let number = |number: Option<i32>| u32::try_from(number.unwrap_or_default()).unwrap_or_default();
+            let kind = group.instances().first().and_then(|machine| machine.instance_type());
+            let section = NodeGroupSection {
+                min: number(group.min_size()),
+                max: number(group.max_size()),
+                desired: number(group.desired_capacity()),
+                ..NodeGroupSection::of_type(kind.map(str::to_owned))
+            };
+            region.scaling_groups.insert(name, section);
+        }
+        next = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if next.is_none() {
+            return Ok(());
         }
     }
 }

@@ -1,5 +1,9 @@
 //! What playbooks can do with AWS: a module for each service.
 
+mod autoscaling;
+mod cloudfront;
+mod cost;
+mod ecr;
 pub(crate) mod eks;
 mod quotas;
 mod rds;
@@ -12,6 +16,18 @@ pub(crate) mod sts;
 use opsrun_core::Module;
 
 pub(crate) const MODULES: &[Module] = &[
+    Module {
+        path: "autoscaling",
+        doc: "Groups of machines, and what they do by themselves.",
+        primitives: autoscaling::PRIMITIVES,
+    },
+    Module {
+        path: "cloudfront",
+        doc: "What CloudFront serves from its caches.",
+        primitives: cloudfront::PRIMITIVES,
+    },
+    Module { path: "cost", doc: "What AWS costs, and will cost.", primitives: cost::PRIMITIVES },
+    Module { path: "ecr", doc: "Images of containers in AWS's registry.", primitives: ecr::PRIMITIVES },
     Module { path: "eks", doc: "Clusters of EKS and their nodes.", primitives: eks::PRIMITIVES },
     Module {
         path: "quotas",

@@ -23,6 +23,7 @@ fn section() -> Value {
     json!({ "accounts": { "111122223333": { "regions": {
         "us-west-2": {
             "secrets": { "app/db": { "user": "app", "password": "the old password" }, "app/token": "a whole token" },
+            "rotations": { "app/db": { "key": "password", "takes": "1m" } },
             "parameters": parameters,
         },
         "us-east-1": { "secrets": { "app/db": { "password": "in the east" } } },
@@ -104,6 +105,89 @@ fn a_secret_gets_another_value_once_and_its_former_one_back() {
 }
 
 #[test]
+fn a_secret_is_rotated_once_and_used_as_before() {
+    let stage = Stage::new(&section());
+    let rotate = json!({ "secret": "app/db" });
+    let script = |call: Caller<'_>| call("secretsmanager::rotate", rotate.clone());
+    let done = stage.undoes(&|call| {
+        let before = call("secretsmanager::describe", rotate.clone())?;
+        let rotated = script(call)?;
+        assert_eq!((&rotated["changed"], &rotated["previous"]), (&json!(true), &before["current"]));
+        let about = call("secretsmanager::describe", rotate.clone())?;
+        assert_eq!((&about["current"], &about["pending"]), (&rotated["version"], &Value::Null));
+        Ok(about)
+    });
+    assert!(!done.report().contains("old password"), "{}", done.report());
+    assert_eq!(read(&stage, "secretsmanager:app/db#password"), "the old password");
+    // One that goes on is waited for.
+    let hasty = json!({ "secret": "app/db", "wait": "10s" });
+    let done = stage.run(&|call| {
+        let error = call("secretsmanager::rotate", hasty.clone()).unwrap_err().report();
+        assert!(error.contains("the secret `app/db` still has its former value after 10s"), "{error}");
+        script(call)
+    });
+    assert_eq!(done.value()["changed"], false);
+    assert_ne!(read(&stage, "secretsmanager:app/db#password"), "the old password");
+    let error = stage.call("secretsmanager::rotate", &json!({ "secret": "app/token" })).error();
+    assert!(error.contains("a secret is rotated by a function of Lambda"), "{error}");
+    fails_everywhere(&section(), &script);
+}
+
+#[test]
+fn secrets_are_made_deleted_and_brought_back() {
+    let stage = Stage::new(&section());
+    let new = json!({ "secret": "app/new", "value": "a fresh value", "tags": { "team": "a" } });
+    let old = json!({ "secret": "app/token", "recovery": "7d" });
+    let script = |call: Caller<'_>| {
+        call("secretsmanager::create", new.clone())?;
+        call("secretsmanager::delete", old.clone())
+    };
+    let done = stage.undoes(&|call| {
+        assert_eq!(call("secretsmanager::create", new.clone())?["changed"], true);
+        assert_eq!(call("secretsmanager::create", new.clone())?["changed"], false);
+        assert_eq!(call("secretsmanager::delete", old.clone())?["changed"], true);
+        assert_eq!(call("secretsmanager::delete", old.clone())?["changed"], false);
+        let back = json!({ "secret": "app/token" });
+        assert_eq!(call("secretsmanager::restore", back.clone())?["changed"], true);
+        assert_eq!(call("secretsmanager::restore", back)?["changed"], false);
+        Ok(Value::Null)
+    });
+    assert!(done.report().contains("secretsmanager:RestoreSecret secret/app/token"), "{}", done.report());
+    fails_everywhere(&section(), &script);
+    stage.run(&script).value();
+    for (path, arguments, expected) in [
+        (
+            "secretsmanager::create",
+            json!({ "secret": "app/db", "value": "x" }),
+            "there is a secret `app/db` already, with another value",
+        ),
+        (
+            "secretsmanager::create",
+            json!({ "secret": "app/token", "value": "x" }),
+            "`secretsmanager::restore(\"app/token\")` brings it back",
+        ),
+        (
+            "secretsmanager::delete",
+            json!({ "secret": "app/db", "recovery": "3d" }),
+            "is not 7 to 30 whole days",
+        ),
+    ] {
+        let error = stage.call(path, &arguments).error();
+        assert!(error.contains(expected), "{error}");
+    }
+    // After its days it is gone, and its name is free.
+    stage.pass("8d");
+    let again = json!({ "secret": "app/token", "value": "another" });
+    assert_eq!(stage.call("secretsmanager::create", &again).value()["changed"], true);
+    let gone = json!({ "secret": "app/token", "for_good": true });
+    assert_eq!(
+        stage.call("secretsmanager::delete", &gone).value(),
+        json!({ "changed": true, "until": null })
+    );
+    assert_eq!(stage.call("secretsmanager::delete", &gone).value()["changed"], false);
+}
+
+#[test]
 fn parameters_are_set_listed_and_deleted_and_all_of_it_taken_back() {
     let stage = Stage::new(&section());
     let script = |call: Caller<'_>| {
@@ -171,6 +255,18 @@ fn moto_and_the_simulated_services_answer_alike() {
         told.push(call("secretsmanager::use_version", back.clone())?["changed"].clone());
         told.push(call("secretsmanager::use_version", back)?["changed"].clone());
         told.push(json!(call("secretsmanager::describe", json!({ "secret": "none" })).unwrap_err().kind()));
+        let new = json!({ "secret": "app/new", "value": "fresh" });
+        for _ in 0..2 {
+            told.push(call("secretsmanager::create", new.clone())?["changed"].clone());
+        }
+        let named = json!({ "secret": "app/new" });
+        for path in ["delete", "delete", "restore", "restore"] {
+            told.push(call(&format!("secretsmanager::{path}"), named.clone())?["changed"].clone());
+        }
+        let gone = json!({ "secret": "app/new", "for_good": true });
+        for _ in 0..2 {
+            told.push(call("secretsmanager::delete", gone.clone())?["changed"].clone());
+        }
         for number in 0..12 {
             call("ssm::put", json!({ "name": format!("/many/{number:02}"), "value": "x" }))?;
         }

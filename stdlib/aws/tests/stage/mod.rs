@@ -172,6 +172,8 @@ pub(crate) fn on_moto(things: &[Thing], script: Script<'_>) -> Option<Done> {
 pub(crate) enum Thing {
     Form(&'static str, &'static str),
     Json(&'static str, &'static str, Value),
+    /// A path and a body.
+    Rest(&'static str, &'static str, String),
 }
 
 fn make(endpoint: &str, thing: &Thing) {
@@ -184,9 +186,11 @@ fn make(endpoint: &str, thing: &Thing) {
         Thing::Json(service, target, input) => {
             (service, "application/x-amz-json-1.1", format!("X-Amz-Target: {target}\r\n"), input.to_string())
         }
+        Thing::Rest(service, _, body) => (service, "text/xml", String::new(), body.clone()),
     };
+    let path = if let Thing::Rest(_, path, _) = thing { path } else { "/" };
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\n\
          Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260302/us-west-2/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n{body}",
         body.len()
     );
@@ -194,7 +198,7 @@ fn make(endpoint: &str, thing: &Thing) {
     server.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     server.read_to_string(&mut answer).unwrap();
-    assert!(answer.lines().next().unwrap_or_default().contains(" 200"), "{body}: {answer}");
+    assert!(answer.lines().next().unwrap_or_default().contains(" 20"), "{body}: {answer}");
 }
 
 /// Fails the script at each of its writes, in every way in which a write can fail, on an estate with this section: it copes, is taken

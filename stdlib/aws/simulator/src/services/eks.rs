@@ -1,6 +1,6 @@
 //! EKS: clusters, and managed groups of nodes that take a while to come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -8,15 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use opsrun_core::Span;
 use serde_json::{Value, json};
 
-use crate::estate::ClusterSection;
+use crate::estate::{ClusterSection, NodeGroupSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call, Protocol};
+use crate::services::autoscaling;
 use crate::world::{Aws, Caller, Random};
 
 /// A group's change of bounds is through after this; its nodes come and go in their own time.
 const CONFIGURED_AFTER: Span = Span::from_secs(20);
 /// A node's replacement in an update: the new one is launched, the old one drained.
-const DRAINED_AFTER: Span = Span::from_secs(60);
+pub(crate) const DRAINED_AFTER: Span = Span::from_secs(60);
 /// Of a type of machine that is not in the table.
 const USUAL_VCPUS: u32 = 4;
 const KUBERNETES: &str = "1.34";
@@ -47,7 +48,20 @@ pub(crate) struct Group {
     pub(crate) scaling_group: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) activities: Vec<Activity>,
+    /// Processes of the Auto Scaling group that are suspended.
+    pub(crate) suspended: BTreeSet<String>,
+    pub(crate) refreshes: Vec<Refresh>,
     updates: Vec<Update>,
+}
+
+/// A replacement of all machines of a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Refresh {
+    pub(crate) id: String,
+    pub(crate) begun: Timestamp,
+    pub(crate) done: Timestamp,
+    /// The machines are the new ones.
+    pub(crate) settled: bool,
 }
 
 /// A machine of a group.
@@ -88,33 +102,13 @@ impl Clusters {
             let version = section.version.clone().unwrap_or_else(|| KUBERNETES.to_owned());
             let mut groups = BTreeMap::new();
             for (group, section) in &section.node_groups {
-                if !(section.min <= section.desired && section.desired <= section.max) {
-                    return Err(format!(
-                        "`{name}`: `{group}`: {} nodes are not within {} and {}",
-                        section.desired, section.min, section.max
-                    ));
-                }
-                let mut made = Group {
-                    arn: format!("arn:aws:eks:{region}:{account}:nodegroup/{name}/{group}/{}", random.uuid()),
-                    min: section.min,
-                    max: section.max,
-                    desired: section.desired,
-                    instance_type: section.instance_type.clone(),
-                    version: version.clone(),
-                    launch: section.launch,
-                    created: now,
-                    scaling_group: section
-                        .scaling_group
-                        .clone()
-                        .unwrap_or_else(|| format!("eks-{group}-{}", random.uuid())),
-                    nodes: Vec::new(),
-                    activities: Vec::new(),
-                    updates: Vec::new(),
-                };
-                made.launch_nodes(section.desired, region, random, now);
-                // They have been there before the estate began.
-                made.nodes.iter_mut().for_each(|node| node.in_service = now);
-                groups.insert(group.clone(), made);
+                let arn =
+                    format!("arn:aws:eks:{region}:{account}:nodegroup/{name}/{group}/{}", random.uuid());
+                let scaling_group = section.scaling_group.clone();
+                let scaling_group = scaling_group.unwrap_or_else(|| format!("eks-{group}-{}", random.uuid()));
+                let made = Group::start(section, (arn, scaling_group), region, random, now);
+                let made = made.map_err(|why| format!("`{name}`: `{group}`: {why}"))?;
+                groups.insert(group.clone(), Group { version: version.clone(), ..made });
             }
             let arn = format!("arn:aws:eks:{region}:{account}:cluster/{name}");
             clusters.insert(name.clone(), Cluster { arn, version, created: now, groups });
@@ -133,6 +127,7 @@ impl Clusters {
                     "nodes": content.nodes.len(),
                     "type": content.instance_type,
                     "version": content.version,
+                    "suspended": content.suspended,
                 });
                 things.insert(format!("eks nodegroup {region}/{name}/{group}"), state);
             }
@@ -142,16 +137,50 @@ impl Clusters {
     /// Virtual processors that run.
     pub(crate) fn running(&self) -> u32 {
         let groups = self.0.values().flat_map(|cluster| cluster.groups.values());
-        groups.map(|group| u32::try_from(group.nodes.len()).unwrap_or(u32::MAX) * group.vcpus()).sum()
-    }
-
-    pub(crate) fn group_of(&mut self, scaling_group: &str) -> Option<&mut Group> {
-        let mut groups = self.0.values_mut().flat_map(|cluster| cluster.groups.values_mut());
-        groups.find(|group| group.scaling_group == scaling_group)
+        groups.map(Group::running).sum()
     }
 }
 
 impl Group {
+    /// One whose machines have been there before the estate began. `names`: its ARN, and its Auto Scaling group's name.
+    pub(crate) fn start(
+        section: &NodeGroupSection,
+        names: (String, String),
+        region: &str,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let NodeGroupSection { min, max, desired, .. } = *section;
+        if !(min <= desired && desired <= max) {
+            return Err(format!("{desired} nodes are not within {min} and {max}"));
+        }
+        let (arn, scaling_group) = names;
+        let mut made = Group {
+            arn,
+            min,
+            max,
+            desired,
+            instance_type: section.instance_type.clone(),
+            version: String::new(),
+            launch: section.launch,
+            created: now,
+            scaling_group,
+            nodes: Vec::new(),
+            activities: Vec::new(),
+            suspended: BTreeSet::new(),
+            refreshes: Vec::new(),
+            updates: Vec::new(),
+        };
+        made.launch_nodes(desired, region, random, now);
+        made.nodes.iter_mut().for_each(|node| node.in_service = now);
+        Ok(made)
+    }
+
+    /// Virtual processors of its machines.
+    pub(crate) fn running(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX) * self.vcpus()
+    }
+
     fn vcpus(&self) -> u32 {
         vcpus(&self.instance_type).unwrap_or(USUAL_VCPUS)
     }
@@ -177,7 +206,12 @@ impl Group {
     ) {
         let have = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         if have > self.desired {
-            self.nodes.truncate(self.desired as usize);
+            if !self.suspended.contains("Terminate") {
+                self.nodes.truncate(self.desired as usize);
+            }
+            return;
+        }
+        if self.suspended.contains("Launch") {
             return;
         }
         let wanted = self.desired - have;
@@ -258,7 +292,7 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
     let member = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut random = world.random.clone();
     let region = world.region_of(caller);
-    let (running, limit) = (region.eks.running(), region.quotas.vcpus);
+    let (running, limit) = (autoscaling::running(region), region.quotas.vcpus);
     let free = limit.saturating_sub(running);
     let answer = match call.operation.as_str() {
         "ListClusters" => Ok(json!({ "clusters": region.eks.0.keys().collect::<Vec<_>>() })),

@@ -1,6 +1,9 @@
 //! One module for each service.
 
 pub(crate) mod autoscaling;
+pub(crate) mod cloudfront;
+pub(crate) mod cost;
+pub(crate) mod ecr;
 pub(crate) mod eks;
 pub(crate) mod quotas;
 pub(crate) mod rds;

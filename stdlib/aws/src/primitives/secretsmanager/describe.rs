@@ -33,6 +33,8 @@ pub(crate) struct Secret {
     pub(crate) current: Option<String>,
     /// Of the one that was used before.
     pub(crate) previous: Option<String>,
+    /// Of the one that a rotation which goes on is making.
+    pub(crate) pending: Option<String>,
     /// AWS changes it by itself every so often.
     pub(crate) rotates: bool,
     pub(crate) changed: Option<String>,
@@ -64,10 +66,14 @@ pub(super) async fn describe(client: &Client, name: &str) -> Result<Secret> {
     let time =
         |at: Option<&aws_smithy_types::DateTime>| at.and_then(crate::rds::time).map(|at| at.to_string());
     let tags = found.tags().iter();
+    let current = version("AWSCURRENT");
+    // A rotation that is through may leave the label where the current version is.
+    let pending = version("AWSPENDING").filter(|pending| Some(pending) != current.as_ref());
     Ok(Secret {
         name: found.name().unwrap_or_default().to_owned(),
         arn: found.arn().unwrap_or_default().to_owned(),
-        current: version("AWSCURRENT"),
+        current,
+        pending,
         previous: version("AWSPREVIOUS"),
         rotates: found.rotation_enabled().unwrap_or_default(),
         changed: time(found.last_changed_date()),

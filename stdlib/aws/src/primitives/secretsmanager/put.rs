@@ -92,7 +92,7 @@ impl Put {
 }
 
 /// The identifier of the new version; AWS wants it to be a UUID, and the run's seed decides it.
-fn token(cx: &Cx) -> String {
+pub(super) fn token(cx: &Cx) -> String {
     let (high, low) = (cx.random(), cx.random());
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

@@ -1,10 +1,10 @@
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Undo};
+use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::describe::describe;
+use super::describe::{Secret, describe};
 use super::put::PutSecret;
 use crate::client::{Client, unless_outdated};
 
@@ -30,6 +30,10 @@ pub(crate) struct UseVersion {
 
 pub(super) const PATH: &str = "secretsmanager::use_version";
 
+/// A rotation that goes on is waited for so long: its version would be used after this one.
+const ROTATED_WITHIN: Span = Span::from_secs(600);
+const EVERY: Span = Span::from_secs(5);
+
 impl Primitive for UseVersion {
     const PATH: &'static str = PATH;
     const EFFECT: Effect = Effect::Write;
@@ -47,7 +51,7 @@ impl Primitive for UseVersion {
 impl UseVersion {
     async fn once(&self, cx: &Cx) -> Result<PutSecret> {
         let client = Client::new(cx, self.region.as_deref())?;
-        let found = describe(&client, &self.secret).await?;
+        let found = self.settled(&client).await?;
         if found.current.as_ref() == Some(&self.version) {
             let changed = cx.broken_off().is_some_and(|before| before.wrote);
             return Ok(PutSecret { changed, version: self.version.clone(), previous: found.previous });
@@ -64,5 +68,22 @@ impl UseVersion {
         let tried = format!("using the version {} of the secret `{}`", self.version, self.secret);
         client.call("secretsmanager:UpdateSecretVersionStage", &tried, asked).await?;
         Ok(PutSecret { changed: true, version: self.version.clone(), previous: found.current })
+    }
+}
+
+impl UseVersion {
+    async fn settled(&self, client: &Client) -> Result<Secret> {
+        let settled = client.cx().wait(ROTATED_WITHIN, EVERY, async || {
+            let found = describe(client, &self.secret).await?;
+            if found.pending.is_some() {
+                client.cx().progress(format!("the secret `{}` is being rotated", self.secret));
+            }
+            Ok(Some(found).filter(|found| found.pending.is_none()))
+        });
+        match settled.await? {
+            Some(found) => Ok(found),
+            // One that has failed leaves its version behind.
+            None => describe(client, &self.secret).await,
+        }
     }
 }
