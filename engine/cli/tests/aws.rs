@@ -21,6 +21,10 @@ aws:
           vcpus: 128
           clusters:
             prod: { node-groups: { workers: { min: 3, max: 20, desired: 6, type: m6i.xlarge } } }
+          cloudwatch:
+            metrics: [{ namespace: Workflow, name: QueueLength, dimensions: { queue: mail }, constant: 7 }]
+            alarms: { queue-long: { namespace: Workflow, metric: QueueLength, dimensions: { queue: mail }, threshold: 100 } }
+          elasticache: { groups: { prod-cache: { replicas: 1, keys: 10 } } }
           s3: { buckets: { uploads: { versioning: true, objects: { "a.txt": "one" } } } }
     "444455556666": { roles: [ops] }
 "#;
@@ -259,6 +263,33 @@ const COMMANDS: &[(&str, &str)] = &[
     ("autoscaling describe-auto-scaling-groups", "\"DesiredCapacity\": 7"),
     ("service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A", "128"),
     ("service-quotas list-service-quotas --service-code ec2", "L-1216C47A"),
+    ("cloudwatch describe-alarms --alarm-name-prefix queue", "\"StateValue\": \"OK\""),
+    (
+        "cloudwatch put-metric-alarm --alarm-name few --namespace Workflow --metric-name Workers --statistic Minimum --period 60 --evaluation-periods 2 --threshold 2 --comparison-operator LessThanThreshold",
+        "",
+    ),
+    ("cloudwatch disable-alarm-actions --alarm-names few", ""),
+    ("cloudwatch describe-alarms --alarm-names few", "\"ActionsEnabled\": false"),
+    ("cloudwatch set-alarm-state --alarm-name few --state-value ALARM --state-reason trying", ""),
+    ("cloudwatch describe-alarms --state-value ALARM", "trying"),
+    ("cloudwatch delete-alarms --alarm-names few", ""),
+    (
+        "cloudwatch put-metric-data --namespace Workflow --metric-name Deployments --value 3 --dimensions env=prod",
+        "",
+    ),
+    ("cloudwatch list-metrics --namespace Workflow", "Deployments"),
+    (
+        "cloudwatch get-metric-statistics --namespace Workflow --metric-name QueueLength --dimensions Name=queue,Value=mail --start-time 2026-01-01T00:00:00Z --end-time 2027-12-01T00:00:00Z --period 86400000 --statistics Maximum",
+        "\"Maximum\": 7.0",
+    ),
+    (
+        "cloudwatch get-metric-data --start-time 2026-01-01T00:00:00Z --end-time 2027-12-01T00:00:00Z --metric-data-queries [{\"Id\":\"m\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"Workflow\",\"MetricName\":\"Deployments\",\"Dimensions\":[{\"Name\":\"env\",\"Value\":\"prod\"}]},\"Period\":86400000,\"Stat\":\"Sum\"}}]",
+        "3.0",
+    ),
+    ("elasticache describe-replication-groups", "\"CurrentRole\": \"primary\""),
+    ("elasticache describe-cache-clusters", "\"EngineVersion\": \"7.1\""),
+    ("elasticache create-snapshot --replication-group-id prod-cache --snapshot-name before", "\"creating\""),
+    ("elasticache describe-snapshots --snapshot-name before", "\"SnapshotSource\": \"manual\""),
     ("route53 list-hosted-zones", "example.com."),
     ("route53 list-hosted-zones-by-name --dns-name example.com", "example.com."),
     ("s3 ls", "uploads"),
@@ -297,6 +328,11 @@ fn the_aws_command_line_works_on_a_served_estate() {
         ),
         ("s3api head-bucket --bucket none", "404"),
         ("route53 get-hosted-zone --id ZNONE", "NoSuchHostedZone"),
+        (
+            "cloudwatch set-alarm-state --alarm-name none --state-value OK --state-reason x",
+            "ResourceNotFound",
+        ),
+        ("elasticache delete-snapshot --snapshot-name none", "SnapshotNotFoundFault"),
         ("iam list-users", "NotImplemented"),
     ] {
         let outcome = aws.run(command.split(' '));

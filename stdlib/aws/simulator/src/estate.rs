@@ -6,6 +6,8 @@ use std::path::Path;
 use opsrun_core::Span;
 use serde::Deserialize;
 
+use crate::services::cloudwatch::CloudWatchSection;
+use crate::services::elasticache::ElastiCacheSection;
 use crate::services::rds::RdsSection;
 use crate::services::s3::S3Section;
 use crate::services::secretsmanager::SecretSection;
@@ -62,6 +64,10 @@ pub struct RegionSection {
     pub vcpus: Option<u32>,
     /// Clusters of EKS, by name.
     pub clusters: BTreeMap<String, ClusterSection>,
+    /// Metrics and alarms of CloudWatch.
+    pub cloudwatch: CloudWatchSection,
+    /// Caches of ElastiCache.
+    pub elasticache: ElastiCacheSection,
     pub s3: S3Section,
     /// Databases of RDS.
     pub rds: RdsSection,

@@ -3,6 +3,7 @@
 //! It does no input or output. [`Aws::answer`] gives the answer to a request at a time; what goes on by itself in between, such as
 //! a snapshot that gets ready, is worked out when somebody asks next.
 
+pub mod cbor;
 mod estate;
 mod fault;
 mod protocol;
@@ -15,6 +16,10 @@ mod xml;
 pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
+};
+pub use services::cloudwatch::{AlarmSection, CloudWatchSection, MetricSection};
+pub use services::elasticache::{
+    CacheSection, CacheSnapshotSection, ElastiCacheSection, KeysSection, NoCache,
 };
 pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
 pub use services::s3::{BucketSection, Folders, S3Section};

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
-use crate::services::{autoscaling, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts};
+use crate::services::{
+    autoscaling, cloudwatch, eks, elasticache, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts,
+};
 use crate::signature::{self, Scope};
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
@@ -57,7 +59,9 @@ pub(crate) struct Account {
 /// What is in one region of an account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Region {
+    pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) eks: eks::Clusters,
+    pub(crate) elasticache: elasticache::ElastiCache,
     pub(crate) quotas: quotas::Quotas,
     pub(crate) rds: rds::Rds,
     pub(crate) secrets: secretsmanager::Secrets,
@@ -136,6 +140,9 @@ impl Aws {
         if !found.content.clusters.is_empty() {
             (known.eks, known.quotas) = (region.eks, region.quotas);
         }
+        if !found.content.elasticache.groups.is_empty() {
+            known.elasticache = region.elasticache;
+        }
         if !found.content.rds.instances.is_empty() {
             known.rds = region.rds;
         }
@@ -199,6 +206,9 @@ impl Aws {
         {
             let fault = Fault::sender("ServiceUnavailable", format!("{} is down", scope.region))
                 .with(StatusCode::SERVICE_UNAVAILABLE);
+            if let Some(call) = read(&service, request).filter(|_| service != "s3") {
+                return protocol::answer(&call, &Err(fault), &id);
+            }
             return protocol::response(fault.status, "text/xml", protocol::query_error(&fault, &id));
         }
         let call = read(&service, request);
@@ -228,11 +238,14 @@ impl Aws {
     /// Everything that a user would call state, by name: what is compared before and after a rehearsal.
     pub fn snapshot(&mut self, now: Timestamp) -> BTreeMap<String, Value> {
         self.settle_databases(now);
+        self.settle_caches(now);
         let mut things = self.buckets.snapshot();
         for account in self.accounts.values() {
             account.route53.snapshot(&mut things);
             for (region, content) in &account.regions {
+                content.cloudwatch.snapshot(region, &mut things);
                 content.eks.snapshot(region, &mut things);
+                content.elasticache.snapshot(region, now, &mut things);
                 content.rds.snapshot(region, now, &mut things);
                 content.secrets.snapshot(region, &mut things);
                 content.parameters.snapshot(region, &mut things);
@@ -284,6 +297,8 @@ impl Aws {
         match service {
             "autoscaling" => autoscaling::call(self, caller, call),
             "eks" => eks::call(self, caller, call),
+            "elasticache" => elasticache::call(self, caller, call),
+            "monitoring" => cloudwatch::call(self, caller, call),
             "rds" => rds::call(self, caller, call),
             "route53" => route53::call(self, caller, call),
             "secretsmanager" => secretsmanager::call(self, caller, call),
@@ -331,7 +346,9 @@ impl Region {
         now: Timestamp,
     ) -> Result<Self, String> {
         Ok(Region {
+            cloudwatch: cloudwatch::CloudWatch::start(&section.cloudwatch, now)?,
             eks: eks::Clusters::start(&section.clusters, place, random, now)?,
+            elasticache: elasticache::ElastiCache::start(&section.elasticache, place.1, now)?,
             quotas: quotas::Quotas::start(section),
             rds: rds::Rds::start(&section.rds, place.1, random, now)?,
             secrets: secretsmanager::Secrets::start(&section.secrets, place, random, now),

@@ -1,6 +1,8 @@
 //! What playbooks can do with AWS: a module for each service.
 
+mod cloudwatch;
 pub(crate) mod eks;
+mod elasticache;
 mod quotas;
 mod rds;
 mod route53;
@@ -12,7 +14,17 @@ pub(crate) mod sts;
 use opsrun_core::Module;
 
 pub(crate) const MODULES: &[Module] = &[
+    Module {
+        path: "cloudwatch",
+        doc: "What AWS measures, and alarms on it.",
+        primitives: cloudwatch::PRIMITIVES,
+    },
     Module { path: "eks", doc: "Clusters of EKS and their nodes.", primitives: eks::PRIMITIVES },
+    Module {
+        path: "elasticache",
+        doc: "Caches of AWS: snapshots, restores, failovers.",
+        primitives: elasticache::PRIMITIVES,
+    },
     Module {
         path: "quotas",
         doc: "How much of something an account may use.",

@@ -11,7 +11,7 @@ pub(crate) use self::look::{
     instance, instances, needed_instance, needed_snapshot, snapshot, snapshots, tags,
 };
 pub(crate) use self::making::{MADE_FROM, Made, Shape, finished, is_made, shaped, unmake};
-pub(crate) use self::name::{InstanceName, SnapshotName, SnapshotRef, Thing};
+pub(crate) use self::name::{InstanceName, SnapshotName, SnapshotRef, Thing, checked, named};
 pub(crate) use self::presigned::presigned;
 pub(crate) use self::types::time;
 pub(crate) use self::types::{Database, SnapshotOfDatabase};

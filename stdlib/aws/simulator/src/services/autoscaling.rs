@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
 use crate::protocol::{Call, text};
-use crate::services::eks::Group;
+use crate::services::eks::{Clusters, Group};
 use crate::world::{Aws, Caller};
 use crate::xml::items;
 
@@ -71,6 +71,35 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
     };
     world.random = random;
     answer
+}
+
+/// What CloudWatch is told of groups.
+const METRICS: &[&str] = &["GroupDesiredCapacity", "GroupInServiceInstances"];
+
+/// The groups of which something is told, with what it is.
+pub(crate) fn measured(eks: &Clusters) -> Vec<(&'static str, &str)> {
+    let groups = eks.0.values().flat_map(|cluster| cluster.groups.values());
+    groups.flat_map(|group| METRICS.iter().map(|metric| (*metric, group.scaling_group.as_str()))).collect()
+}
+
+/// What a metric of a group was at a moment, going by how it is now; `None` if nobody measured it.
+pub(crate) fn metric(
+    world: &Aws,
+    at: (&str, &str),
+    name: &str,
+    metric: &str,
+    when: Timestamp,
+) -> Option<f64> {
+    let eks = &world.accounts.get(at.0)?.regions.get(at.1)?.eks;
+    let mut groups = eks.0.values().flat_map(|cluster| cluster.groups.values());
+    let group = groups.find(|group| group.scaling_group == name).filter(|group| group.created <= when)?;
+    match metric {
+        "GroupDesiredCapacity" => Some(f64::from(group.desired)),
+        "GroupInServiceInstances" => {
+            Some(group.nodes.iter().filter(|node| node.in_service <= when).map(|_| 1.0).sum())
+        }
+        _ => None,
+    }
 }
 
 fn named<'g>(group: Option<&'g mut Group>, input: &Value) -> Answer<&'g mut Group> {

@@ -1,7 +1,9 @@
 //! One module for each service.
 
 pub(crate) mod autoscaling;
+pub(crate) mod cloudwatch;
 pub(crate) mod eks;
+pub(crate) mod elasticache;
 pub(crate) mod quotas;
 pub(crate) mod rds;
 pub(crate) mod route53;
