@@ -107,7 +107,7 @@ fn an_alarm_follows_what_it_looks_at() {
         .call("cloudwatch::wait", &json!({ "alarm": "workflow-queue", "state": "ALARM", "within": "3m" }));
     let late = late.error();
     assert!(late.contains("the alarm workflow-queue is OK and not ALARM after 3m"), "{late}");
-    assert!(late.contains("Threshold Crossed: 0 datapoints"), "{late}");
+    assert!(late.contains("Threshold Crossed: 1 datapoints [5, 500] of 2"), "{late}");
 }
 
 #[test]

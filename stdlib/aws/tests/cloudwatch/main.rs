@@ -7,3 +7,4 @@ mod stage;
 mod alarms;
 mod metrics;
 mod moto;
+mod translator;

@@ -1,11 +1,12 @@
 //! The same on moto, which nobody of us wrote.
 //!
-//! moto never looks at what an alarm is on: a new one is `OK`, and stays so. Its periods begin when those that are asked for begin.
+//! It speaks CloudWatch's other protocols, so somebody translates. moto never looks at what an alarm is on: a new one is `OK`, and stays so. Its periods begin when those that are asked for begin.
 
 use opsrun_core::{Result, Value};
 use serde_json::json;
 
-use crate::stage::{Caller, Stage, on_moto};
+use crate::stage::{Caller, Done, Script, Stage, on_moto_by};
+use crate::translator;
 
 fn pick(of: &Value, names: &[&str]) -> Value {
     names.iter().map(|name| ((*name).to_owned(), of[*name].clone())).collect()
@@ -82,18 +83,23 @@ fn body(call: Caller<'_>) -> Result<Value> {
     Ok(told.into())
 }
 
+fn on_moto(script: Script<'_>) -> Option<Done> {
+    let section = |endpoint: &str| json!({ "region": "us-west-2", "endpoints": { "cloudwatch": translator::before(endpoint) } });
+    on_moto_by(&[], &section, script)
+}
+
 #[test]
 fn moto_and_the_simulated_cloudwatch_answer_alike() {
     // moto's account has this number.
     let section = json!({ "accounts": { "123456789012": {} } });
     let simulated = Stage::new(&section).run(&body).value();
-    let Some(moto) = on_moto(&[], &body) else { return };
+    let Some(moto) = on_moto(&body) else { return };
     assert_eq!(simulated, moto.value());
 }
 
 #[test]
 fn what_is_done_on_moto_is_taken_back() {
-    let done = on_moto(&[], &|call| {
+    let done = on_moto(&|call| {
         let made = json!({ "name": "a", "namespace": "Workflow", "metric": "Workers", "threshold": 2 });
         call("cloudwatch::set_alarm", made)?;
         call("cloudwatch::set_alarm", json!({ "name": "a", "threshold": 3 }))?;
