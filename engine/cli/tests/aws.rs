@@ -39,6 +39,10 @@ aws:
             api: { tags: { "1.4.0": {}, latest: { of: "1.4.0" } }, findings: { critical: 1 }, scan-takes: 0s }
           rotations: { app/rotated: { key: password, takes: 0s } }
           scaling-groups: { legacy: { min: 1, max: 5, desired: 2, type: m6i.large } }
+          cloudwatch:
+            metrics: [{ namespace: Workflow, name: QueueLength, dimensions: { queue: mail }, constant: 7 }]
+            alarms: { queue-long: { namespace: Workflow, metric: QueueLength, dimensions: { queue: mail }, threshold: 100 } }
+          elasticache: { groups: { prod-cache: { replicas: 1, keys: 10 } } }
           s3: { buckets: { uploads: { versioning: true, objects: { "a.txt": "one" } } } }
           secrets: { app/db: first, app/rotated: { password: rehearsed } }
           parameters: { /app/image: "web:1.3.0", /app/key: { value: first-key, secure: true } }
@@ -329,6 +333,33 @@ const COMMANDS: &[(&str, &str)] = &[
     ("secretsmanager describe-secret --secret-id app/rotated", "LastRotatedDate"),
     ("service-quotas get-service-quota --service-code ec2 --quota-code L-1216C47A", "128"),
     ("service-quotas list-service-quotas --service-code ec2", "L-1216C47A"),
+    ("cloudwatch describe-alarms --alarm-name-prefix queue", "\"StateValue\": \"OK\""),
+    (
+        "cloudwatch put-metric-alarm --alarm-name few --namespace Workflow --metric-name Workers --statistic Minimum --period 60 --evaluation-periods 2 --threshold 2 --comparison-operator LessThanThreshold",
+        "",
+    ),
+    ("cloudwatch disable-alarm-actions --alarm-names few", ""),
+    ("cloudwatch describe-alarms --alarm-names few", "\"ActionsEnabled\": false"),
+    ("cloudwatch set-alarm-state --alarm-name few --state-value ALARM --state-reason trying", ""),
+    ("cloudwatch describe-alarms --state-value ALARM", "trying"),
+    ("cloudwatch delete-alarms --alarm-names few", ""),
+    (
+        "cloudwatch put-metric-data --namespace Workflow --metric-name Deployments --value 3 --dimensions env=prod",
+        "",
+    ),
+    ("cloudwatch list-metrics --namespace Workflow", "Deployments"),
+    (
+        "cloudwatch get-metric-statistics --namespace Workflow --metric-name QueueLength --dimensions Name=queue,Value=mail --start-time 2026-01-01T00:00:00Z --end-time 2027-12-01T00:00:00Z --period 86400000 --statistics Maximum",
+        "\"Maximum\": 7.0",
+    ),
+    (
+        "cloudwatch get-metric-data --start-time 2026-01-01T00:00:00Z --end-time 2027-12-01T00:00:00Z --metric-data-queries [{\"Id\":\"m\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"Workflow\",\"MetricName\":\"Deployments\",\"Dimensions\":[{\"Name\":\"env\",\"Value\":\"prod\"}]},\"Period\":86400000,\"Stat\":\"Sum\"}}]",
+        "3.0",
+    ),
+    ("elasticache describe-replication-groups", "\"CurrentRole\": \"primary\""),
+    ("elasticache describe-cache-clusters", "\"EngineVersion\": \"7.1\""),
+    ("elasticache create-snapshot --replication-group-id prod-cache --snapshot-name before", "\"creating\""),
+    ("elasticache describe-snapshots --snapshot-name before", "\"SnapshotSource\": \"manual\""),
     ("route53 list-hosted-zones", "example.com."),
     ("route53 list-hosted-zones-by-name --dns-name example.com", "example.com."),
     ("s3 ls", "uploads"),
@@ -369,6 +400,11 @@ fn the_aws_command_line_works_on_a_served_estate() {
         ),
         ("s3api head-bucket --bucket none", "404"),
         ("route53 get-hosted-zone --id ZNONE", "NoSuchHostedZone"),
+        (
+            "cloudwatch set-alarm-state --alarm-name none --state-value OK --state-reason x",
+            "ResourceNotFound",
+        ),
+        ("elasticache delete-snapshot --snapshot-name none", "SnapshotNotFoundFault"),
         ("iam list-users", "NotImplemented"),
     ] {
         let outcome = aws.run(command.split(' '));

@@ -146,6 +146,13 @@ fn users_are_led_to_the_other_region_while_the_first_is_down() {
 }
 
 #[test]
+fn users_are_not_led_to_a_database_that_lacks_too_much_unless_that_is_accepted() {
+    let switch = ["playbooks/region-switch.rhai", "--estate", "engine/cli/tests/shipped/lagging.yaml"];
+    rehearsed("region-lagging.txt", &switch);
+    rehearsed("region-accepted.txt", &[&switch[..], &["--accept-loss", "true"]].concat());
+}
+
+#[test]
 fn a_deployment_stays_although_nobody_can_be_told() {
     let slack = ["--slack", "https://hooks.slack.com/services/T0/B0/x", "--observe", "1s"];
     let said = opsrun().run(DEPLOY.iter().chain(&slack)).ok();

@@ -48,7 +48,7 @@ pub trait System: Send + Sync {
 
     /// The body this system's own server would send with an error status: what an injected fault answers.
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
-        Refusal { content_type: "text/plain", body: format!("{status}: {access}\n") }
+        Refusal { content_type: "text/plain", body: format!("{status}: {access}\n").into() }
     }
 
     /// The simulated counterpart, made from this system's section of an estate file.
@@ -153,7 +153,7 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub content_type: &'static str,
-    pub body: String,
+    pub body: bytes::Bytes,
 }
 
 /// One line of `doctor`.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use opsrun_core::{Error, Refusal, Result, serve};
@@ -11,7 +11,7 @@ use opsrun_core::{Error, Refusal, Result, serve};
 pub(crate) async fn answer(status: StatusCode, refusal: Refusal) -> Result<Response<Incoming>> {
     let failed = |error: hyper::Error| Error::failed(format!("an injected answer cannot be made: {error}"));
     let near = serve(move |_| {
-        let mut response = Response::new(refusal.body.clone());
+        let mut response = Response::new(Full::new(refusal.body.clone()));
         *response.status_mut() = status;
         let content_type = header::HeaderValue::from_static(refusal.content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);

@@ -3,6 +3,7 @@
 //! The protocols have the operation in the path, in a header or in the body, so it is noted before the request is bytes: a
 //! request bears an [`Asked`] among its extensions.
 
+use opsrun_aws_simulator::cbor;
 use opsrun_core::{Access, Effect, Value};
 
 use crate::SYSTEM;
@@ -53,7 +54,16 @@ const fn global(
 /// All services that primitives speak to.
 pub(crate) const SERVICES: &[Service] = &[
     service("Auto Scaling", "autoscaling", &[("AutoScalingGroupName", "autoScalingGroup")]),
-    service("CloudWatch", "cloudwatch", &[("AlarmNames", "alarm"), ("AlarmName", "alarm")]),
+    service(
+        "CloudWatch",
+        "cloudwatch",
+        &[
+            ("AlarmNames", "alarm"),
+            ("AlarmName", "alarm"),
+            ("ResourceARN", "resource"),
+            ("Namespace", "metric"),
+        ],
+    ),
     service(
         "ECR",
         "ecr",
@@ -65,9 +75,10 @@ pub(crate) const SERVICES: &[Service] = &[
         "elasticache",
         &[
             ("TargetSnapshotName", "snapshot"),
-            ("ReplicationGroupId", "replicationgroup"),
             ("SnapshotName", "snapshot"),
+            ("ReplicationGroupId", "replicationgroup"),
             ("CacheClusterId", "cluster"),
+            ("ResourceName", "resource"),
         ],
     ),
     service(
@@ -155,7 +166,7 @@ impl From<&Asked> for Access {
 /// By their names, which AWS gives by rule; `sts` and `sso` hand out credentials and keep nothing.
 pub(crate) fn only_reads(service: &str, operation: &str) -> bool {
     const READING: &[&str] = &["Describe", "List", "Get", "Head", "Batch", "Lookup", "Test", "Validate"];
-    const KEPT: &[&str] = &["BatchDelete", "BatchPut"];
+    const KEPT: &[&str] = &["BatchDelete", "BatchPut", "TestFailover"];
     matches!(service, "sts" | "sso")
         || (READING.iter().any(|word| operation.starts_with(word))
             && !KEPT.iter().any(|word| operation.starts_with(word)))
@@ -183,8 +194,13 @@ fn in_path(path: &str) -> (String, Option<String>) {
 fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (String, Option<String>) {
     let form: Vec<(String, String)>;
     let json: Value;
-    let find: &dyn Fn(&str) -> Option<String> = if body.first() == Some(&b'{') {
-        json = serde_json::from_slice(body).unwrap_or_default();
+    // A form begins with a letter, and a map of CBOR with none.
+    let is_cbor = body.first().is_some_and(|first| (0xa0..=0xbf).contains(first));
+    let find: &dyn Fn(&str) -> Option<String> = if is_cbor || body.first() == Some(&b'{') {
+        json = match is_cbor {
+            true => cbor::read(body).unwrap_or_default(),
+            false => serde_json::from_slice(body).unwrap_or_default(),
+        };
         &|member| match json.get(member)? {
             Value::String(text) => Some(text.clone()),
             Value::Array(items) => items.first().and_then(Value::as_str).map(str::to_owned),
@@ -200,11 +216,19 @@ fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (S
     if service.iam == "eks" {
         return in_eks(path, find("nodegroupName").or_else(|| find("name")));
     }
-    // What a database becomes of is not what is made.
-    let restores = operation.starts_with("RestoreDBInstance");
-    let members = service.names.iter().filter(|(_, kind)| !restores || *kind == "db");
+    // What something is made of is not what is made.
+    let made = match operation {
+        "CreateReplicationGroup" => Some("replicationgroup"),
+        operation if operation.starts_with("RestoreDBInstance") => Some("db"),
+        _ => None,
+    };
+    let members = service.names.iter().filter(|(_, kind)| made.is_none_or(|made| made == *kind));
     for (member, kind) in members {
         if let Some(name) = find(member) {
+            // Only the ARN says what kind of thing it is.
+            if let Some((kind, name)) = in_arn(&name).filter(|_| *kind == "resource") {
+                return (kind.to_owned(), Some(name.to_owned()));
+            }
             // An ARN says in its end what it names.
             let name = if name.starts_with("arn:") {
                 // A repository's name has slashes of its own.
@@ -216,7 +240,15 @@ fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (S
             return ((*kind).to_owned(), Some(name));
         }
     }
-    (service.names.first().map_or("*", |(_, kind)| *kind).to_owned(), None)
+    let of_metrics = service.iam == "cloudwatch" && operation.contains("Metric");
+    let kind = if of_metrics { "metric" } else { service.names.first().map_or("*", |(_, kind)| *kind) };
+    (kind.to_owned(), None)
+}
+
+/// `arn:aws:elasticache:us-west-2:111122223333:snapshot:NAME` is a snapshot.
+fn in_arn(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.strip_prefix("arn:")?.splitn(6, ':').skip(4);
+    Some((parts.next()?, parts.next()?))
 }
 
 /// `/clusters/prod/node-groups/workers` is `nodegroup/prod/workers`.
@@ -239,11 +271,17 @@ fn decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn access(sdk: &str, operation: &str, at: (&str, &str), body: &str) -> String {
+    fn of_cbor(input: &Value) -> Vec<u8> {
+        cbor::write(input)
+    }
+
+    fn access(sdk: &str, operation: &str, at: (&str, &str), body: impl AsRef<[u8]>) -> String {
         let service = service_of(sdk).expect(sdk);
-        let asked = Asked::new(service, operation, Some("us-west-2"), at, body.as_bytes());
+        let asked = Asked::new(service, operation, Some("us-west-2"), at, body.as_ref());
         format!("{:?} {}", asked.effect(), Access::from(&asked))
     }
 
@@ -332,6 +370,64 @@ mod tests {
             (
                 access("STS", "AssumeRole", ("h", "/"), "RoleArn=arn:aws:iam::1:role/ops"),
                 "Read aws sts:AssumeRole role/ops in us-west-2",
+            ),
+            (
+                access("CloudWatch", "DeleteAlarms", ("h", "/"), of_cbor(&json!({ "AlarmNames": ["lag"] }))),
+                "Write aws cloudwatch:DeleteAlarms alarm/lag in us-west-2",
+            ),
+            (
+                access(
+                    "CloudWatch",
+                    "PutMetricData",
+                    ("h", "/"),
+                    of_cbor(&json!({ "Namespace": "Workflow" })),
+                ),
+                "Write aws cloudwatch:PutMetricData metric/Workflow in us-west-2",
+            ),
+            (
+                access(
+                    "CloudWatch",
+                    "GetMetricData",
+                    ("h", "/"),
+                    of_cbor(&json!({ "MetricDataQueries": [] })),
+                ),
+                "Read aws cloudwatch:GetMetricData metric in us-west-2",
+            ),
+            (
+                access(
+                    "ElastiCache",
+                    "TestFailover",
+                    ("h", "/"),
+                    "ReplicationGroupId=cache&NodeGroupId=0001",
+                ),
+                "Write aws elasticache:TestFailover replicationgroup/cache in us-west-2",
+            ),
+            (
+                access(
+                    "ElastiCache",
+                    "CreateSnapshot",
+                    ("h", "/"),
+                    "ReplicationGroupId=cache&SnapshotName=s",
+                ),
+                "Write aws elasticache:CreateSnapshot snapshot/s in us-west-2",
+            ),
+            (
+                access(
+                    "ElastiCache",
+                    "CreateReplicationGroup",
+                    ("h", "/"),
+                    "ReplicationGroupId=anew&SnapshotName=s",
+                ),
+                "Write aws elasticache:CreateReplicationGroup replicationgroup/anew in us-west-2",
+            ),
+            (
+                access(
+                    "ElastiCache",
+                    "ListTagsForResource",
+                    ("h", "/"),
+                    "ResourceName=arn:aws:elasticache:us-west-2:111122223333:snapshot:s",
+                ),
+                "Read aws elasticache:ListTagsForResource snapshot/s in us-west-2",
             ),
         ] {
             assert_eq!(got, expected);

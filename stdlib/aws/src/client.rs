@@ -185,6 +185,8 @@ pub(crate) fn configuration(
         // The door tries again: with waits that a seed decides, and only what was not carried out.
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
+        // What is asked for is told by the body.
+        .disable_request_compression(true)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(IdentityCache::no_cache())
         .disable_clock_skew_correction(true)

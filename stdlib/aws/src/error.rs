@@ -102,6 +102,8 @@ fn kind(code: &str, status: u16) -> ErrorKind {
             "Conflict",
             "InvalidDBInstanceState",
             "InvalidDBSnapshotState",
+            "InvalidReplicationGroupState",
+            "InvalidSnapshotState",
         ]) =>
         {
             ErrorKind::Conflict

@@ -3,7 +3,9 @@
 mod access;
 mod account;
 mod client;
+mod cloudwatch;
 mod ecr;
+mod elasticache;
 mod error;
 mod overlay;
 mod policy;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
+use opsrun_aws_simulator::cbor;
 use opsrun_core::{
     Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal,
     Result, SecretScheme, Simulator, Surroundings, System, Value,
@@ -126,17 +129,22 @@ fn refused(status: StatusCode, access: &Access) -> Refusal {
     match service {
         "s3" => Refusal {
             content_type: "application/xml",
-            body: format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"),
+            body: format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into(),
         },
         "autoscaling" | "cloudfront" | "elasticache" | "rds" | "route53" | "sts" => Refusal {
             content_type: "text/xml",
             body: format!(
                 "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-            ),
+            )
+            .into(),
+        },
+        "cloudwatch" => Refusal {
+            content_type: "application/cbor",
+            body: cbor::write(&json!({ "__type": code, "message": message })).into(),
         },
         _ => Refusal {
             content_type: "application/x-amz-json-1.1",
-            body: json!({ "__type": code, "message": message }).to_string(),
+            body: json!({ "__type": code, "message": message }).to_string().into(),
         },
     }
 }

@@ -33,6 +33,7 @@ const FREE: &[&str] = &["sts:GetCallerIdentity"];
 const BESIDES: &[(&str, &[&str])] = &[
     ("elasticache:CreateReplicationGroup", &["parametergroup", "snapshot", "subnetgroup", "usergroup"]),
     ("elasticache:CreateSnapshot", &["replicationgroup", "cluster"]),
+    ("elasticache:DeleteReplicationGroup", &["snapshot"]),
     ("rds:CopyDBSnapshot", &["snapshot"]),
     ("rds:CreateDBInstanceReadReplica", &["db", "og", "pg", "subgrp"]),
     ("rds:CreateDBSnapshot", &["db"]),
@@ -113,6 +114,8 @@ fn arns(need: &Need, action: &str, account: &str) -> Vec<String> {
         // A password is for all of them.
         ("ecr", _, None) if operation != "GetAuthorizationToken" => below("repository/", "*"),
         ("cloudfront", kind, Some(name)) => format!("arn:aws:cloudfront::{account}:{kind}/{name}"),
+        // Of metrics IAM knows no names.
+        ("cloudwatch", "metric", _) => "*".to_owned(),
         ("rds" | "elasticache" | "cloudwatch", kind, Some(name)) => below(&format!("{kind}:"), name),
         ("rds" | "elasticache", kind, None) if lists => {
             below(&format!("{}:", kind_listed(operation, kind)), "*")
@@ -128,7 +131,9 @@ fn kind_listed<'k>(operation: &str, kind: &'k str) -> &'k str {
     match operation {
         "DescribeDBInstances" => "db",
         "DescribeDBSnapshots" => "snapshot",
+        "DescribeCacheClusters" => "cluster",
         "DescribeReplicationGroups" => "replicationgroup",
+        "DescribeSnapshots" => "snapshot",
         _ => kind,
     }
 }
@@ -174,6 +179,10 @@ mod tests {
             need("autoscaling:SuspendProcesses", "autoScalingGroup", Some("legacy")),
             need("autoscaling:DescribeAutoScalingGroups", "autoScalingGroup", Some("x")),
             need("secretsmanager:GetSecretValue", "secret", Some("app/db")),
+            need("cloudwatch:DisableAlarmActions", "alarm", Some("lag")),
+            need("cloudwatch:GetMetricData", "metric", None),
+            need("elasticache:CreateSnapshot", "snapshot", Some("before-1")),
+            need("elasticache:DescribeReplicationGroups", "snapshot", None),
         ];
         let policy = iam(&needs, &Grantee { name: "x", target: &target, subject: None });
         let text: serde_json::Value = serde_json::from_str(&policy.text).expect("it is JSON");
@@ -185,12 +194,15 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"["autoscaling:DescribeAutoScalingGroups","ce:GetCostAndUsage","ecr:GetAuthorizationToken"] on ["*"]"#,
+                r#"["autoscaling:DescribeAutoScalingGroups","ce:GetCostAndUsage","cloudwatch:GetMetricData","ecr:GetAuthorizationToken"] on ["*"]"#,
                 r#"["autoscaling:SuspendProcesses"] on ["arn:aws:autoscaling:us-west-2:111122223333:autoScalingGroup:*:autoScalingGroupName/legacy"]"#,
                 r#"["cloudfront:CreateInvalidation"] on ["arn:aws:cloudfront::111122223333:distribution/E1"]"#,
+                r#"["cloudwatch:DisableAlarmActions"] on ["arn:aws:cloudwatch:us-west-2:111122223333:alarm:lag"]"#,
                 r#"["ecr:DescribeRepositories"] on ["arn:aws:ecr:us-west-2:111122223333:repository/*"]"#,
                 r#"["ecr:PutImage"] on ["arn:aws:ecr:us-west-2:111122223333:repository/team/api"]"#,
                 r#"["eks:UpdateNodegroupConfig"] on ["arn:aws:eks:us-west-2:111122223333:nodegroup/prod/workers/*"]"#,
+                r#"["elasticache:CreateSnapshot"] on ["arn:aws:elasticache:us-west-2:111122223333:cluster:*","arn:aws:elasticache:us-west-2:111122223333:replicationgroup:*","arn:aws:elasticache:us-west-2:111122223333:snapshot:before-1"]"#,
+                r#"["elasticache:DescribeReplicationGroups"] on ["arn:aws:elasticache:us-west-2:111122223333:replicationgroup:*"]"#,
                 r#"["rds:CreateDBSnapshot"] on ["arn:aws:rds:us-west-2:111122223333:db:*","arn:aws:rds:us-west-2:111122223333:snapshot:before-1"]"#,
                 r#"["rds:DescribeDBSnapshots"] on ["arn:aws:rds:us-west-2:111122223333:snapshot:before-1"]"#,
                 r#"["route53:GetChange"] on ["arn:aws:route53:::change/*"]"#,

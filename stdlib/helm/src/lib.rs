@@ -67,7 +67,7 @@ impl System for Helm {
             _ => "UNKNOWN",
         };
         let body = simulator::errors(code, &format!("{status}: {access}")).to_string();
-        Refusal { content_type: "application/json", body }
+        Refusal { content_type: "application/json", body: body.into() }
     }
 
     fn simulator(

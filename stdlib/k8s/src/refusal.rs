@@ -45,7 +45,7 @@ pub(crate) fn of(status: StatusCode, access: &Access) -> Refusal {
         "details": details,
         "code": status.as_u16(),
     });
-    Refusal { content_type: "application/json", body: format!("{body}\n") }
+    Refusal { content_type: "application/json", body: format!("{body}\n").into() }
 }
 
 fn forbidden(access: &Access, group: &str, qualified: &str) -> String {
@@ -97,7 +97,7 @@ mod tests {
             effect: Effect::Write,
         };
         let refusal = of(StatusCode::FORBIDDEN, &access);
-        let status: kube::core::Status = serde_json::from_str(&refusal.body).expect("a Status");
+        let status: kube::core::Status = serde_json::from_slice(&refusal.body).expect("a Status");
         assert_eq!(
             status.message,
             "deployments.apps \"api\" is forbidden: User \"opsrun\" cannot patch resource \"deployments\" in API group \

@@ -61,7 +61,7 @@ impl System for Vault {
             StatusCode::NOT_FOUND => Vec::new(),
             _ => vec![format!("{status}: {access}")],
         };
-        Refusal { content_type: "application/json", body: json!({ "errors": errors }).to_string() }
+        Refusal { content_type: "application/json", body: json!({ "errors": errors }).to_string().into() }
     }
 
     fn simulator(&self, section: Option<&Value>, _: &Surroundings) -> Result<Option<Arc<dyn Simulator>>> {

@@ -7,8 +7,10 @@ use opsrun_core::Span;
 use serde::Deserialize;
 
 use crate::services::cloudfront::DistributionSection;
+use crate::services::cloudwatch::CloudWatchSection;
 use crate::services::cost::CostSection;
 use crate::services::ecr::RepositorySection;
+use crate::services::elasticache::ElastiCacheSection;
 use crate::services::rds::RdsSection;
 use crate::services::s3::S3Section;
 use crate::services::secretsmanager::{RotationSection, SecretSection};
@@ -78,6 +80,10 @@ pub struct RegionSection {
     pub clusters: BTreeMap<String, ClusterSection>,
     /// Auto Scaling groups that belong to no cluster, by name.
     pub scaling_groups: BTreeMap<String, NodeGroupSection>,
+    /// Metrics and alarms of CloudWatch.
+    pub cloudwatch: CloudWatchSection,
+    /// Caches of ElastiCache.
+    pub elasticache: ElastiCacheSection,
     pub s3: S3Section,
     /// Databases of RDS.
     pub rds: RdsSection,

@@ -3,6 +3,7 @@
 //! It does no input or output. [`Aws::answer`] gives the answer to a request at a time; what goes on by itself in between, such as
 //! a snapshot that gets ready, is worked out when somebody asks next.
 
+pub mod cbor;
 mod estate;
 mod fault;
 mod protocol;
@@ -18,8 +19,12 @@ pub use estate::{
     RegionSection, ZoneSection,
 };
 pub use services::cloudfront::DistributionSection;
+pub use services::cloudwatch::{AlarmSection, CloudWatchSection, MetricSection};
 pub use services::cost::{CostSection, KnownCost};
 pub use services::ecr::{ImageSection, RepositorySection};
+pub use services::elasticache::{
+    CacheSection, CacheSnapshotSection, ElastiCacheSection, KeysSection, NoCache,
+};
 pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
 pub use services::s3::{BucketSection, Folders, S3Section};
 pub use services::secretsmanager::TakenSecret;

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::cbor;
 use crate::fault::{Answer, Fault};
 use crate::xml;
 
@@ -22,6 +23,8 @@ pub(crate) enum Protocol {
     RestJson,
     /// XML in and out; the operation is in method and path. A result is an object with one member, the root.
     RestXml,
+    /// CBOR in and out; the operation is in the path.
+    Cbor,
 }
 
 /// What is asked of a service.
@@ -39,6 +42,11 @@ pub(crate) fn read(request: &Request<Bytes>) -> Option<Call> {
     if let Some((_, operation)) = header("x-amz-target").rsplit_once('.') {
         let input = serde_json::from_slice(request.body()).unwrap_or_else(|_| json!({}));
         return Some(Call { protocol: Protocol::Json, operation: operation.to_owned(), input });
+    }
+    if header("smithy-protocol") == "rpc-v2-cbor" {
+        let operation = request.uri().path().strip_prefix("/service/")?.split_once("/operation/")?.1;
+        let input = cbor::read(request.body())?;
+        return Some(Call { protocol: Protocol::Cbor, operation: operation.to_owned(), input });
     }
     let in_form = header("content-type").starts_with("application/x-www-form-urlencoded");
     if in_form {
@@ -121,23 +129,38 @@ pub(crate) fn answer(call: &Call, result: &Answer, request_id: &str) -> Response
             let metadata =
                 format!("<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>");
             text.insert_str(text.len() - root.len() - "</>".len(), &metadata);
-            (StatusCode::OK, "text/xml", text)
+            (StatusCode::OK, "text/xml", Bytes::from(text))
         }
-        (Protocol::Query, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
-        (Protocol::Json, Ok(result)) => (StatusCode::OK, "application/x-amz-json-1.1", result.to_string()),
-        (Protocol::Json, Err(fault)) => (fault.status, "application/x-amz-json-1.1", json_error(fault)),
-        (Protocol::RestJson, Ok(result)) => (StatusCode::OK, "application/json", result.to_string()),
-        (Protocol::RestJson, Err(fault)) => (fault.status, "application/json", json_error(fault)),
+        (Protocol::Query, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id).into()),
+        (Protocol::Json, Ok(result)) => {
+            (StatusCode::OK, "application/x-amz-json-1.1", result.to_string().into())
+        }
+        (Protocol::Json, Err(fault)) => {
+            (fault.status, "application/x-amz-json-1.1", json_error(fault).into())
+        }
+        (Protocol::RestJson, Ok(result)) => (StatusCode::OK, "application/json", result.to_string().into()),
+        (Protocol::RestJson, Err(fault)) => (fault.status, "application/json", json_error(fault).into()),
         (Protocol::RestXml, Ok(result)) => {
             let root = result.as_object().and_then(|root| root.iter().next());
             let text = root.map_or_else(String::new, |(name, content)| xml::document(name, content));
-            (StatusCode::OK, "text/xml", text)
+            (StatusCode::OK, "text/xml", text.into())
         }
-        (Protocol::RestXml, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id)),
+        (Protocol::RestXml, Err(fault)) => (fault.status, "text/xml", query_error(fault, request_id).into()),
+        (Protocol::Cbor, Ok(result)) => {
+            let result = if result.is_null() { json!({}) } else { result.clone() };
+            (StatusCode::OK, "application/cbor", cbor::write(&result).into())
+        }
+        (Protocol::Cbor, Err(fault)) => {
+            let content = json!({ "__type": fault.code, "message": fault.message });
+            (fault.status, "application/cbor", cbor::write(&content).into())
+        }
     };
     let mut response = response(status, kind, body);
     if let (Protocol::RestJson, Err(fault)) = (call.protocol, result) {
         response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(fault.code));
+    }
+    if call.protocol == Protocol::Cbor {
+        response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert("x-amzn-requestid", id);

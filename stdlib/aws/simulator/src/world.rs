@@ -12,7 +12,8 @@ use crate::fault::{Answer, Fault};
 use crate::protocol::{self, Call};
 use crate::services::secretsmanager::TakenSecret;
 use crate::services::{
-    autoscaling, cloudfront, cost, ecr, eks, quotas, rds, route53, s3, secretsmanager, ssm, sso, sts,
+    autoscaling, cloudfront, cloudwatch, cost, ecr, eks, elasticache, quotas, rds, route53, s3,
+    secretsmanager, ssm, sso, sts,
 };
 use crate::signature::{self, Scope};
 use crate::trouble::{self, Troubles};
@@ -64,8 +65,10 @@ pub(crate) struct Account {
 /// What is in one region of an account.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Region {
+    pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) eks: eks::Clusters,
     pub(crate) groups: autoscaling::Groups,
+    pub(crate) elasticache: elasticache::ElastiCache,
     pub(crate) quotas: quotas::Quotas,
     pub(crate) rds: rds::Rds,
     pub(crate) repositories: ecr::Repositories,
@@ -156,6 +159,9 @@ impl Aws {
         if !(found.content.clusters.is_empty() && found.content.scaling_groups.is_empty()) {
             (known.eks, known.groups, known.quotas) = (region.eks, region.groups, region.quotas);
         }
+        if !found.content.elasticache.groups.is_empty() {
+            known.elasticache = region.elasticache;
+        }
         if !found.content.rds.instances.is_empty() {
             known.rds = region.rds;
         }
@@ -229,6 +235,9 @@ impl Aws {
         {
             let fault = Fault::sender("ServiceUnavailable", format!("{} is down", scope.region))
                 .with(StatusCode::SERVICE_UNAVAILABLE);
+            if let Some(call) = read(&service, request).filter(|_| service != "s3") {
+                return protocol::answer(&call, &Err(fault), &id);
+            }
             return protocol::response(fault.status, "text/xml", protocol::query_error(&fault, &id));
         }
         let call = read(&service, request);
@@ -263,14 +272,17 @@ impl Aws {
         self.settle_databases(now);
         let regions = self.accounts.values_mut().flat_map(|account| account.regions.values_mut());
         regions.for_each(|region| region.secrets.settle(now));
+        self.settle_caches(now);
         let mut things = self.buckets.snapshot();
         for account in self.accounts.values() {
             account.cloudfront.snapshot(&mut things);
             account.route53.snapshot(&mut things);
             for (region, content) in &account.regions {
+                content.cloudwatch.snapshot(region, &mut things);
                 content.eks.snapshot(region, &mut things);
                 content.groups.snapshot(region, &mut things);
                 content.repositories.snapshot(region, &mut things);
+                content.elasticache.snapshot(region, now, &mut things);
                 content.rds.snapshot(region, now, &mut things);
                 content.secrets.snapshot(region, &mut things);
                 content.parameters.snapshot(region, &mut things);
@@ -345,6 +357,8 @@ impl Aws {
             "cloudfront" => cloudfront::call(self, caller, call),
             "ecr" => ecr::call(self, caller, call),
             "eks" => eks::call(self, caller, call),
+            "elasticache" => elasticache::call(self, caller, call),
+            "monitoring" => cloudwatch::call(self, caller, call),
             "rds" => rds::call(self, caller, call),
             "route53" => route53::call(self, caller, call),
             "secretsmanager" => secretsmanager::call(self, caller, call),
@@ -398,7 +412,9 @@ impl Region {
     ) -> Result<Self, String> {
         Ok(Region {
             groups: autoscaling::Groups::start(&section.scaling_groups, place, random, now)?,
+            cloudwatch: cloudwatch::CloudWatch::start(&section.cloudwatch, now)?,
             eks: eks::Clusters::start(&section.clusters, place, random, now)?,
+            elasticache: elasticache::ElastiCache::start(&section.elasticache, place.1, now)?,
             quotas: quotas::Quotas::start(section),
             rds: rds::Rds::start(&section.rds, place.1, random, now)?,
             repositories: ecr::Repositories::start(&section.repositories, random, now)?,

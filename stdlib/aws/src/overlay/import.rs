@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use opsrun_aws_simulator::{
-    ClusterSection, InstanceSection, KnownParameter, NodeGroupSection, ParameterSection, RecordSection,
-    RegionSection, SnapshotSection, Taken, TakenSecret, ZoneSection,
+    CacheSection, CacheSnapshotSection, ClusterSection, InstanceSection, KnownParameter, NodeGroupSection,
+    ParameterSection, RecordSection, RegionSection, SnapshotSection, Taken, TakenSecret, ZoneSection,
 };
 use opsrun_core::{Cx, Error, Original, Result, Span};
 
 use crate::client::Client;
+use crate::elasticache;
 use crate::rds;
 use crate::route53;
 
@@ -29,6 +30,7 @@ pub(super) async fn services(
             Ok(match service.as_str() {
                 // The groups of nodes are in both.
                 "autoscaling" | "eks" => vec![("eks", taken.clone()), ("autoscaling", taken)],
+                "elasticache" => vec![("elasticache", taken)],
                 "rds" => vec![("rds", taken)],
                 "route53" => vec![("route53", taken)],
                 "secretsmanager" => vec![("secretsmanager", taken)],
@@ -49,6 +51,7 @@ pub(super) async fn of_service(
     let mut taken = Taken { region: region.to_owned(), ..Taken::default() };
     match service {
         "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
+        "elasticache" => taken.content = caches(&Client::new(cx, Some(region))?).await?,
         "rds" => taken.content = databases(&Client::new(cx, Some(region))?).await?,
         "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,
         "secretsmanager" => {
@@ -221,6 +224,55 @@ async fn parameter(client: &Client, name: &str) -> Result<Option<(String, Parame
     }
     let version = u64::try_from(found.version()).ok();
     Ok(Some((name.to_owned(), ParameterSection::Known(KnownParameter { value, secure, version }))))
+}
+
+/// Without the keys that are in them.
+async fn caches(client: &Client) -> Result<RegionSection> {
+    let mut region = RegionSection::default();
+    let now = client.cx().now();
+    for found in elasticache::caches(client).await? {
+        let name = found.name;
+        let Some(found) = elasticache::whole(client, &name).await? else { continue };
+        if found.shards.len() > 1 {
+            let message = format!(
+                "{name} has several shards: what a write to `elasticache` would do cannot be planned"
+            );
+            return Err(Error::invalid(message).hint("rehearse the playbook: `opsrun rehearse`"));
+        }
+        let usual = CacheSection::default();
+        let age = found.created.as_deref().and_then(|created| created.parse::<jiff::Timestamp>().ok());
+        let age = age.and_then(|created| std::time::Duration::try_from(now.duration_since(created)).ok());
+        let section = CacheSection {
+            replicas: u32::try_from(found.replicas()).unwrap_or_default(),
+            node_type: found.node_type,
+            engine: found.engine,
+            version: found.version.unwrap_or(usual.version),
+            automatic_failover: Some(found.automatic_failover),
+            retention: u32::try_from(found.snapshot_retention).unwrap_or_default(),
+            port: found.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual.port),
+            description: found.description,
+            subnet_group: found.subnet_group,
+            security_groups: found.security_groups,
+            tags: found.tags,
+            age: age.map(Span::from).unwrap_or_default(),
+            ..CacheSection::default()
+        };
+        region.elasticache.groups.insert(name, section);
+    }
+    for found in elasticache::snapshots(client, None).await? {
+        // Those of caches that are gone cannot be told with what they were of.
+        if !region.elasticache.groups.contains_key(&found.cache) {
+            continue;
+        }
+        let section = CacheSnapshotSection {
+            of: found.cache,
+            age: found.age.unwrap_or_default(),
+            automated: found.kind == "automated",
+            tags: std::collections::BTreeMap::new(),
+        };
+        region.elasticache.snapshots.insert(found.name, section);
+    }
+    Ok(region)
 }
 
 /// `REGION/NAME` of a database's ARN; a name is one of the same region.

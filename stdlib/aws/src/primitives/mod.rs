@@ -2,9 +2,11 @@
 
 mod autoscaling;
 mod cloudfront;
+mod cloudwatch;
 mod cost;
 mod ecr;
 pub(crate) mod eks;
+mod elasticache;
 mod quotas;
 mod rds;
 mod route53;
@@ -26,9 +28,19 @@ pub(crate) const MODULES: &[Module] = &[
         doc: "What CloudFront serves from its caches.",
         primitives: cloudfront::PRIMITIVES,
     },
+    Module {
+        path: "cloudwatch",
+        doc: "What AWS measures, and alarms on it.",
+        primitives: cloudwatch::PRIMITIVES,
+    },
     Module { path: "cost", doc: "What AWS costs, and will cost.", primitives: cost::PRIMITIVES },
     Module { path: "ecr", doc: "Images of containers in AWS's registry.", primitives: ecr::PRIMITIVES },
     Module { path: "eks", doc: "Clusters of EKS and their nodes.", primitives: eks::PRIMITIVES },
+    Module {
+        path: "elasticache",
+        doc: "Caches of AWS: snapshots, restores, failovers.",
+        primitives: elasticache::PRIMITIVES,
+    },
     Module {
         path: "quotas",
         doc: "How much of something an account may use.",

@@ -12,7 +12,7 @@ pub(crate) use self::look::{
     instance, instances, needed_instance, needed_snapshot, snapshot, snapshots, tags,
 };
 pub(crate) use self::making::{MADE_FROM, Made, Shape, finished, is_made, make, shaped, unmake};
-pub(crate) use self::name::{InstanceName, SnapshotName, SnapshotRef, Thing};
+pub(crate) use self::name::{InstanceName, SnapshotName, SnapshotRef, Thing, checked, named};
 pub(crate) use self::presigned::presigned;
 pub(crate) use self::shown::{OUTDATED, is_there_already, shown_snapshot};
 pub(crate) use self::types::time;

@@ -37,7 +37,7 @@ pub(crate) enum Thing {
 
 /// # Errors
 /// What is wrong with it, and what would be right.
-fn checked(name: &str, most: usize) -> Result<String, String> {
+pub(crate) fn checked(service: &str, name: &str, most: usize) -> Result<String, String> {
     let lower = name.to_ascii_lowercase();
     // AWS calls its own `rds:NAME`.
     let own = lower.strip_prefix("rds:").unwrap_or(&lower);
@@ -58,17 +58,17 @@ fn checked(name: &str, most: usize) -> Result<String, String> {
         format!("; `{better}` would be one")
     };
     Err(format!(
-        "`{name}` is no name for RDS, which takes letters, digits and single hyphens, a letter first, at most {most} of them{better}"
+        "`{name}` is no name for {service}, which takes letters, digits and single hyphens, a letter first, at most {most} of them{better}"
     ))
 }
 
 macro_rules! name {
-    ($type:ident, $most:literal) => {
+    ($type:ident, $service:literal, $most:literal) => {
         impl TryFrom<String> for $type {
             type Error = String;
 
             fn try_from(name: String) -> Result<Self, String> {
-                checked(&name, $most).map($type)
+                $crate::rds::checked($service, &name, $most).map($type)
             }
         }
 
@@ -78,8 +78,8 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
@@ -92,8 +92,9 @@ macro_rules! name {
     };
 }
 
-name!(InstanceName, 63);
-name!(SnapshotName, 255);
+name!(InstanceName, "RDS", 63);
+name!(SnapshotName, "RDS", 255);
+pub(crate) use name as named;
 
 impl SnapshotRef {
     /// As AWS takes it.

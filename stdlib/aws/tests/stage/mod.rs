@@ -134,6 +134,15 @@ impl Stage {
 ///
 /// A thing is a service, as it is signed for, and a request of it: a form, or a target of a JSON protocol and its input.
 pub(crate) fn on_moto(things: &[Thing], script: Script<'_>) -> Option<Done> {
+    on_moto_by(things, &|endpoint| json!({ "region": "us-west-2", "endpoint": endpoint }), script)
+}
+
+/// The same where the target's section is made of moto's address.
+pub(crate) fn on_moto_by(
+    things: &[Thing],
+    section: &dyn Fn(&str) -> Value,
+    script: Script<'_>,
+) -> Option<Done> {
     let moto = match opsrun_tests::Moto::start() {
         Ok(moto) => moto,
         Err(missing) => {
@@ -145,7 +154,7 @@ pub(crate) fn on_moto(things: &[Thing], script: Script<'_>) -> Option<Done> {
     things.iter().for_each(|thing| make(&endpoint, thing));
     let target = Target {
         name: "moto".to_owned(),
-        sections: [("aws".to_owned(), json!({ "region": "us-west-2", "endpoint": endpoint }))].into(),
+        sections: [("aws".to_owned(), section(&endpoint))].into(),
         ..Target::default()
     };
     let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];

@@ -267,6 +267,40 @@ fn refreshes(group: &Group, input: &Value, now: Timestamp) -> Value {
     json!({ "InstanceRefreshes": { "member": all } })
 }
 
+/// What CloudWatch is told of groups.
+const METRICS: &[&str] = &["GroupDesiredCapacity", "GroupInServiceInstances"];
+
+fn each(region: &Region) -> impl Iterator<Item = &Group> {
+    let of_clusters = region.eks.0.values().flat_map(|cluster| cluster.groups.values());
+    of_clusters.chain(region.groups.0.values())
+}
+
+/// The groups of which something is told, with what it is.
+pub(crate) fn measured(region: &Region) -> Vec<(&'static str, &str)> {
+    let groups = each(region);
+    groups.flat_map(|group| METRICS.iter().map(|metric| (*metric, group.scaling_group.as_str()))).collect()
+}
+
+/// What a metric of a group was at a moment, going by how it is now; `None` if nobody measured it.
+pub(crate) fn metric(
+    world: &Aws,
+    at: (&str, &str),
+    name: &str,
+    metric: &str,
+    when: Timestamp,
+) -> Option<f64> {
+    let region = world.accounts.get(at.0)?.regions.get(at.1)?;
+    let group =
+        each(region).find(|group| group.scaling_group == name).filter(|group| group.created <= when)?;
+    match metric {
+        "GroupDesiredCapacity" => Some(f64::from(group.desired)),
+        "GroupInServiceInstances" => {
+            Some(group.nodes.iter().filter(|node| node.in_service <= when).map(|_| 1.0).sum())
+        }
+        _ => None,
+    }
+}
+
 fn described(group: &Group, caller: &Caller) -> Value {
     let instances: Vec<Value> = group
         .nodes

@@ -2,9 +2,11 @@
 
 pub(crate) mod autoscaling;
 pub(crate) mod cloudfront;
+pub(crate) mod cloudwatch;
 pub(crate) mod cost;
 pub(crate) mod ecr;
 pub(crate) mod eks;
+pub(crate) mod elasticache;
 pub(crate) mod quotas;
 pub(crate) mod rds;
 pub(crate) mod route53;

@@ -15,6 +15,7 @@ mod snapshot;
 mod snapshots;
 mod wait;
 
+pub(crate) use self::delete_snapshot::Deleted;
 use opsrun_core::Declaration;
 
 pub(crate) const PRIMITIVES: &[Declaration] = &[

@@ -3,6 +3,7 @@
 mod describe;
 mod instance;
 mod instances;
+mod metrics;
 mod reach;
 mod replicas;
 mod restores;
@@ -12,7 +13,7 @@ mod snapshots;
 mod start;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use opsrun_core::Span;
 use serde_json::{Value, json};
 
 use self::instance::{AVAILABLE, Instance};
+pub(crate) use self::metrics::{measured, metric};
 pub use self::reach::NoDatabase;
 pub use self::section::{InstanceSection, RdsSection, SnapshotSection};
 use self::section::{QuotaSection, Times};

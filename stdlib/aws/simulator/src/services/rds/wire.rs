@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
 
-pub(super) fn optional<'v>(input: &'v Value, member: &str) -> Option<&'v str> {
+pub(crate) fn optional<'v>(input: &'v Value, member: &str) -> Option<&'v str> {
     input.get(member).and_then(Value::as_str)
 }
 
-pub(super) fn flag(input: &Value, member: &str) -> Option<bool> {
+pub(crate) fn flag(input: &Value, member: &str) -> Option<bool> {
     optional(input, member).map(|text| text == "true")
 }
 
@@ -18,19 +18,19 @@ pub(super) fn flag(input: &Value, member: &str) -> Option<bool> {
 ///
 /// # Errors
 /// `InvalidParameterValue`.
-pub(super) fn number(input: &Value, member: &str) -> Answer<Option<u32>> {
+pub(crate) fn number(input: &Value, member: &str) -> Answer<Option<u32>> {
     let Some(text) = optional(input, member) else { return Ok(None) };
     let number = text.parse();
     number.map(Some).map_err(|_| invalid(format!("Invalid value {text} for {member}.")))
 }
 
 /// Texts of a list: `ValuesToAdd.AttributeValue.1`.
-pub(super) fn list<'v>(input: &'v Value, member: &str, item: &str) -> Vec<&'v str> {
+pub(crate) fn list<'v>(input: &'v Value, member: &str, item: &str) -> Vec<&'v str> {
     let items = input.get(member).and_then(|list| list.get(item).or(list.get("member")));
     items.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-pub(super) fn tags_of(input: &Value) -> BTreeMap<String, String> {
+pub(crate) fn tags_of(input: &Value) -> BTreeMap<String, String> {
     let list = input.get("Tags").and_then(|tags| tags.get("Tag").or(tags.get("member")));
     let items = list.and_then(Value::as_array).into_iter().flatten();
     let pair = |tag: &Value| {
@@ -39,11 +39,11 @@ pub(super) fn tags_of(input: &Value) -> BTreeMap<String, String> {
     items.filter_map(pair).collect()
 }
 
-pub(super) fn tags(tags: &BTreeMap<String, String>) -> Value {
+pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Value {
     tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
 }
 
-pub(super) fn invalid(message: impl Into<String>) -> Fault {
+pub(crate) fn invalid(message: impl Into<String>) -> Fault {
     Fault::sender("InvalidParameterValue", message)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Fault {
 ///
 /// # Errors
 /// `InvalidParameterValue`.
-pub(super) fn identifier(input: &Value, member: &str) -> Answer<String> {
+pub(crate) fn identifier(input: &Value, member: &str) -> Answer<String> {
     let name = crate::protocol::text(input, member)?;
     let good = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
@@ -67,12 +67,12 @@ pub(super) fn identifier(input: &Value, member: &str) -> Answer<String> {
 }
 
 /// `Filters.Filter.N`, each with its values.
-pub(super) struct Filters<'v>(Vec<(&'v str, BTreeSet<&'v str>)>);
+pub(crate) struct Filters<'v>(Vec<(&'v str, BTreeSet<&'v str>)>);
 
 impl<'v> Filters<'v> {
     /// # Errors
     /// `InvalidParameterValue` for one that is not among `known`.
-    pub(super) fn of(input: &'v Value, known: &[&str]) -> Answer<Self> {
+    pub(crate) fn of(input: &'v Value, known: &[&str]) -> Answer<Self> {
         let list = input.get("Filters").and_then(|filters| filters.get("Filter").or(filters.get("member")));
         let mut filters = Vec::new();
         for filter in list.and_then(Value::as_array).into_iter().flatten() {
@@ -86,7 +86,7 @@ impl<'v> Filters<'v> {
     }
 
     /// Whether all of them let this pass.
-    pub(super) fn pass(&self, value: impl Fn(&str) -> String) -> bool {
+    pub(crate) fn pass(&self, value: impl Fn(&str) -> String) -> bool {
         self.0.iter().all(|(name, values)| values.contains(value(name).as_str()))
     }
 }
@@ -99,7 +99,7 @@ fn list_of_values(filter: &Value) -> BTreeSet<&str> {
 ///
 /// # Errors
 /// `InvalidParameterValue` for a size that no page can have.
-pub(super) fn page(input: &Value, items: Vec<(String, Value)>) -> Answer<(Vec<Value>, Option<String>)> {
+pub(crate) fn page(input: &Value, items: Vec<(String, Value)>) -> Answer<(Vec<Value>, Option<String>)> {
     let size = number(input, "MaxRecords")?.unwrap_or(100);
     if !(20..=100).contains(&size) {
         return Err(invalid(format!("Invalid value {size} for MaxRecords. Must be between 20 and 100")));
