@@ -1,7 +1,7 @@
 //! Stands before a server that speaks CloudWatch's JSON, and speaks CBOR to whoever asks.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it is a server
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
 use opsrun_aws_simulator::cbor;
