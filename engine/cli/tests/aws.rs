@@ -335,13 +335,13 @@ const COMMANDS: &[(&str, &str)] = &[
     ("service-quotas list-service-quotas --service-code ec2", "L-1216C47A"),
     ("cloudwatch describe-alarms --alarm-name-prefix queue", "\"StateValue\": \"OK\""),
     (
-        "cloudwatch put-metric-alarm --alarm-name few --namespace Workflow --metric-name Workers --statistic Minimum --period 60 --evaluation-periods 2 --threshold 2 --comparison-operator LessThanThreshold",
+        "cloudwatch put-metric-alarm --alarm-name few --namespace Workflow --metric-name QueueLength --dimensions Name=queue,Value=mail --statistic Minimum --period 60 --evaluation-periods 1 --threshold 10 --comparison-operator LessThanThreshold",
         "",
     ),
     ("cloudwatch disable-alarm-actions --alarm-names few", ""),
     ("cloudwatch describe-alarms --alarm-names few", "\"ActionsEnabled\": false"),
     ("cloudwatch set-alarm-state --alarm-name few --state-value ALARM --state-reason trying", ""),
-    ("cloudwatch describe-alarms --state-value ALARM", "trying"),
+    ("cloudwatch describe-alarms --state-value ALARM", "few"),
     ("cloudwatch delete-alarms --alarm-names few", ""),
     (
         "cloudwatch put-metric-data --namespace Workflow --metric-name Deployments --value 3 --dimensions env=prod",

@@ -137,25 +137,3 @@ fn put(to: &mut Encoder<Vec<u8>>, content: &Value, is_time: bool) -> Written {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_is_written_is_read_again_and_times_bear_a_tag() {
-        let content = json!({
-            "Timestamps": ["2026-03-02T03:00:00Z", "2026-03-02T03:00:00.5Z"],
-            "Text": "2026-03-02T03:00:00Z",
-            "Numbers": [1, -2, 0.5, 20.0],
-            "Is": true,
-        });
-        let written = write(&content);
-        assert_eq!(read(&written), Some(content));
-        assert_eq!(written.iter().filter(|byte| **byte == 0xc1).count(), 2, "{written:02x?}");
-        // As long as nobody has counted: {_ "a": [_ 1]}
-        assert_eq!(read(&[0xbf, 0x61, b'a', 0x9f, 1, 0xff, 0xff]), Some(json!({ "a": [1] })));
-        assert_eq!(read(&[0x81].repeat(1000)), None, "it is nested too deep");
-    }
-}

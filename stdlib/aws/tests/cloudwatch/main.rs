@@ -7,4 +7,5 @@ mod stage;
 mod alarms;
 mod metrics;
 mod moto;
+mod protocol;
 mod translator;

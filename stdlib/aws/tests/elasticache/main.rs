@@ -4,6 +4,8 @@
 #[path = "../stage/mod.rs"]
 mod stage;
 
+mod keys;
+
 use opsrun_core::{Result, Value};
 use serde_json::json;
 

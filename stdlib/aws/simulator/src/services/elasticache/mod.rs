@@ -6,8 +6,6 @@ mod groups;
 mod reach;
 mod section;
 mod snapshots;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
