@@ -115,7 +115,7 @@ fn an_immutable_tag_stays_where_it_is() {
     for part in [
         "ImageTagAlreadyExistsException",
         "cannot be overwritten because the tag is immutable",
-        "ecr:PutImage in us-west-2, account 111122223333",
+        "ecr:PutImage in us-west-2, the estate's account",
         "hint: the repository's tags are immutable: take another tag",
     ] {
         assert!(error.contains(part), "{error}");
