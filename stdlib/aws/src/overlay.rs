@@ -129,7 +129,10 @@ impl Laid {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let request = Request::from_parts(parts, body);
         let Some(asked) = opsrun_aws_simulator::asked(&request) else {
-            return refused("it is not known what is asked for");
+            // Its operations are in method, path and query.
+            return refused(
+                "what S3 would answer cannot be planned yet: rehearse the playbook, `opsrun rehearse`",
+            );
         };
         let prepared = self.prepare(&asked).await;
         let answered = match prepared {
@@ -215,14 +218,17 @@ impl Laid {
     }
 }
 
-/// Says that an answer is not AWS's: it is a text, whatever protocol is spoken.
+/// Says that an answer is not AWS's, and why there is none, as in a form: to `HEAD` no answer has a body.
 pub(crate) const REFUSED: &str = "x-opsrun-refused";
 
 /// As a proxy says that it got no answer.
 fn refused(why: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("{why}\n")));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response.headers_mut().insert(REFUSED, http::HeaderValue::from_static("true"));
+    let why: String = form_urlencoded::byte_serialize(why.as_bytes()).collect();
+    let why =
+        http::HeaderValue::from_str(&why).unwrap_or(http::HeaderValue::from_static("it+cannot+be+said"));
+    response.headers_mut().insert(REFUSED, why);
     response
 }
 

@@ -14,7 +14,8 @@ fn a_kubeconfig_is_written_once_and_over_no_other_file() {
     };
     says(&run(&[]), &["file write"]);
     assert!(!folder.join("made.yaml").exists());
-    let allowed = ["--allow", "file write made.yaml"];
+    let grant = format!("file write {}", folder.join("made.yaml").display());
+    let allowed = ["--allow", grant.as_str()];
     run(&allowed).with_code(0);
     let text = std::fs::read_to_string(folder.join("made.yaml")).expect("it is written");
     for part in [

@@ -111,6 +111,6 @@ fn a_plan_over_secrets_and_parameters_takes_over_what_is_written_and_no_more() {
     let bucket = scene.playbook("s3::put(\"s3://uploads/b.txt\", #{ content: \"two\" });");
     says(
         &opsrun.run(["plan".as_ref(), bucket.as_os_str()]),
-        &["what a write to `s3` would do cannot be planned yet", "opsrun rehearse"],
+        &["what S3 would answer cannot be planned yet", "opsrun rehearse"],
     );
 }

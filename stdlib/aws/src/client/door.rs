@@ -114,8 +114,9 @@ impl Door {
             }
             let endpoint = self.endpoint(next.uri())?;
             let response = self.cx.send(crate::SYSTEM, &endpoint, next.map(opsrun_core::body)).await?;
-            if response.headers().contains_key(crate::overlay::REFUSED) {
-                return Err(not_planned(response).await);
+            if let Some(why) = response.headers().get(crate::overlay::REFUSED) {
+                let why = form_urlencoded::parse(why.as_bytes()).next();
+                return Err(Error::invalid(why.map(|(why, _)| why.into_owned()).unwrap_or_default()));
             }
             let (response, says_later) = judged(response, reads).await?;
             let following = if says_later && attempt < ATTEMPTS { again.take() } else { None };
@@ -138,13 +139,6 @@ impl Door {
         };
         Ok(Arc::new(Endpoint { tls, ..Endpoint::from(uri) }))
     }
-}
-
-/// Why a plan cannot tell what AWS would answer.
-async fn not_planned(response: Response<Incoming>) -> Error {
-    let body = http_body_util::Limited::new(response.into_body(), LARGEST_ERROR).collect().await;
-    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned());
-    Error::invalid(text.unwrap_or_else(|error| format!("the plan's answer broke off: {error}")))
 }
 
 /// The answer as the SDK takes it, and whether the request may be sent once more: it was not carried out, or only reads.
