@@ -129,10 +129,7 @@ impl Laid {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let request = Request::from_parts(parts, body);
         let Some(asked) = opsrun_aws_simulator::asked(&request) else {
-            // Its operations are in method, path and query.
-            return refused(
-                "what S3 would answer cannot be planned yet: rehearse the playbook, `opsrun rehearse`",
-            );
+            return refused("it is not known what is asked for");
         };
         let prepared = self.prepare(&asked).await;
         let answered = match prepared {

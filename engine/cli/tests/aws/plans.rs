@@ -108,9 +108,28 @@ fn a_plan_over_secrets_and_parameters_takes_over_what_is_written_and_no_more() {
             "what ssm:GetParametersByPath would tell after `us-west-2//app/image` was written cannot be planned",
         ],
     );
+}
+
+#[test]
+fn a_plan_reads_the_real_objects_and_writes_none() {
+    let scene = Scene::of(BOTH, 60);
+    let opsrun = scene.signed_in(REGION);
+    let reads = "let here = s3::list(\"s3://uploads/\");\n\
+                 log(`${here.count} objects, ${s3::get(\"s3://uploads/a.txt\").text}`);\n\
+                 if s3::head(\"s3://uploads/a b/\u{fc}+.txt\") != () { fail(\"it is not there\"); }\n\
+                 ssm::put(\"/app/image\", \"web:1.4.0\");";
+    let path = scene.folder.path().join("reads.rhai");
+    std::fs::write(&path, reads).expect("a file can be written");
+    let plan = opsrun.run(["plan".as_ref(), path.as_os_str()]).with_code(0);
+    says(&plan, &["1 objects, one", "ssm parameter us-west-2//app/image"]);
+
     let bucket = scene.playbook("s3::put(\"s3://uploads/b.txt\", #{ content: \"two\" });");
     says(
         &opsrun.run(["plan".as_ref(), bucket.as_os_str()]),
-        &["what S3 would answer cannot be planned yet", "opsrun rehearse"],
+        &["what a write to `s3` would do cannot be planned yet", "opsrun rehearse"],
+    );
+    says(
+        &opsrun.run([scene.playbook("log(`${s3::list(\"s3://uploads/\").count} are there`);")]),
+        &["1 are there"],
     );
 }

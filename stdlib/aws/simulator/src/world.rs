@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::estate::{AccountSection, EstateSection, Outage, RegionSection, ZoneSection};
 use crate::fault::{Answer, Fault};
-use crate::protocol::{self, Call};
+use crate::protocol::{self, Call, Protocol};
 use crate::services::secretsmanager::TakenSecret;
 use crate::services::{
     autoscaling, cloudfront, cloudwatch, cost, ecr, eks, elasticache, quotas, rds, route53, s3,
@@ -104,7 +104,11 @@ pub struct Asked {
 pub fn asked(request: &Request<Bytes>) -> Option<Asked> {
     let scope = signature::scope(request);
     let name = scope.as_ref().map_or_else(|| service_of_host(request), |scope| scope.service.clone());
-    let call = read(&name, request)?;
+    // Of S3 nothing else is needed than what it is called.
+    let call = match name.as_str() {
+        "s3" => Call { protocol: Protocol::RestXml, operation: s3::operation(request), input: Value::Null },
+        name => read(name, request)?,
+    };
     let service = iam_name(&name).to_owned();
     Some(Asked {
         service,

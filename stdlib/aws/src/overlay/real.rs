@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH, RANGE};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use opsrun_aws_simulator::Asked;
@@ -44,8 +47,7 @@ pub(super) async fn ask(
             let mut again = Request::builder().method(request.method()).uri(path);
             // Those that say what is asked for; the others are about the signature and the connection.
             for (name, value) in request.headers() {
-                let kept = *name == CONTENT_TYPE || *name == ACCEPT || name.as_str() == "x-amz-target";
-                if kept || name.as_str().starts_with("x-amz-meta") || name.as_str() == "smithy-protocol" {
+                if says_what(name) {
                     again = again.header(name, value);
                 }
             }
@@ -59,7 +61,7 @@ pub(super) async fn ask(
                     .region(&asked.region)
                     .name(&asked.signing_name)
                     .time(SystemTime::from(cx.now()))
-                    .settings(SigningSettings::default())
+                    .settings(settings(&asked.signing_name))
                     .build()
                     .map_err(|error| unusable(&error))?
                     .into();
@@ -86,6 +88,24 @@ pub(super) async fn ask(
             Ok(Response::from_parts(parts, body.to_bytes()))
         })
         .await
+}
+
+fn says_what(header: &http::HeaderName) -> bool {
+    const THESE: &[http::HeaderName] = &[ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, RANGE];
+    THESE.contains(header)
+        || matches!(header.as_str(), "smithy-protocol" | "x-amz-checksum-mode" | "x-amz-target")
+        || header.as_str().starts_with("x-amz-meta")
+}
+
+/// S3 signs the path as it is sent, and the checksum of the body as a header.
+fn settings(signing_name: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if signing_name == "s3" {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
+    settings
 }
 
 /// Where AWS has a service.

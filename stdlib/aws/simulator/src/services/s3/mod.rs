@@ -9,6 +9,7 @@ mod checksum;
 mod listing;
 mod multipart;
 mod object;
+mod operation;
 mod section;
 mod store;
 mod turn;
@@ -27,6 +28,7 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Request, S3Response, S3Result};
 use serde_json::{Value, json};
 
+pub(crate) use self::operation::operation;
 pub use self::section::{BucketSection, Folders, S3Section};
 use self::store::{Bucket, Versioning};
 use self::turn::Turn;
