@@ -114,14 +114,14 @@ fn a_plan_over_secrets_and_parameters_takes_over_what_is_written_and_no_more() {
 fn a_plan_reads_the_real_objects_and_writes_none() {
     let scene = Scene::of(BOTH, 60);
     let opsrun = scene.signed_in(REGION);
-    let reads = "let here = s3::list(\"s3://uploads/\");\n\
-                 log(`${here.count} objects, ${s3::get(\"s3://uploads/a.txt\").text}`);\n\
-                 if s3::head(\"s3://uploads/a b/\u{fc}+.txt\") != () { fail(\"it is not there\"); }\n\
-                 ssm::put(\"/app/image\", \"web:1.4.0\");";
+    let reads = "assert(s3::list(\"s3://uploads/\").count == 1);\n\
+                 assert(s3::get(\"s3://uploads/a.txt\").text == \"one\");\n\
+                 assert(s3::head(\"s3://uploads/a b/\u{fc}+.txt\") == ());\n\
+                 ssm::put(\"/app/image\", s3::get(\"s3://uploads/a.txt\").text);";
     let path = scene.folder.path().join("reads.rhai");
     std::fs::write(&path, reads).expect("a file can be written");
     let plan = opsrun.run(["plan".as_ref(), path.as_os_str()]).with_code(0);
-    says(&plan, &["1 objects, one", "ssm parameter us-west-2//app/image"]);
+    says(&plan, &["ssm parameter us-west-2//app/image", "value: \"web:1.3.0\" → \"one\""]);
 
     let bucket = scene.playbook("s3::put(\"s3://uploads/b.txt\", #{ content: \"two\" });");
     says(

@@ -182,7 +182,7 @@ fn secrets_are_made_deleted_and_brought_back() {
     let gone = json!({ "secret": "app/token", "for_good": true });
     assert_eq!(
         stage.call("secretsmanager::delete", &gone).value(),
-        json!({ "changed": true, "until": null })
+        json!({ "changed": true, "gone_at": null })
     );
     assert_eq!(stage.call("secretsmanager::delete", &gone).value()["changed"], false);
 }

@@ -13,7 +13,7 @@ use crate::client::Client;
 ///
 /// ```rhai
 /// let gone = secretsmanager::delete("app/old", #{ recovery: 7.d });
-/// log(`it can be brought back until ${gone.until}`);
+/// log(`it can be brought back until ${gone.gone_at}`);
 /// ```
 #[derive(Deserialize, JsonSchema, Args)]
 pub(crate) struct Delete {
@@ -35,7 +35,7 @@ pub(crate) struct Deleted {
     /// It was in use until now.
     changed: bool,
     /// Until when it can be brought back.
-    until: Option<String>,
+    gone_at: Option<String>,
 }
 
 pub(super) const PATH: &str = "secretsmanager::delete";
@@ -54,9 +54,9 @@ impl Primitive for Delete {
         match restore::deletion(&client, &self.secret).await {
             Ok(None) => {}
             Ok(Some(_)) if self.for_good => {}
-            Ok(Some(at)) => return Ok(Deleted { changed: ours, until: Some(at.to_string()) }),
+            Ok(Some(at)) => return Ok(Deleted { changed: ours, gone_at: Some(at.to_string()) }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Deleted { changed: ours, until: None });
+                return Ok(Deleted { changed: ours, gone_at: None });
             }
             Err(error) => return Err(error),
         }
@@ -75,8 +75,8 @@ impl Primitive for Delete {
         };
         let tried = format!("deleting the secret `{}`", self.secret);
         let done = client.call("secretsmanager:DeleteSecret", &tried, asked.send()).await?;
-        let until = done.deletion_date().filter(|_| !self.for_good).and_then(crate::rds::time);
-        Ok(Deleted { changed: true, until: until.map(|at| at.to_string()) })
+        let gone_at = done.deletion_date().filter(|_| !self.for_good).and_then(crate::rds::time);
+        Ok(Deleted { changed: true, gone_at: gone_at.map(|at| at.to_string()) })
     }
 }
 
