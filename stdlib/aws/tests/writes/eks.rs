@@ -34,6 +34,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         path: "eks::kubeconfig",
+        unseen: true,
         estate,
         arguments: |_| json!({ "cluster": "prod", "file": "kubeconfig" }),
         back: Back::Never("changes nothing there"),

@@ -1,7 +1,12 @@
 //! Each primitive that writes: called twice, taken back twice, and settled after the answer of any of its writes was lost.
 #![allow(clippy::disallowed_methods)] // makes the files that are synced
 
+mod autoscaling;
+mod cloudfront;
+mod cloudwatch;
+mod ecr;
 mod eks;
+mod elasticache;
 mod harness;
 mod rds;
 mod route53;
@@ -14,7 +19,18 @@ use opsrun_core::Effect;
 
 use self::harness::{REGISTRY, Row};
 
-const TABLES: &[&[Row]] = &[eks::ROWS, rds::ROWS, route53::ROWS, s3::ROWS, secrets::ROWS];
+const TABLES: &[&[Row]] = &[
+    autoscaling::ROWS,
+    cloudfront::ROWS,
+    cloudwatch::ROWS,
+    ecr::ROWS,
+    eks::ROWS,
+    elasticache::ROWS,
+    rds::ROWS,
+    route53::ROWS,
+    s3::ROWS,
+    secrets::ROWS,
+];
 
 #[test]
 fn each_primitive_that_writes_has_a_row() {
@@ -32,6 +48,31 @@ fn all(rows: &[Row], holds: impl Fn(&Row) + std::panic::RefUnwindSafe) {
     let failed: Vec<_> =
         rows.iter().filter(fails).map(|row| format!("{} ({})", row.path, row.case)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn groups_of_machines() {
+    all(autoscaling::ROWS, Row::holds);
+}
+
+#[test]
+fn distributions() {
+    all(cloudfront::ROWS, Row::holds);
+}
+
+#[test]
+fn alarms_and_metrics() {
+    all(cloudwatch::ROWS, Row::holds);
+}
+
+#[test]
+fn images() {
+    all(ecr::ROWS, Row::holds);
+}
+
+#[test]
+fn caches() {
+    all(elasticache::ROWS, Row::holds);
 }
 
 #[test]
@@ -61,6 +102,11 @@ fn secrets_and_parameters() {
 
 #[test]
 fn what_is_throttled_takes_longer_and_ends_the_same() {
+    all(autoscaling::ROWS, |row| row.holds_throttled(&["autoscaling"]));
+    all(cloudfront::ROWS, |row| row.holds_throttled(&["cloudfront"]));
+    all(cloudwatch::ROWS, |row| row.holds_throttled(&["cloudwatch"]));
+    all(ecr::ROWS, |row| row.holds_throttled(&["ecr"]));
+    all(elasticache::ROWS, |row| row.holds_throttled(&["elasticache"]));
     all(eks::ROWS, |row| row.holds_throttled(&["eks", "autoscaling", "servicequotas"]));
     all(rds::ROWS, |row| row.holds_throttled(&["rds"]));
     all(route53::ROWS, |row| row.holds_throttled(&["route53"]));

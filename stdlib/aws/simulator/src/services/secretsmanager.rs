@@ -207,7 +207,6 @@ impl Secret {
 pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
     let token = world.random.uuid();
     let suffix = world.random.of(SUFFIX, 6);
-    let drawn = world.random.of(SUFFIX, 32);
     let secrets = &mut world.region_of(caller).secrets;
     secrets.settle(caller.now);
     let input = &call.input;
@@ -227,7 +226,7 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
             secret.deleted = None;
             Ok(json!({ "ARN": secret.arn, "Name": name }))
         }
-        "RotateSecret" => rotate(secrets, input, (&token, drawn), caller.now),
+        "RotateSecret" => rotate(secrets, input, &token, caller.now),
         "PutSecretValue" => put(secrets, input, &token, caller.now),
         "UpdateSecretVersionStage" => update_stage(secrets, input),
         operation => Err(Fault::not_simulated("secretsmanager", operation)),
@@ -303,7 +302,7 @@ fn delete(secrets: &mut Secrets, input: &Value, now: Timestamp) -> Answer {
 }
 
 /// The function makes a value, and puts it in the place of the present one after a while.
-fn rotate(secrets: &mut Secrets, input: &Value, (token, drawn): (&str, String), now: Timestamp) -> Answer {
+fn rotate(secrets: &mut Secrets, input: &Value, token: &str, now: Timestamp) -> Answer {
     let (name, secret) = secrets.known(text(input, "SecretId")?)?;
     let secret = secret.in_use()?;
     let id = input.get("ClientRequestToken").and_then(Value::as_str).unwrap_or(token).to_owned();
@@ -319,6 +318,9 @@ fn rotate(secrets: &mut Secrets, input: &Value, (token, drawn): (&str, String), 
         return invalid("A previous rotation isn't complete. That rotation will be reattempted.");
     }
     let current = secret.version(CURRENT).map(|(_, version)| version.value.clone()).unwrap_or_default();
+    // It follows from the present one, so that two runs that do the same end the same.
+    let half = checksum(&format!("rotated: {current}"));
+    let drawn = format!("{half}{}", checksum(&half));
     let value = match (&rotation.key, serde_json::from_str::<Value>(&current)) {
         (Some(key), Ok(mut members)) if members.is_object() => {
             members[key.as_str()] = drawn.into();

@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Error, Inverse, Primitive, Result, Span, Undo};
+use opsrun_core::{Cx, Effect, Error, Inverse, Primitive, Result, Span, Undo, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,10 @@ impl Primitive for SetDesired {
             );
             return Err(Error::invalid(message));
         }
-        let mut changed = cx.broken_off().is_some_and(|before| before.wrote);
+        // What this very call had done before the run broke off, it had recorded.
+        let ours = cx.broken_off().filter(|before| before.wrote);
+        let from = ours.and_then(|before| former(&before.inverses)).unwrap_or(before.desired);
+        let mut changed = ours.is_some();
         if desired != before.desired {
             let inverse = json!({
                 "group": self.group,
@@ -76,6 +79,14 @@ impl Primitive for SetDesired {
         if let Some(within) = self.wait {
             settled(&client, &self.group, within).await?;
         }
-        Ok(Scaled { from: before.desired, to: desired, changed })
+        Ok(Scaled { from, to: desired, changed })
     }
+}
+
+/// The number that an inverse goes back to.
+fn former(inverses: &[Inverse]) -> Option<i32> {
+    inverses.iter().find_map(|inverse| {
+        let Inverse::Call { args, .. } = inverse else { return None };
+        args.get("desired").and_then(Value::as_i64).and_then(|desired| i32::try_from(desired).ok())
+    })
 }

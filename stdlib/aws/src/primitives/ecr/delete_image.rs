@@ -49,8 +49,11 @@ impl Primitive for DeleteImage {
     async fn run(self, cx: &Cx) -> Result<Gone> {
         let client = Client::new(cx, self.region.as_deref())?;
         let Some(found) = ecr::image(&client, &self.repository, &self.image).await? else {
-            let changed = cx.broken_off().is_some_and(|before| before.wrote);
-            return Ok(Gone { changed, digest: None, tags: Vec::new() });
+            // Or it was deleted by this very call, before the run broke off, which had recorded what it was.
+            let ours = cx.broken_off().filter(|before| before.wrote);
+            let manifest = ours.and_then(|before| put_image::recorded(&before.inverses));
+            let (digest, tags) = manifest.map(|(of, tags)| (ecr::digest(&of.text), tags)).unzip();
+            return Ok(Gone { changed: ours.is_some(), digest, tags: tags.unwrap_or_default() });
         };
         let manifest = ecr::manifest(&client, &self.repository, &found.digest).await?;
         let tags: Vec<&str> = found.tags.iter().map(String::as_str).collect();

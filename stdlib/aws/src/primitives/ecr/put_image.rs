@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Undo};
+use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Undo, Value};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,4 +87,15 @@ pub(super) fn inverse(client: &Client, repository: &str, manifest: &Manifest, ta
             "region": client.region(),
         }),
     )
+}
+
+/// The manifest, and the tags, that such an inverse holds.
+pub(super) fn recorded(inverses: &[Inverse]) -> Option<(Manifest, Vec<String>)> {
+    inverses.iter().rev().find_map(|inverse| {
+        let Inverse::Call { args, .. } = inverse else { return None };
+        let text = |member: &str| args.get(member).and_then(Value::as_str).map(str::to_owned);
+        let tags = args.get("tags").and_then(Value::as_array).into_iter().flatten();
+        let tags = tags.filter_map(Value::as_str).map(str::to_owned).collect();
+        Some((Manifest { text: text("manifest")?, media_type: text("media_type") }, tags))
+    })
 }

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use opsrun_core::{Cx, Effect, Primitive, Result, Span, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
@@ -37,6 +38,8 @@ pub(crate) struct Scanned {
     found: Findings,
 }
 
+const ONCE_IN: Span = Span::from_secs(24 * 3600);
+
 impl Primitive for Scan {
     const PATH: &'static str = "ecr::scan";
     const EFFECT: Effect = Effect::Write;
@@ -51,12 +54,25 @@ impl Primitive for Scan {
         let known = ecr::needed_image(&client, of.0, of.1).await?;
         let goes_on = matches!(known.scan.as_deref(), Some("PENDING" | "IN_PROGRESS" | "ACTIVE"));
         let ours = cx.broken_off().is_some_and(|before| before.wrote);
+        // Asked for another one, ECR says what it says of too many requests, so that it would be asked again and again.
+        if known.scan.as_deref() == Some("COMPLETE") && !ours {
+            let found = finished(&client, of, within).await?;
+            if is_of_today(&found, cx.now()) {
+                cx.info(format!("{name} was scanned within the last 24 hours"));
+                return Ok(Scanned { changed: false, found });
+            }
+        }
         let changed = match goes_on || (ours && known.scan.is_some()) {
             true => ours,
             false => begin(&client, of, &name).await?,
         };
         Ok(Scanned { changed, found: finished(&client, of, within).await? })
     }
+}
+
+fn is_of_today(found: &Findings, now: Timestamp) -> bool {
+    let scanned = found.scanned.as_ref().and_then(|scanned| scanned.parse::<Timestamp>().ok());
+    scanned.is_some_and(|scanned| ONCE_IN.after(scanned) > now)
 }
 
 /// Whether a scan could be begun: there may have been one within the day.

@@ -56,9 +56,10 @@ impl Primitive for Tag {
         let before = ecr::image(&client, &self.repository, &self.tag).await?.map(|of| of.digest);
         let digest = image.digest;
         if before.as_ref() == Some(&digest) {
-            // Or it was moved by this very call, before the run broke off.
-            let changed = cx.broken_off().is_some_and(|before| before.wrote);
-            return Ok(Tagged { changed, digest, before });
+            // Or it was moved by this very call, before the run broke off: from where, it had recorded.
+            let ours = cx.broken_off().filter(|before| before.wrote);
+            let before = ours.map_or(before, |before| former(&before.inverses));
+            return Ok(Tagged { changed: ours.is_some(), digest, before });
         }
         let manifest = ecr::manifest(&client, &self.repository, &digest).await?;
         let inverse = taken_back(&client, &self.repository, &self.tag, (&digest, before.as_deref()));
@@ -66,6 +67,12 @@ impl Primitive for Tag {
         ecr::put(&client, &self.repository, &manifest, Some(&self.tag)).await?;
         Ok(Tagged { changed: true, digest, before })
     }
+}
+
+/// The image that an inverse gives the tag back to; none if it takes the tag away.
+fn former(inverses: &[Inverse]) -> Option<String> {
+    let Inverse::Call { path, args, .. } = inverses.last()? else { return None };
+    args.get("image").filter(|_| path == PATH)?.as_str().map(str::to_owned)
 }
 
 /// What takes back that `tag` went to the image `now` from the one `before`.

@@ -1,4 +1,4 @@
-use opsrun_core::{Cx, Effect, Error, ErrorKind, Inverse, Primitive, Result, Undo, Value};
+use opsrun_core::{Cx, Effect, Error, ErrorKind, Primitive, Result, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::tag::Tagged;
 use super::{put_image, tag};
 use crate::client::Client;
-use crate::ecr::{self, Manifest};
+use crate::ecr;
 
 /// Takes a tag away from its image.
 ///
@@ -62,10 +62,13 @@ impl Primitive for Untag {
         // The manifest brings back the image as well, should the run break off between its going and its coming back.
         let inverse = put_image::inverse(&client, &self.repository, &manifest, &[self.tag.as_str()]);
         let _ = cx.undo(inverse).await?;
-        ecr::delete(&client, &self.repository, &self.tag).await?;
-        if last {
+        let deleted = ecr::delete(&client, &self.repository, &self.tag).await;
+        // It may be gone even if no answer came, and who asks again would find neither the tag nor the image.
+        let may_be_gone = deleted.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Unreachable);
+        if last && may_be_gone {
             ecr::put(&client, &self.repository, &manifest, None).await?;
         }
+        deleted?;
         Ok(Tagged { changed: true, before: Some(digest.clone()), digest })
     }
 }
@@ -74,7 +77,7 @@ impl Untag {
     /// The tag is not there; nor may the image be, if the run broke off in this very call.
     async fn gone(&self, client: &Client) -> Result<Tagged> {
         let before = client.cx().broken_off().filter(|before| before.wrote);
-        let Some(manifest) = before.and_then(|before| kept(&before.inverses)) else {
+        let Some((manifest, _)) = before.and_then(|before| put_image::recorded(&before.inverses)) else {
             let digest = self.digest.clone().unwrap_or_default();
             return Ok(Tagged { changed: false, digest, before: None });
         };
@@ -86,13 +89,4 @@ impl Untag {
         }
         Ok(Tagged { changed: true, before: Some(digest.clone()), digest })
     }
-}
-
-/// The manifest that an inverse holds.
-fn kept(inverses: &[Inverse]) -> Option<Manifest> {
-    inverses.iter().rev().find_map(|inverse| {
-        let Inverse::Call { args, .. } = inverse else { return None };
-        let text = |member: &str| args.get(member).and_then(Value::as_str).map(str::to_owned);
-        Some(Manifest { text: text("manifest")?, media_type: text("media_type") })
-    })
 }

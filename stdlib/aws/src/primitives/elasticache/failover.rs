@@ -56,26 +56,24 @@ impl Primitive for Failover {
         let name = self.cache.as_str();
         elasticache::needed_cache(&client, name).await?;
         let found = elasticache::ready_cache(&client, name, within).await?;
-        let from = self.primary(&found)?;
+        let now = self.primary(&found)?;
         // A run that broke off has written down where it was.
-        let recorded = cx.broken_off().and_then(|before| before.inverses.first());
-        if let Some(Inverse::Call { args, .. }) = recorded
-            && let Some(was) = args.get("to").and_then(Value::as_str)
-            && was != from
-            && self.to.as_ref().is_none_or(|to| *to == from)
-        {
-            return Ok(FailedOver { changed: true, from: was.to_owned(), to: from });
+        let recorded = cx.broken_off().and_then(|before| former(&before.inverses));
+        let from = recorded.unwrap_or_else(|| now.clone());
+        let is_wanted = |node: &String| self.to.as_ref().is_none_or(|to| to == node);
+        if now != from && is_wanted(&now) {
+            return Ok(FailedOver { changed: true, from, to: now });
         }
-        if self.to.as_ref() == Some(&from) {
-            return Ok(FailedOver { changed: false, from: from.clone(), to: from });
+        if self.to.as_ref() == Some(&now) {
+            return Ok(FailedOver { changed: false, from, to: now });
         }
         let nodes = self.may(&found)?;
         let inverse = json!({ "cache": name, "to": from, "shard": self.shard(), "region": client.region() });
         let _ = cx.undo(Inverse::call(PATH, inverse)).await?;
-        let mut now = from.clone();
+        let mut now = now;
         for _ in 0..nodes {
             now = self.once(&client, &now, within).await?;
-            if self.to.as_ref().is_none_or(|to| *to == now) {
+            if is_wanted(&now) {
                 return Ok(FailedOver { changed: true, from, to: now });
             }
         }
@@ -139,4 +137,10 @@ impl Failover {
         let gone = || Error::not_found(format!("the cache {name} is gone: somebody has deleted it"));
         self.primary(&over.ok_or_else(gone)?)
     }
+}
+
+/// The node that an inverse goes back to.
+fn former(inverses: &[Inverse]) -> Option<String> {
+    let Inverse::Call { args, .. } = inverses.first()? else { return None };
+    args.get("to").and_then(Value::as_str).map(str::to_owned)
 }
