@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use opsrun_aws_simulator::cbor;
 use opsrun_core::{Cx, Effect, Endpoint, Error, Result, Span, Tls};
 
 use super::shown;
@@ -160,10 +161,13 @@ async fn judged(response: Response<Incoming>, reads: bool) -> Result<(HttpRespon
     Ok((response.map_err(|error| unusable(&error))?, later))
 }
 
-/// Whether an error has one of these codes: in all protocols they are words of their own in the header or the body.
+/// Whether an error has one of these codes: in all protocols they are words of their own in the header or the body, but in CBOR, where
+/// a text's length may look like a letter before it.
 fn says(body: &Bytes, headers: &http::HeaderMap, codes: &[&str]) -> bool {
     let header = headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let text = String::from_utf8_lossy(body);
+    let is_cbor = body.first().is_some_and(|first| (0xa0..=0xbf).contains(first));
+    let read = if is_cbor { cbor::read(body) } else { None };
+    let text = read.map_or_else(|| String::from_utf8_lossy(body), |read| read.to_string().into());
     let mut words = header.split([':', '#']).chain(text.split(|c: char| !c.is_ascii_alphanumeric()));
     words.any(|word| codes.contains(&word))
 }
