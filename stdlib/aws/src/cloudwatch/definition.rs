@@ -44,7 +44,7 @@ impl From<Comparison> for String {
 /// What a period without data counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Missing {
+pub(crate) enum Gap {
     /// Nothing.
     Missing,
     /// It crosses the threshold.
@@ -55,13 +55,13 @@ pub(crate) enum Missing {
     Ignore,
 }
 
-impl Missing {
+impl Gap {
     fn as_str(self) -> &'static str {
         match self {
-            Missing::Missing => "missing",
-            Missing::Breaching => "breaching",
-            Missing::NotBreaching => "notBreaching",
-            Missing::Ignore => "ignore",
+            Gap::Missing => "missing",
+            Gap::Breaching => "breaching",
+            Gap::NotBreaching => "notBreaching",
+            Gap::Ignore => "ignore",
         }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) struct Definition {
     pub(crate) datapoints: Option<i32>,
     pub(crate) threshold: f64,
     pub(crate) comparison: Comparison,
-    pub(crate) missing: Missing,
+    pub(crate) missing: Gap,
     /// Empty: whatever it is put with.
     pub(crate) unit: String,
     pub(crate) description: String,
@@ -110,10 +110,10 @@ impl Definition {
         let comparison = text(alarm.comparison_operator().map(ComparisonOperator::as_str));
         let comparison = Comparison::try_from(comparison).map_err(|_| beyond(&name, "is on a band"))?;
         let missing = match alarm.treat_missing_data() {
-            Some("breaching") => Missing::Breaching,
-            Some("notBreaching") => Missing::NotBreaching,
-            Some("ignore") => Missing::Ignore,
-            _ => Missing::Missing,
+            Some("breaching") => Gap::Breaching,
+            Some("notBreaching") => Gap::NotBreaching,
+            Some("ignore") => Gap::Ignore,
+            _ => Gap::Missing,
         };
         let periods = alarm.evaluation_periods().unwrap_or(1);
         let statistic = alarm.statistic().map(Statistic::as_str).or(alarm.extended_statistic());

@@ -5,7 +5,7 @@ mod definition;
 mod metric;
 
 pub(crate) use self::alarm::{Alarm, alarm, alarms, held, needed_alarm};
-pub(crate) use self::definition::{Comparison, Definition, Missing, tags};
+pub(crate) use self::definition::{Comparison, Definition, Gap, tags};
 pub(crate) use self::metric::{Bound, Metric, Series, dimensions, series};
 
 use opsrun_core::Span;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::alarms::section;
 use crate::stage::{Caller, Stage, fails_everywhere};
 
-fn mail(more: Value) -> Value {
+fn mail(more: &Value) -> Value {
     let mut all =
         json!({ "namespace": "Workflow", "metric": "QueueLength", "dimensions": { "queue": "mail" } });
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -20,11 +20,11 @@ fn a_metric_has_its_values_all_pages_of_them() {
     let done = stage.run(&|call| {
         let maximum = call(
             "cloudwatch::metric",
-            mail(json!({ "statistic": "Maximum", "period": "5m", "last": "10m" })),
+            mail(&json!({ "statistic": "Maximum", "period": "5m", "last": "10m" })),
         )?;
-        let long = call("cloudwatch::metric", mail(json!({ "last": "5d" })))?;
+        let long = call("cloudwatch::metric", mail(&json!({ "last": "5d" })))?;
         let low =
-            call("cloudwatch::metric", mail(json!({ "statistic": "p10", "period": "10m", "last": "10m" })))?;
+            call("cloudwatch::metric", mail(&json!({ "statistic": "p10", "period": "10m", "last": "10m" })))?;
         let none = call("cloudwatch::metric", json!({ "namespace": "Workflow", "metric": "QueueLength" }))?;
         Ok(json!([maximum, long["points"].as_array().unwrap().len(), low["points"], none]))
     });
@@ -45,7 +45,7 @@ fn a_metric_has_its_values_all_pages_of_them() {
         (json!({ "to": "2026-03-02T03:00:00Z", "from": "2026-03-02T03:00:00Z" }), "is not before"),
         (json!({ "statistic": "Middle" }), "The value Middle for parameter Stat is not supported"),
     ] {
-        let error = stage.call("cloudwatch::metric", &mail(more)).error();
+        let error = stage.call("cloudwatch::metric", &mail(&more)).error();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -54,19 +54,19 @@ fn a_metric_has_its_values_all_pages_of_them() {
 fn a_bound_is_waited_for() {
     let stage = Stage::new(&section());
     let done = stage.run(&|call| {
-        let over = call("cloudwatch::wait_metric", mail(json!({ "bound": ">= 100", "within": "20m" })))?;
-        let under = call("cloudwatch::wait_metric", mail(json!({ "bound": "<100", "within": "20m" })))?;
+        let over = call("cloudwatch::wait_metric", mail(&json!({ "bound": ">= 100", "within": "20m" })))?;
+        let under = call("cloudwatch::wait_metric", mail(&json!({ "bound": "<100", "within": "20m" })))?;
         Ok(json!([over["latest"], under["latest"]]))
     });
     assert_eq!(done.value(), json!([500.0, 5.0]));
     assert!(done.report().contains("Workflow QueueLength of queue=mail is 5"), "{}", done.report());
     for (arguments, expected) in [
-        (mail(json!({ "bound": "> 1000", "within": "2m" })), "is 5, and not > 1000 after 2m"),
+        (mail(&json!({ "bound": "> 1000", "within": "2m" })), "is 5, and not > 1000 after 2m"),
         (
-            mail(json!({ "bound": "= 0", "within": "2m", "dimensions": {} })),
+            mail(&json!({ "bound": "= 0", "within": "2m", "dimensions": {} })),
             "nothing was measured in the last 5m",
         ),
-        (mail(json!({ "bound": "about 3" })), "`about 3` is no bound: write it like `< 30`"),
+        (mail(&json!({ "bound": "about 3" })), "`about 3` is no bound: write it like `< 30`"),
     ] {
         let error = stage.call("cloudwatch::wait_metric", &arguments).error();
         assert!(error.contains(expected), "{error}");

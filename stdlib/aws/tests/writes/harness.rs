@@ -312,7 +312,7 @@ fn without_what_differs(mut value: Value) -> Value {
         match name.as_str() {
             "latest_restorable" => *member = Value::Null,
             "age" | "id" | "marker" | "previous" | "version" if !member.is_null() => {
-                *member = "(differs)".into()
+                *member = "(differs)".into();
             }
             _ => *member = without_what_differs(member.take()),
         }

@@ -96,7 +96,7 @@ pub(super) fn asked(
 ) -> Result<cloudwatch::Metric> {
     let period = period.unwrap_or(PERIOD);
     let seconds = period.duration().as_secs();
-    let is_one = matches!(seconds, 1 | 5 | 10 | 20 | 30) || (seconds > 0 && seconds % 60 == 0);
+    let is_one = matches!(seconds, 1 | 5 | 10 | 20 | 30) || (seconds > 0 && seconds.is_multiple_of(60));
     if !is_one || period.duration().subsec_nanos() != 0 {
         return Err(Error::invalid(format!("{period} is no period of CloudWatch"))
             .hint("periods are 1, 5, 10, 20 or 30 seconds, or whole minutes"));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::delete_alarm;
 use crate::client::Client;
-use crate::cloudwatch::{self, Comparison, Definition, Missing};
+use crate::cloudwatch::{self, Comparison, Definition, Gap};
 
 /// Makes an alarm on a metric, or changes it.
 ///
@@ -46,7 +46,7 @@ pub(crate) struct SetAlarm {
     /// `>` for a new one; `>=`, `<`, `<=`, or as AWS calls them.
     comparison: Option<Comparison>,
     /// What a period without data counts as.
-    missing: Option<Missing>,
+    missing: Option<Gap>,
     /// Only what is put with this unit; empty: all.
     unit: Option<String>,
     /// What it is for.
@@ -144,7 +144,7 @@ impl SetAlarm {
             datapoints: datapoints.filter(|datapoints| *datapoints != periods),
             threshold: or_was!(threshold).ok_or_else(|| needed("threshold"))?,
             comparison,
-            missing: or_was!(missing).unwrap_or(Missing::Missing),
+            missing: or_was!(missing).unwrap_or(Gap::Missing),
             unit: or_was!(unit).unwrap_or_default(),
             description: or_was!(description).unwrap_or_default(),
             actions: or_was!(actions).unwrap_or_default(),

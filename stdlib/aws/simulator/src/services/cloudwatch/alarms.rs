@@ -19,7 +19,9 @@ const OK: &str = "OK";
 /// So long it takes until a new alarm, or one whose state somebody has set, looks at its metric.
 const EVALUATED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-const COMPARISONS: &[(&str, fn(f64, f64) -> bool)] = &[
+type Compares = fn(f64, f64) -> bool;
+
+const COMPARISONS: &[(&str, Compares)] = &[
     ("GreaterThanOrEqualToThreshold", |value, threshold| value >= threshold),
     ("GreaterThanThreshold", |value, threshold| value > threshold),
     ("LessThanThreshold", |value, threshold| value < threshold),
