@@ -163,13 +163,9 @@ impl From<&Asked> for Access {
     }
 }
 
-/// By their names, which AWS gives by rule; `sts` and `sso` hand out credentials and keep nothing.
+/// By their names; `sts` and `sso` hand out credentials and keep nothing.
 pub(crate) fn only_reads(service: &str, operation: &str) -> bool {
-    const READING: &[&str] = &["Describe", "List", "Get", "Head", "Batch", "Lookup", "Test", "Validate"];
-    const KEPT: &[&str] = &["BatchDelete", "BatchPut", "TestFailover"];
-    matches!(service, "sts" | "sso")
-        || (READING.iter().any(|word| operation.starts_with(word))
-            && !KEPT.iter().any(|word| operation.starts_with(word)))
+    matches!(service, "sts" | "sso") || opsrun_aws_simulator::reads(operation)
 }
 
 /// Bucket and key, of a path or of a host like `bucket.s3.us-west-2.amazonaws.com`.

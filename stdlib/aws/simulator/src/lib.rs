@@ -18,6 +18,7 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
+pub use protocol::reads;
 pub use services::cloudfront::DistributionSection;
 pub use services::cloudwatch::{AlarmSection, CloudWatchSection, MetricSection};
 pub use services::cost::{CostSection, KnownCost};

@@ -35,6 +35,13 @@ pub(crate) struct Call {
     pub(crate) input: Value,
 }
 
+/// Whether an operation only reads, by its name, which AWS gives by rule. What is named otherwise is taken to write.
+pub fn reads(operation: &str) -> bool {
+    const READING: &[&str] =
+        &["BatchCheck", "BatchGet", "Describe", "Get", "Head", "List", "Lookup", "Validate"];
+    READING.iter().any(|word| operation.starts_with(word))
+}
+
 /// The call of a request of a protocol that has the operation in the body or in a header; `None` for the others.
 pub(crate) fn read(request: &Request<Bytes>) -> Option<Call> {
     let header =

@@ -194,8 +194,3 @@ fn too_many(service: &str) -> Fault {
         _ => Fault::sender("Throttling", "Rate exceeded"),
     }
 }
-
-/// By their names, which AWS gives by rule.
-pub(crate) fn reads(operation: &str) -> bool {
-    ["Describe", "Get", "List"].iter().any(|word| operation.starts_with(word))
-}

@@ -16,7 +16,7 @@ use crate::services::{
     secretsmanager, ssm, sso, sts,
 };
 use crate::signature::{self, Scope};
-use crate::trouble::{self, Troubles};
+use crate::trouble::Troubles;
 
 pub(crate) const DEFAULT_ACCOUNT: &str = "111122223333";
 pub(crate) const DEFAULT_REGION: &str = "us-west-2";
@@ -340,7 +340,7 @@ impl Aws {
         if !self.troubles.comes_late(name) {
             return self.serve(service, caller, call, now);
         }
-        if !trouble::reads(&call.operation) {
+        if !protocol::reads(&call.operation) {
             let account = self.accounts.entry(caller.account.clone()).or_default();
             self.troubles.remember(name, &caller.account, account, now);
             return self.serve(service, caller, call, now);

@@ -3,7 +3,7 @@
 use opsrun_core::Value;
 use serde_json::json;
 
-use crate::stage::{Stage, fails_everywhere};
+use crate::stage::Stage;
 
 fn section() -> Value {
     json!({ "accounts": { "111122223333": { "distributions": {
@@ -53,14 +53,4 @@ fn an_invalidation_is_waited_for_until_all_caches_have_it() {
         let error = stage.call("cloudfront::invalidate", &arguments).error();
         assert!(error.contains(expected), "{error}");
     }
-}
-
-/// An answer that was lost: the same reference is sent again, and CloudFront makes no second one.
-#[test]
-fn however_an_invalidation_fails_it_is_made_once() {
-    fails_everywhere(&section(), &|call| {
-        call("cloudfront::invalidate", drop_all("10m"))?;
-        // Its identifier is drawn.
-        Ok(Value::Null)
-    });
 }

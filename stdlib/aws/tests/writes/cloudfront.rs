@@ -15,6 +15,5 @@ pub(crate) const ROWS: &[Row] = &[Row {
     arguments: |_| json!({ "distribution": "www.example.com", "paths": ["/index.html", "/assets/*"] }),
     back: Back::Never("what caches have dropped they fetch anew"),
     anew: true,
-    unseen: true,
     ..ROW
 }];

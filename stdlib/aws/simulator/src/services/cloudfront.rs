@@ -78,10 +78,11 @@ impl Distributions {
         Distributions(distributions.collect())
     }
 
-    /// What caches hold is nobody's state.
+    /// What caches hold is nobody's state; that they were told to drop something is.
     pub(crate) fn snapshot(&self, things: &mut BTreeMap<String, Value>) {
         for (id, distribution) in &self.0 {
-            let state = json!({ "aliases": distribution.section.aliases });
+            let invalidations = distribution.invalidations.len();
+            let state = json!({ "aliases": distribution.section.aliases, "invalidations": invalidations });
             things.insert(format!("cloudfront distribution {id}"), state);
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod cost;
 pub(crate) mod ecr;
 pub(crate) mod eks;
 pub(crate) mod elasticache;
+pub(crate) mod place;
 pub(crate) mod quotas;
 pub(crate) mod rds;
 pub(crate) mod route53;

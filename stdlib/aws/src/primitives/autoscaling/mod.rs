@@ -1,6 +1,7 @@
 mod activities;
 mod describe;
 mod groups;
+mod processes;
 mod resume;
 mod set_desired;
 mod start_instance_refresh;

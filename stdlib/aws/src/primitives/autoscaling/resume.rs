@@ -1,14 +1,11 @@
 use std::collections::BTreeSet;
 
-use opsrun_core::{Cx, Effect, Inverse, Primitive, Result, Undo};
+use opsrun_core::{Cx, Effect, Primitive, Result, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::describe::group;
-use super::suspend::{self, Processes, known};
-use crate::client::Client;
+use super::processes::{Processes, Turn, turn};
 
 /// Resumes processes of a group of machines that are suspended.
 ///
@@ -29,31 +26,13 @@ pub(crate) struct Resume {
     region: Option<String>,
 }
 
-pub(super) const PATH: &str = "autoscaling::resume";
-
 impl Primitive for Resume {
-    const PATH: &'static str = PATH;
+    const PATH: &'static str = "autoscaling::resume";
     const EFFECT: Effect = Effect::Write;
-    const UNDO: Undo = Undo::By(suspend::PATH);
+    const UNDO: Undo = Undo::By("autoscaling::suspend");
     type Out = Processes;
 
     async fn run(self, cx: &Cx) -> Result<Processes> {
-        known(&self.processes)?;
-        let client = Client::new(cx, self.region.as_deref())?;
-        let mut suspended: BTreeSet<String> =
-            group(&client, &self.group).await?.suspended.into_iter().collect();
-        let changes: Vec<String> = self.processes.intersection(&suspended).cloned().collect();
-        if changes.is_empty() {
-            let changed = cx.broken_off().is_some_and(|before| before.wrote);
-            return Ok(Processes { changed, suspended });
-        }
-        let inverse = json!({ "group": self.group, "processes": changes, "region": client.region() });
-        let _ = cx.undo(Inverse::call(suspend::PATH, inverse)).await?;
-        let tried = format!("resuming {} of {}", changes.join(", "), self.group);
-        let asked = client.autoscaling().resume_processes().auto_scaling_group_name(&self.group);
-        let asked = asked.set_scaling_processes(Some(changes.clone())).send();
-        client.call("autoscaling:ResumeProcesses", &tried, asked).await?;
-        suspended.retain(|name| !changes.contains(name));
-        Ok(Processes { changed: true, suspended })
+        turn(cx, Turn::On, &self.group, &self.processes, self.region.as_deref()).await
     }
 }

@@ -7,7 +7,7 @@ use opsrun_core::Span;
 use serde_json::{Value, json};
 
 use super::section::{CacheSection, KeysSection};
-use super::{AVAILABLE, CREATING, DELETING, FAILING_OVER, KEYS, Place, made_up};
+use super::{AVAILABLE, CREATING, DELETING, FAILING_OVER, KEYS, Place, domain, made_up};
 use crate::rows::{Column, Database};
 
 /// Those without shards have one part, and it is called so.
@@ -156,7 +156,7 @@ impl Group {
     }
 
     pub(super) fn address(&self, place: Place<'_>) -> String {
-        format!("{}.{}", self.name, place.domain())
+        format!("{}.{}", self.name, domain(place))
     }
 
     /// As `DescribeReplicationGroups` has it.
@@ -170,7 +170,7 @@ impl Group {
                     "CacheClusterId": self.node(*number),
                     "CacheNodeId": NODE_GROUP,
                     "ReadEndpoint": there.then(|| json!({
-                        "Address": format!("{}.{}", self.node(*number), place.domain()),
+                        "Address": format!("{}.{}", self.node(*number), domain(place)),
                         "Port": self.port,
                     })),
                     "PreferredAvailabilityZone": self.zone(*number, place.region),
@@ -182,7 +182,7 @@ impl Group {
             "NodeGroupId": NODE_GROUP,
             "Status": self.told_status(),
             "PrimaryEndpoint": { "Address": self.address(place), "Port": self.port },
-            "ReaderEndpoint": { "Address": format!("{}-ro.{}", self.name, place.domain()), "Port": self.port },
+            "ReaderEndpoint": { "Address": format!("{}-ro.{}", self.name, domain(place)), "Port": self.port },
             "NodeGroupMembers": { "NodeGroupMember": members },
         });
         let names: Vec<String> = self.nodes.iter().map(|number| self.node(*number)).collect();
@@ -204,7 +204,7 @@ impl Group {
             "AuthTokenEnabled": false,
             "TransitEncryptionEnabled": false,
             "AtRestEncryptionEnabled": false,
-            "ARN": place.arn("replicationgroup", &self.name),
+            "ARN": place.arn("elasticache", "replicationgroup", &self.name),
             "ReplicationGroupCreateTime": self.created.to_string(),
             "Engine": self.engine,
         })
@@ -239,7 +239,7 @@ impl Group {
             "CacheSubnetGroupName": self.subnet_group,
             "SecurityGroups": { "member": groups },
             "SnapshotRetentionLimit": self.retention,
-            "ARN": place.arn("cluster", &self.node(number)),
+            "ARN": place.arn("elasticache", "cluster", &self.node(number)),
         })
     }
 }

@@ -20,6 +20,7 @@ pub use self::section::{CacheSection, CacheSnapshotSection, ElastiCacheSection, 
 use self::snapshots::Snapshot;
 use crate::fault::{Answer, Fault};
 use crate::protocol::Call;
+use crate::services::place::{Place, place};
 use crate::world::{Aws, Caller};
 
 const AVAILABLE: &str = "available";
@@ -54,29 +55,13 @@ struct Writer {
     number: u32,
 }
 
-/// Where something is.
-#[derive(Debug, Clone, Copy)]
-struct Place<'p> {
-    account: &'p str,
-    region: &'p str,
-}
-
-impl Place<'_> {
-    fn arn(self, kind: &str, name: &str) -> String {
-        format!("arn:aws:elasticache:{}:{}:{kind}:{name}", self.region, self.account)
-    }
-
-    /// What the addresses of an account's groups in a region end with: `us-west-2` is `usw2` there.
-    fn domain(self) -> String {
-        let sum =
-            self.account.bytes().chain(self.region.bytes()).fold(0x0cbf_29ce_4842_2325_u64, |sum, byte| {
-                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        let mut parts = self.region.split('-');
-        let first = parts.next().unwrap_or_default();
-        let short: String = parts.filter_map(|part| part.chars().next()).collect();
-        format!("{:06x}.ng.{}.{first}{short}.cache.amazonaws.com", sum & 0xff_ffff, group::NODE_GROUP)
-    }
+/// What the addresses of an account's groups in a region end with: `us-west-2` is `usw2` there.
+fn domain(place: Place<'_>) -> String {
+    let mut parts = place.region.split('-');
+    let first = parts.next().unwrap_or_default();
+    let short: String = parts.filter_map(|part| part.chars().next()).collect();
+    let number = place.number() & 0xff_ffff;
+    format!("{number:06x}.ng.{}.{first}{short}.cache.amazonaws.com", group::NODE_GROUP)
 }
 
 /// # Errors
@@ -99,10 +84,6 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
         "DeleteReplicationGroup" => groups::delete(world, caller, input),
         operation => Err(Fault::not_simulated("elasticache", operation)),
     }
-}
-
-fn place(caller: &Caller) -> Place<'_> {
-    Place { account: &caller.account, region: &caller.region }
 }
 
 /// ElastiCache where the caller asks.

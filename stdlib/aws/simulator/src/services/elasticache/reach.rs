@@ -41,7 +41,8 @@ impl Aws {
             .accounts
             .iter()
             .flat_map(|(account, content)| content.regions.keys().map(move |region| (account, region)));
-        let mut places = places.filter(|(account, region)| Place { account, region }.domain() == domain);
+        let mut places =
+            places.filter(|(account, region)| super::domain(Place { account, region }) == domain);
         let place = places.next().map(|(account, region)| (account.clone(), region.clone()));
         let (account, region) = place.ok_or(NoCache::Unknown)?;
         settle(self, &account, &region, now);

@@ -71,7 +71,7 @@ impl Snapshot {
                 "CacheNodeCreateTime": group.created.to_string(),
                 "SnapshotCreateTime": self.started.to_string(),
             }] },
-            "ARN": place.arn("snapshot", &self.name),
+            "ARN": place.arn("elasticache", "snapshot", &self.name),
         })
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn replicas(world: &Aws, of: Place<'_>, name: &str) -> Vec<String> {
     });
     let named = regions.map(|(region, name)| match region == of.region {
         true => name.clone(),
-        false => Place { region, ..of }.arn("db", name),
+        false => Place { region, ..of }.arn("rds", "db", name),
     });
     named.collect()
 }
@@ -91,7 +91,7 @@ pub(super) fn snapshots(world: &mut Aws, caller: &Caller, input: &Value) -> Answ
             _ => true,
         };
         let is_wanted = wanted.is_none_or(|wanted| match wanted.starts_with("arn:") {
-            true => at.arn("snapshot", &snapshot.name) == wanted,
+            true => at.arn("rds", "snapshot", &snapshot.name) == wanted,
             false => snapshot.name == wanted.to_ascii_lowercase() && owner == caller.account,
         });
         let of_instance = instance.as_ref().is_none_or(|instance| *instance == snapshot.of.name);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use opsrun_core::Span;
 use serde_json::{Value, json};
 
-use super::Place;
+use super::{Place, default_key, domain};
 use crate::rows::Database;
 
 pub(super) const AVAILABLE: &str = "available";
@@ -144,7 +144,7 @@ impl Instance {
     }
 
     pub(super) fn address(&self, place: Place<'_>) -> String {
-        format!("{}.{}", self.name, place.domain())
+        format!("{}.{}", self.name, domain(place))
     }
 
     /// As `DescribeDBInstances` has it. `replicas` are the names of its own.
@@ -160,11 +160,11 @@ impl Instance {
         let replica = self.replica.as_ref();
         let source = replica.map(|replica| match replica.region == place.region {
             true => replica.source.clone(),
-            false => Place { region: &replica.region, ..place }.arn("db", &replica.source),
+            false => Place { region: &replica.region, ..place }.arn("rds", "db", &replica.source),
         });
         json!({
             "DBInstanceIdentifier": self.name,
-            "DBInstanceArn": place.arn("db", &self.name),
+            "DBInstanceArn": place.arn("rds", "db", &self.name),
             "DbiResourceId": self.resource,
             "DBInstanceClass": self.class,
             "DBInstanceStatus": self.status,
@@ -181,7 +181,7 @@ impl Instance {
             "AllocatedStorage": self.storage,
             "StorageType": "gp3",
             "StorageEncrypted": self.encrypted,
-            "KmsKeyId": self.encrypted.then(|| place.default_key()),
+            "KmsKeyId": self.encrypted.then(|| default_key(place)),
             "InstanceCreateTime": (self.status != CREATING).then(|| self.created.to_string()),
             "BackupRetentionPeriod": self.retention,
             "LatestRestorableTime": self.latest_restorable(now).map(|at| at.to_string()),

@@ -30,6 +30,7 @@ use self::snapshot::Snapshot;
 use crate::fault::{Answer, Fault};
 use crate::protocol::Call;
 use crate::rows::{Database, Row};
+use crate::services::place::{Place, place};
 use crate::world::{Aws, Caller};
 
 /// Who wrote a row that an estate's `writes` added.
@@ -55,31 +56,14 @@ struct Writer {
     next: Timestamp,
 }
 
-/// Where something is.
-#[derive(Debug, Clone, Copy)]
-struct Place<'p> {
-    account: &'p str,
-    region: &'p str,
+/// What the addresses of an account's databases in a region end with.
+fn domain(place: Place<'_>) -> String {
+    format!("c{:011x}.{}.rds.amazonaws.com", place.number() & 0xfff_ffff_ffff, place.region)
 }
 
-impl Place<'_> {
-    fn arn(self, kind: &str, name: &str) -> String {
-        format!("arn:aws:rds:{}:{}:{kind}:{name}", self.region, self.account)
-    }
-
-    /// What the addresses of an account's databases in a region end with.
-    fn domain(self) -> String {
-        let sum =
-            self.account.bytes().chain(self.region.bytes()).fold(0x0cbf_29ce_4842_2325_u64, |sum, byte| {
-                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        format!("c{:011x}.{}.rds.amazonaws.com", sum & 0xfff_ffff_ffff, self.region)
-    }
-
-    /// The key that AWS encrypts with if nobody names one.
-    fn default_key(self) -> String {
-        format!("arn:aws:kms:{}:{}:key/aws-rds", self.region, self.account)
-    }
+/// The key that AWS encrypts with if nobody names one.
+fn default_key(place: Place<'_>) -> String {
+    format!("arn:aws:kms:{}:{}:key/aws-rds", place.region, place.account)
 }
 
 /// # Errors
@@ -104,10 +88,6 @@ pub(crate) fn call(world: &mut Aws, caller: &Caller, call: &Call) -> Answer {
         "DeleteDBInstance" => instances::delete(world, caller, input),
         operation => Err(Fault::not_simulated("rds", operation)),
     }
-}
-
-fn place(caller: &Caller) -> Place<'_> {
-    Place { account: &caller.account, region: &caller.region }
 }
 
 /// RDS where the caller asks.

@@ -73,7 +73,8 @@ impl Aws {
             .accounts
             .iter()
             .flat_map(|(account, content)| content.regions.keys().map(move |region| (account, region)));
-        let mut places = places.filter(|(account, region)| Place { account, region }.domain() == domain);
+        let mut places =
+            places.filter(|(account, region)| super::domain(Place { account, region }) == domain);
         let (account, region) = places.next().ok_or(NoDatabase::Unknown)?;
         let at = At { account: account.clone(), region: region.clone(), name: name.to_owned() };
         settle(self, &at.account, &at.region, now);

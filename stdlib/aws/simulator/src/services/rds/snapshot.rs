@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Place;
 use super::instance::Instance;
+use super::{Place, default_key};
 use crate::rows::Database;
 
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Snapshot {
         };
         json!({
             "DBSnapshotIdentifier": self.name,
-            "DBSnapshotArn": place.arn("snapshot", &self.name),
+            "DBSnapshotArn": place.arn("rds", "snapshot", &self.name),
             "DBInstanceIdentifier": self.of.name,
             "DbiResourceId": self.of.resource,
             "SnapshotCreateTime": (percent > 0).then(|| self.started.to_string()),
@@ -74,7 +74,7 @@ impl Snapshot {
             "MasterUsername": self.of.user,
             "SnapshotType": if self.automated { "automated" } else { "manual" },
             "Encrypted": self.of.encrypted,
-            "KmsKeyId": self.of.encrypted.then(|| place.default_key()),
+            "KmsKeyId": self.of.encrypted.then(|| default_key(place)),
             "SourceDBSnapshotIdentifier": copy_of,
             "SourceRegion": from,
             "SnapshotTarget": "region",

@@ -139,7 +139,7 @@ pub(super) fn copy(world: &mut Aws, caller: &Caller, input: &Value) -> Answer {
     let (times, fails_at) = (rds.times, rds.failing.get(&name).copied());
     let arn = match source.starts_with("arn:") {
         true => source.to_owned(),
-        false => place(caller).arn("snapshot", &original.name),
+        false => place(caller).arn("rds", "snapshot", &original.name),
     };
     let copy = Snapshot {
         name: name.clone(),
