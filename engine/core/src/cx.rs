@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    BoxFuture, Effect, Error, ErrorKind, Found, Inverse, Marker, Markers, Result, SecretText, Span, Target,
-    Undo, secret,
+    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Result, Said,
+    SecretText, Span, Talk, Target, Undo, secret,
 };
 
 /// A request's body, whatever an SDK made of it.
@@ -197,6 +197,17 @@ pub trait Host: Send + Sync {
         system: &'static str,
         request: Request<Body>,
     ) -> BoxFuture<'static, Result<Response<Incoming>>>;
+    fn talk(
+        self: Arc<Self>,
+        _call: Arc<Call>,
+        to: Arc<Endpoint>,
+        _system: &'static str,
+        _request: Request<()>,
+        _talk: Talk,
+    ) -> BoxFuture<'static, Result<()>> {
+        let refused = Error::failed(format!("{} cannot be talked to here", to.uri));
+        Box::pin(async { Err(refused) })
+    }
     fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
     fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
     fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
@@ -435,6 +446,38 @@ impl Cx {
         serde_json::from_slice(answer.body()).map_err(|error| {
             Error::failed(format!("the answer to {tried} is not what was expected: {error}"))
         })
+    }
+
+    /// Talks with a server in a protocol of its own. `request` says what for, as if it were HTTP: the gate lets the whole
+    /// conversation pass, or not, and the journal has it, as one request. `talk` carries it out, on connections that it makes;
+    /// it is carried out once, or not at all.
+    ///
+    /// # Errors
+    /// As [`Cx::send`]; those of `talk`.
+    pub async fn talk<T, F>(
+        &self,
+        system: &'static str,
+        to: &Arc<Endpoint>,
+        request: Request<()>,
+        talk: impl FnOnce(Line) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Said<T>, BrokenLine>> + Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(None));
+        let filled = slot.clone();
+        let talk: Talk = Box::new(move |line| {
+            let talking = talk(line);
+            Box::pin(async move {
+                let said = talking.await?;
+                *filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.value);
+                Ok(said.status)
+            })
+        });
+        self.host.clone().talk(self.call.clone(), to.clone(), system, request, talk).await?;
+        let value = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or_else(|| Error::failed(format!("the conversation with {} did not take place", to.uri)))
     }
 
     /// Reads a file; a relative path counts from the project's folder.

@@ -4,6 +4,7 @@
 mod access;
 mod args;
 mod clock;
+mod conversation;
 mod cx;
 mod effect;
 mod error;
@@ -20,6 +21,7 @@ pub mod yaml;
 pub use access::{Access, AccessPattern, PatternError, glob};
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
+pub use conversation::{BrokenLine, Connection, Dial, Line, Said, Talk};
 pub use cx::{
     Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Program,
     ProgramOutput, Tls, UndoSlot, body,

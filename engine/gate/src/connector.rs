@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy;
 use hyper_util::rt::TokioIo;
-use opsrun_core::{BoxFuture, Endpoint, Error, Simulator};
+use opsrun_core::{BoxFuture, Connection, Dial, Endpoint, Error, Line, Simulator};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,11 +29,14 @@ pub(crate) enum Reach {
     Estate { simulators: Arc<[Arc<dyn Simulator>]>, system: &'static str },
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+/// A connection of any kind, as hyper takes one.
+pub(crate) struct Stream(Connection);
 
-/// A connection of any kind.
-pub(crate) struct Stream(Box<dyn Io>);
+/// The way to an endpoint whose protocol is not HTTP.
+struct Way {
+    reach: Arc<Reach>,
+    to: Arc<Endpoint>,
+}
 
 impl Connector {
     pub(crate) fn new(reach: Reach) -> Self {
@@ -69,31 +72,72 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-async fn connect(reach: &Reach, uri: &Uri) -> io::Result<Box<dyn Io>> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+/// The way to `to`, for a conversation.
+pub(crate) fn line(reach: Reach, to: &Endpoint) -> Line {
+    Line::new(Way { reach: Arc::new(reach), to: Arc::new(to.clone()) })
+}
+
+impl Dial for Way {
+    fn connect(&self) -> BoxFuture<'static, io::Result<Connection>> {
+        let (reach, to) = (self.reach.clone(), self.to.clone());
+        Box::pin(async move { connect(&reach, &to.uri).await })
+    }
+
+    fn secure(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>> {
+        let (reach, to) = (self.reach.clone(), self.to.clone());
+        Box::pin(async move {
+            if let Reach::Estate { .. } = *reach {
+                return Ok(connection);
+            }
+            let config = client_config(&to).map_err(io::Error::other)?;
+            let name = server_name(&to).map_err(io::Error::other)?;
+            secure(connection, Arc::new(config), name, bare_host(&to.uri)).await
+        })
+    }
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare_host(uri: &Uri) -> &str {
+    uri.host().unwrap_or_default().trim_matches(['[', ']'])
+}
+
+async fn connect(reach: &Reach, uri: &Uri) -> io::Result<Connection> {
+    let host = bare_host(uri);
     match reach {
         Reach::Estate { simulators, system } => {
             let authority = uri.authority().map_or("", |authority| authority.as_str());
             let found = simulators.iter().find_map(|simulator| simulator.connect(system, uri));
             let pipe =
                 found.ok_or_else(|| io::Error::other(format!("the estate has no host `{authority}`")))?;
-            Ok(Box::new(pipe))
+            Ok(Connection::new(pipe))
         }
         #[allow(clippy::disallowed_methods)] // this is the gate
-        Reach::Socket(path) => Ok(Box::new(within(tokio::net::UnixStream::connect(path)).await?)),
+        Reach::Socket(path) => Ok(Connection::new(within(tokio::net::UnixStream::connect(path)).await?)),
         Reach::Network { tls } => {
             let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
             #[allow(clippy::disallowed_methods)] // this is the gate
             let tcp = within(tokio::net::TcpStream::connect((host, port))).await?;
             tcp.set_nodelay(true)?;
-            let Some((config, name)) = tls else { return Ok(Box::new(tcp)) };
-            let name = match name {
-                Some(name) => name.clone(),
-                None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
-            };
-            Ok(Box::new(within(TlsConnector::from(config.clone()).connect(name, tcp)).await?))
+            match tls {
+                None => Ok(Connection::new(tcp)),
+                Some((config, name)) => secure(tcp, config.clone(), name.clone(), host).await,
+            }
         }
     }
+}
+
+/// `name`: expected instead of the host's.
+async fn secure(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    config: Arc<rustls::ClientConfig>,
+    name: Option<ServerName<'static>>,
+    host: &str,
+) -> io::Result<Connection> {
+    let name = match name {
+        Some(name) => name,
+        None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+    };
+    Ok(Connection::new(within(TlsConnector::from(config).connect(name, stream)).await?))
 }
 
 async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -165,9 +209,9 @@ fn server_name(to: &Endpoint) -> Result<Option<ServerName<'static>>, Error> {
         .map_err(|error| Error::invalid(format!("`{name}` is no server name: {error}")))
 }
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
+impl legacy::connect::Connection for Stream {
+    fn connected(&self) -> legacy::connect::Connected {
+        legacy::connect::Connected::new()
     }
 }
 

@@ -10,16 +10,16 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor,
-    Result, Span, System, Undo, Value,
+    Result, Span, System, Talk, Undo, Value,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Asked, Auditor, Decision, Reply};
-use crate::canned;
 use crate::fault::{Action, FaultRule};
 use crate::fence::Fence;
 use crate::grant::Grants;
 use crate::route::Route;
+use crate::way::{Conversation, Http, Passage, Way};
 
 /// What is told of every request: the run's journal.
 pub trait Recorder: Send + Sync {
@@ -166,8 +166,37 @@ impl Gate {
         system: &'static str,
         request: Request<Body>,
     ) -> Result<Response<Incoming>> {
-        let request = absolute(request, to)?;
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
+        self.leave(recorder, call, to, system, parts, Http(body)).await
+    }
+
+    /// Lets a conversation of `call` take place for which `request` stands.
+    ///
+    /// # Errors
+    /// As [`Gate::send`]; those of the conversation.
+    pub async fn talk(
+        &self,
+        recorder: &dyn Recorder,
+        call: &Arc<Call>,
+        to: &Endpoint,
+        system: &'static str,
+        request: Request<()>,
+        talk: Talk,
+    ) -> Result<()> {
+        let (parts, ()) = request.into_parts();
+        self.leave(recorder, call, to, system, parts, Conversation(talk)).await?.refused.map_or(Ok(()), Err)
+    }
+
+    async fn leave<W: Way>(
+        &self,
+        recorder: &dyn Recorder,
+        call: &Arc<Call>,
+        to: &Endpoint,
+        system: &'static str,
+        parts: Parts,
+        way: W,
+    ) -> Result<W::Answer> {
+        let mut parts = absolute(parts, to)?;
         let system = *self
             .systems
             .get(system)
@@ -184,9 +213,10 @@ impl Gate {
         };
         let fault = self.fault(&access);
         let action = fault.as_ref().map(|(action, _)| *action);
-        let answer = self.pass(call, to, system, &access, action, Request::from_parts(parts, body)).await;
+        let passage = Passage { route: &self.route, call, to, system, access: &access };
+        let answer = self.pass(&passage, action, parts, way).await;
         let outcome = match &answer {
-            Ok(response) => Outcome::Answered(response.status()),
+            Ok(answer) => Outcome::Answered(W::status(answer)),
             Err(Lost { sent: true, error }) => Outcome::Lost(error.report()),
             Err(Lost { sent: false, error }) => Outcome::NotSent(error.report()),
         };
@@ -320,37 +350,29 @@ impl Gate {
         self.clock.sleep_until(span.after(self.clock.now())).await;
     }
 
-    async fn pass(
+    async fn pass<W: Way>(
         &self,
-        call: &Call,
-        to: &Endpoint,
-        system: &dyn System,
-        access: &Access,
+        passage: &Passage<'_>,
         action: Option<Action>,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, Lost> {
+        parts: Parts,
+        way: W,
+    ) -> Result<W::Answer, Lost> {
+        let broken = |why: &str| unreachable_error(passage.to, &format!("{why} (injected fault)"));
         match action {
-            None => self.route.send(call, to, system.name(), request).await,
+            None => way.go(passage, parts).await,
             Some(Action::Status(status)) => {
-                canned::answer(status, system.refusal(status, access)).await.map_err(Lost::unsent)
+                let refusal = passage.system.refusal(status, passage.access);
+                W::refuse(passage, status, refusal).await.map_err(Lost::unsent)
             }
-            Some(Action::Refuse) => {
-                Err(Lost::unsent(unreachable_error(to, "connection refused (injected fault)")))
-            }
-            Some(Action::Lose) => Err(Lost::sent(unreachable_error(
-                to,
-                "connection lost before the request arrived (injected fault)",
-            ))),
+            Some(Action::Refuse) => Err(Lost::unsent(broken("connection refused"))),
+            Some(Action::Lose) => Err(Lost::sent(broken("connection lost before the request arrived"))),
             Some(Action::LoseAnswer) => {
-                self.route.send(call, to, system.name(), request).await?;
-                Err(Lost::sent(unreachable_error(
-                    to,
-                    "connection lost before the answer came (injected fault)",
-                )))
+                way.go(passage, parts).await?;
+                Err(Lost::sent(broken("connection lost before the answer came")))
             }
             Some(Action::Delay(span)) => {
                 self.sleep(span).await;
-                self.route.send(call, to, system.name(), request).await
+                way.go(passage, parts).await
             }
         }
     }
@@ -391,11 +413,15 @@ impl Lost {
 }
 
 pub(crate) fn unreachable_error(to: &Endpoint, why: &str) -> Error {
-    let place = match &to.socket {
+    Error::new(ErrorKind::Unreachable, format!("{} cannot be reached: {why}", place(to)))
+}
+
+/// The endpoint, as people write it.
+pub(crate) fn place(to: &Endpoint) -> String {
+    match &to.socket {
         Some(socket) => socket.display().to_string(),
         None => to.uri.to_string().trim_end_matches('/').to_owned(),
-    };
-    Error::new(ErrorKind::Unreachable, format!("{place} cannot be reached: {why}"))
+    }
 }
 
 fn no_address(to: &Endpoint, error: &dyn std::fmt::Display) -> Error {
@@ -416,8 +442,7 @@ fn below(to: &Endpoint, uri: http::Uri) -> Result<http::Uri> {
 }
 
 /// The request with the endpoint's scheme and authority in its URI, and a `Host` header.
-fn absolute(request: Request<Body>, to: &Endpoint) -> Result<Request<Body>> {
-    let (mut parts, body) = request.into_parts();
+fn absolute(mut parts: Parts, to: &Endpoint) -> Result<Parts> {
     let bad = |error: &dyn std::fmt::Display| no_address(to, error);
     let mut uri = parts.uri.clone().into_parts();
     uri.scheme = to.uri.scheme().cloned().or(Some(http::uri::Scheme::HTTP));
@@ -432,5 +457,5 @@ fn absolute(request: Request<Body>, to: &Endpoint) -> Result<Request<Body>> {
         let host = http::HeaderValue::from_str(authority.as_str()).map_err(|error| bad(&error))?;
         parts.headers.insert(http::header::HOST, host);
     }
-    Ok(Request::from_parts(parts, body))
+    Ok(parts)
 }

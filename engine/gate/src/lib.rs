@@ -1,5 +1,6 @@
 //! The gate: the only way out of the process. Requests, programs and files pass the same checks here, and a request goes
-//! to the real world or to an estate: who asks cannot tell. It knows no system's protocol beyond HTTP.
+//! to the real world or to an estate: who asks cannot tell. It knows no system's protocol beyond HTTP;
+//! what is said in others passes it as a whole.
 
 mod audit;
 mod canned;
@@ -16,6 +17,7 @@ mod program;
 mod route;
 mod walk;
 mod wall;
+mod way;
 mod written;
 
 pub use audit::{Asked, Auditor, Decision, Reply};

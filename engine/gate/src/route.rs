@@ -6,9 +6,9 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use opsrun_core::{Body, Call, Endpoint, Error, Simulator};
+use opsrun_core::{Body, Call, Endpoint, Error, Line, Simulator};
 
-use crate::connector::{Connector, Reach};
+use crate::connector::{self, Connector, Reach};
 use crate::gate::{Lost, unreachable_error};
 
 /// A run has few endpoints, and each is large: comparing them costs less than a key would.
@@ -42,12 +42,7 @@ impl Route {
         client.request(request).await.map_err(|error| {
             let sent = !error.is_connect();
             let error = unreachable_error(to, &innermost(&error));
-            let error = if call.target.name.is_empty() {
-                error
-            } else {
-                error.hint(format!("the target is `{}`", call.target.name))
-            };
-            Lost { sent, error }
+            Lost { sent, error: of_target(call, error) }
         })
     }
 
@@ -57,15 +52,32 @@ impl Route {
         if let Some((.., client)) = known {
             return Ok(client.clone());
         }
-        let reach = match &self.estate {
-            Some(simulators) => Reach::Estate { simulators: simulators.clone(), system },
-            None => Reach::network(to)?,
-        };
+        let reach = self.reach(to, system)?;
         // No idle timeout: it would need a timer, and the far side closes what it no longer wants.
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(None).build(Connector::new(reach));
         clients.push((to.clone(), system, client.clone()));
         Ok(client)
+    }
+
+    /// The way to `to` for a protocol that is not HTTP.
+    pub(crate) fn line(&self, to: &Endpoint, system: &'static str) -> Result<Line, Error> {
+        Ok(connector::line(self.reach(to, system)?, to))
+    }
+
+    fn reach(&self, to: &Endpoint, system: &'static str) -> Result<Reach, Error> {
+        match &self.estate {
+            Some(simulators) => Ok(Reach::Estate { simulators: simulators.clone(), system }),
+            None => Reach::network(to),
+        }
+    }
+}
+
+/// The error with the target's name.
+pub(crate) fn of_target(call: &Call, error: Error) -> Error {
+    match call.target.name.as_str() {
+        "" => error,
+        name => error.hint(format!("the target is `{name}`")),
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, Body, BoxFuture, Call, Effect, Endpoint, FileDraft, FileFacts, FileWalk, Host, Inverse, Marker,
-    Markers, Note, Program, ProgramOutput, Result, SecretText,
+    Markers, Note, Program, ProgramOutput, Result, SecretText, Talk,
 };
 use opsrun_gate::{Draft, Outcome as RequestOutcome, Recorder, Ticket};
 use rand::RngCore;
@@ -115,6 +115,17 @@ impl Host for Run {
         request: Request<Body>,
     ) -> BoxFuture<'static, Result<Response<Incoming>>> {
         Box::pin(async move { self.setup.gate.send(&*self, &call, &to, system, request).await })
+    }
+
+    fn talk(
+        self: Arc<Self>,
+        call: Arc<Call>,
+        to: Arc<Endpoint>,
+        system: &'static str,
+        request: Request<()>,
+        talk: Talk,
+    ) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move { self.setup.gate.talk(&*self, &call, &to, system, request, talk).await })
     }
 
     fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>> {
