@@ -5,13 +5,30 @@ use md5::{Digest, Md5};
 
 /// The checksums of a content, read piece by piece in order.
 pub(crate) struct Digests {
-    crc: crc_fast::Digest,
+    crc: Crc,
     md5: Md5,
     /// Of each part of [`super::upload::part_size`].
     parts: Vec<[u8; 16]>,
     part: Md5,
     part_size: u64,
     filled: u64,
+}
+
+/// The CRC of 64 bits of a piece that comes bit by bit.
+pub(crate) struct Crc(crc_fast::Digest);
+
+impl Crc {
+    pub(crate) fn new() -> Self {
+        Crc(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.finalize()
+    }
 }
 
 /// Of one piece.
@@ -49,7 +66,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 impl Digests {
     pub(crate) fn new(part_size: u64) -> Self {
         Digests {
-            crc: crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme),
+            crc: Crc::new(),
             md5: Md5::new(),
             parts: Vec::new(),
             part: Md5::new(),
@@ -77,7 +94,7 @@ impl Digests {
     /// Whether an object with this tag, and this CRC of 64 bits of all of it if it has one, has this content. `None`: they do not say.
     pub(crate) fn fits(mut self, tag: &str, crc: Option<&str>) -> Option<bool> {
         if let Some(crc) = crc {
-            return Some(written(self.crc.finalize()) == crc);
+            return Some(written(self.crc.value()) == crc);
         }
         if tag.len() == 32 {
             // The tag of what is encrypted with a key of KMS is no digest: then they only seem to differ.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use opsrun_core::{Cx, Error, Result};
 
@@ -15,13 +15,26 @@ use super::upload::{SMALL, part_size};
 
 const AT_ONCE: usize = 8;
 
+/// So much of an answer is in memory at once at most: it is written as it comes.
+const UNDER_WAY: u64 = 1 << 20;
+
 /// A content whole.
 ///
 /// # Errors
 /// What AWS said; `Failed` if it is not what was stored.
 pub(crate) async fn fetch(bucket: &Bucket, object: &Object) -> Result<Bytes> {
-    let asked = asked(bucket, object).checksum_mode(aws_sdk_s3::types::ChecksumMode::Enabled);
-    received(bucket, object, asked, object.size).await
+    let mut whole = BytesMut::with_capacity(usize::try_from(object.size).unwrap_or_default());
+    let take = |_: u64, bytes: &[u8]| {
+        whole.extend_from_slice(bytes);
+        Ok(())
+    };
+    receive(bucket, object, checked(bucket, object), object.size, take).await?;
+    Ok(whole.freeze())
+}
+
+/// Asks for the whole content, whose checksum AWS's client compares.
+fn checked(bucket: &Bucket, object: &Object) -> GetObjectFluentBuilder {
+    asked(bucket, object).checksum_mode(aws_sdk_s3::types::ChecksumMode::Enabled)
 }
 
 fn asked(bucket: &Bucket, object: &Object) -> GetObjectFluentBuilder {
@@ -32,25 +45,33 @@ fn asked(bucket: &Bucket, object: &Object) -> GetObjectFluentBuilder {
         .if_match(format!("\"{}\"", object.tag))
 }
 
-async fn received(
+/// Gives what arrives to `take`, bit by bit, with how much came before it.
+async fn receive(
     bucket: &Bucket,
     object: &Object,
     asked: GetObjectFluentBuilder,
     length: u64,
-) -> Result<Bytes> {
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     let tried = format!("reading {}", object.url);
-    let got = bucket.call("s3:GetObject", &tried, asked.send()).await?;
-    let read = got.body.collect().await;
+    let mut body = bucket.call("s3:GetObject", &tried, asked.send()).await?.body;
     let broken = |why: String| {
         Error::failed(format!("{} did not arrive as it was stored: {why}", object.url))
             .detail(format!("s3:GetObject in {}, {}", bucket.client.region(), bucket.client.place().account))
             .hint("what was received is thrown away: read it again")
     };
-    let bytes = read.map_err(|error| broken(innermost(&error)))?.into_bytes();
-    if bytes.len() as u64 != length {
-        return Err(broken(format!("{} bytes instead of {length}", bytes.len())));
+    let mut received = 0;
+    while let Some(bytes) = body.try_next().await.map_err(|error| broken(innermost(&error)))? {
+        let before = received;
+        received += bytes.len() as u64;
+        if received <= length {
+            take(before, &bytes)?;
+        }
     }
-    Ok(bytes)
+    if received != length {
+        return Err(broken(format!("{received} bytes instead of {length}")));
+    }
+    Ok(())
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -69,9 +90,9 @@ pub(crate) async fn fetch_into(cx: &Cx, bucket: &Bucket, object: &Object, path: 
     let budget = Budget::of(cx)?;
     let draft = cx.draft_file(path)?;
     if object.size <= SMALL {
-        let _held = budget.take(object.size).await?;
-        let bytes = fetch(bucket, object).await?;
-        draft.write_at(0, &bytes)?;
+        let _held = budget.take(object.size.min(UNDER_WAY)).await?;
+        let write = |at, bytes: &[u8]| draft.write_at(at, bytes);
+        receive(bucket, object, checked(bucket, object), object.size, write).await?;
         return draft.keep(Some(object.modified)).await;
     }
     let step = part_size(object.size);
@@ -79,11 +100,15 @@ pub(crate) async fn fetch_into(cx: &Cx, bucket: &Bucket, object: &Object, path: 
         let (draft, budget) = (&draft, &budget);
         async move {
             let (offset, length) = (at * step, step.min(object.size - at * step));
-            let _held = budget.take(length).await?;
+            let _held = budget.take(UNDER_WAY).await?;
             let range = format!("bytes={offset}-{}", offset + length - 1);
-            let bytes = received(bucket, object, asked(bucket, object).range(range), length).await?;
-            draft.write_at(offset, &bytes)?;
-            Ok::<_, Error>((digest::crc64(&bytes), length))
+            let mut crc = digest::Crc::new();
+            let write = |at, bytes: &[u8]| {
+                crc.update(bytes);
+                draft.write_at(offset + at, bytes)
+            };
+            receive(bucket, object, asked(bucket, object).range(range), length, write).await?;
+            Ok::<_, Error>((crc.value(), length))
         }
     });
     let mut pieces = pieces.buffered(AT_ONCE);
