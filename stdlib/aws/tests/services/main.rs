@@ -1,4 +1,4 @@
-//! Images, groups of machines, caches and costs, on a simulated AWS and on moto.
+//! Clusters, images, groups of machines, records, caches and costs, on a simulated AWS and on moto.
 #![allow(clippy::unwrap_used)] // a test
 
 #[path = "../stage/mod.rs"]
@@ -8,3 +8,5 @@ mod autoscaling;
 mod cloudfront;
 mod cost;
 mod ecr;
+mod eks;
+mod route53;
