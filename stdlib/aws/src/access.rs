@@ -221,19 +221,14 @@ fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (S
     let members = service.names.iter().filter(|(_, kind)| made.is_none_or(|made| made == *kind));
     for (member, kind) in members {
         if let Some(name) = find(member) {
-            // Only the ARN says what kind of thing it is.
-            if let Some((kind, name)) = in_arn(&name).filter(|_| *kind == "resource") {
-                return (kind.to_owned(), Some(name.to_owned()));
-            }
-            // An ARN says in its end what it names.
-            let name = if name.starts_with("arn:") {
-                // A repository's name has slashes of its own.
-                let whole = name.split_once(":repository/").map(|(_, name)| name);
-                whole.or(name.rsplit([':', '/']).next()).unwrap_or(&name).to_owned()
-            } else {
-                name
+            return match in_arn(&name) {
+                // Only the ARN says what kind of thing it is.
+                Some((kind_in_arn, name)) if *kind == "resource" => {
+                    (kind_in_arn.to_owned(), Some(name.to_owned()))
+                }
+                Some((_, name)) => ((*kind).to_owned(), Some(name.to_owned())),
+                None => ((*kind).to_owned(), Some(name)),
             };
-            return ((*kind).to_owned(), Some(name));
         }
     }
     let of_metrics = service.iam == "cloudwatch" && operation.contains("Metric");
@@ -241,10 +236,13 @@ fn in_members(service: &Service, operation: &str, path: &str, body: &[u8]) -> (S
     (kind.to_owned(), None)
 }
 
-/// `arn:aws:elasticache:us-west-2:111122223333:snapshot:NAME` is a snapshot.
+/// What an ARN names: `arn:aws:secretsmanager:us-west-2:111122223333:secret:app/db-AbCdEf` is a secret, `app/db-AbCdEf`.
 fn in_arn(arn: &str) -> Option<(&str, &str)> {
-    let mut parts = arn.strip_prefix("arn:")?.splitn(6, ':').skip(4);
-    Some((parts.next()?, parts.next()?))
+    // Partition, service, region and account come first; names have colons and slashes of their own.
+    let thing = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
+    let (kind, name) = thing.split_once([':', '/'])?;
+    // A group of machines has an identifier before its name.
+    Some((kind, name.split_once(":autoScalingGroupName/").map_or(name, |(_, name)| name)))
 }
 
 /// `/clusters/prod/node-groups/workers` is `nodegroup/prod/workers`.
@@ -353,6 +351,24 @@ mod tests {
                     r#"{"resourceArn":"arn:aws:ecr:us-west-2:1:repository/team/api"}"#,
                 ),
                 "Read aws ecr:ListTagsForResource repository/team/api in us-west-2",
+            ),
+            (
+                access(
+                    "Secrets Manager",
+                    "GetSecretValue",
+                    ("h", "/"),
+                    r#"{"SecretId":"arn:aws:secretsmanager:us-west-2:1:secret:app/db-AbCdEf"}"#,
+                ),
+                "Read aws secretsmanager:GetSecretValue secret/app/db-AbCdEf in us-west-2",
+            ),
+            (
+                access(
+                    "Auto Scaling",
+                    "SetDesiredCapacity",
+                    ("h", "/"),
+                    "AutoScalingGroupName=arn:aws:autoscaling:us-west-2:1:autoScalingGroup:0a1b:autoScalingGroupName/legacy",
+                ),
+                "Write aws autoscaling:SetDesiredCapacity autoScalingGroup/legacy in us-west-2",
             ),
             (
                 access(
