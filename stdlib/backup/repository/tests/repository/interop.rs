@@ -1,6 +1,5 @@
 //! Stock restic reads, checks and restores what we write, and we what it writes.
 
-
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -15,7 +14,10 @@ async fn restic_restores_a_stream_with_its_true_size() {
     let dump = [log_text(1, 5_000_000), noise(2, 20_000_000), log_text(1, 5_000_000)].concat();
     let entries = vec![stream("/pg/db.sql", Cursor::new(dump.clone())), file("/pg/empty", Vec::new())];
     let snapshot = backup(&repository, of("/pg"), entries).await.expect("a backup");
-    assert_eq!(snapshot.snapshot.summary.as_ref().map(|summary| summary.total_bytes_processed), Some(30_000_000));
+    assert_eq!(
+        snapshot.snapshot.summary.as_ref().map(|summary| summary.total_bytes_processed),
+        Some(30_000_000)
+    );
     restic.check();
     assert!(restic.run(&["dump", "latest", "/pg/db.sql"]) == dump, "dumped");
     let restored = tempfile::tempdir().expect("a folder");

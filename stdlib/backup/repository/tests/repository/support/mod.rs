@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use restic_repository::{
-    BackupOptions, Content, Entry, EntryKind, Init, Metadata, NamedSnapshot, Repository, Scrypt, Storage, Surroundings,
-    Time, User,
+    BackupOptions, Content, Entry, EntryKind, Init, Metadata, NamedSnapshot, Repository, Scrypt, Storage,
+    Surroundings, Time, User,
 };
 
 pub(crate) use folder::{FolderStorage, entries_of};
@@ -132,7 +132,8 @@ pub(crate) fn file(path: &str, content: Vec<u8>) -> Entry {
 
 pub(crate) fn file_of(path: &str, mtime: u64, content: Vec<u8>) -> Entry {
     let size = content.len() as u64;
-    let open = move || async move { Ok(Box::pin(std::io::Cursor::new(content)) as restic_repository::Reader) };
+    let open =
+        move || async move { Ok(Box::pin(std::io::Cursor::new(content)) as restic_repository::Reader) };
     let kind = EntryKind::File(Content::file(size, open));
     Entry { path: path.into(), metadata: Metadata::new(0o640, time(mtime)), kind }
 }
@@ -159,5 +160,9 @@ pub(crate) async fn backup(
 }
 
 pub(crate) fn of(path: &str) -> BackupOptions {
-    BackupOptions { paths: vec![path.into()], program_version: "test 1".to_owned(), ..BackupOptions::default() }
+    BackupOptions {
+        paths: vec![path.into()],
+        program_version: "test 1".to_owned(),
+        ..BackupOptions::default()
+    }
 }

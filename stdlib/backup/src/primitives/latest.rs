@@ -1,0 +1,62 @@
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Span};
+use opsrun_derive::Args;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::snapshot::{Told, filter};
+use crate::place::Opened;
+
+/// Finds the last snapshot of a source; that there is none, or none so young, is an error.
+///
+/// ```rhai
+/// let last = backup::latest("namespace:workflow-prod", #{ within: 26.h });
+/// log(`the last one is of ${last.time}`);
+/// ```
+#[derive(Deserialize, JsonSchema, Args)]
+pub(crate) struct Latest {
+    /// What it is of: `SCHEME:NAME`.
+    #[arg(positional)]
+    source: String,
+    /// How old it may be.
+    within: Option<Span>,
+    /// Only one with all of these tags.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Only one of this host.
+    host: Option<String>,
+    /// Which of the target's repositories; `default`, or the only one, if left out.
+    repository: Option<String>,
+}
+
+impl Primitive for Latest {
+    const PATH: &'static str = "backup::latest";
+    const EFFECT: Effect = Effect::Read;
+    type Out = Told;
+
+    async fn run(self, cx: &Cx) -> Result<Told> {
+        cx.source(&self.source)?;
+        let opened = Opened::of(cx, self.repository.as_deref()).await?;
+        let wanted = filter(Some(&self.source), &self.tags, self.host.as_deref());
+        let found = opened.snapshots().await?.readable;
+        let at = opened.place.named();
+        let last = found.iter().rev().find(|named| wanted.admits(&named.snapshot)).ok_or_else(|| {
+            let tagged = match self.tags.as_slice() {
+                [] => String::new(),
+                tags => format!(" with the tags `{}`", tags.join("`, `")),
+            };
+            Error::not_found(format!("the repository at {at} has no snapshot of {}{tagged}", self.source))
+                .hint(format!("make one with `backup::create(\"{}\")`", self.source))
+        })?;
+        let told = Told::from(last);
+        let age = std::time::Duration::try_from(cx.now().duration_since(told.time)).unwrap_or_default();
+        match self.within {
+            Some(within) if age > within.duration() => Err(Error::failed(format!(
+                "the last snapshot of {} at {at} is of {}, and that is {} ago, which is more than {within}",
+                self.source,
+                told.time,
+                Span::from(age)
+            ))),
+            _ => Ok(told),
+        }
+    }
+}
