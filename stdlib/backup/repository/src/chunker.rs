@@ -27,9 +27,7 @@ impl Chunker {
     pub(crate) fn new(polynomial: Polynomial) -> Self {
         let divisor = polynomial.coefficients();
         let append = |fingerprint: u64| modulo(fingerprint << 8, divisor);
-        let leaving = |byte: usize| {
-            (0..WINDOW).fold(modulo(byte as u64, divisor), |fingerprint, _| append(fingerprint))
-        };
+        let leaving = |byte: usize| (0..WINDOW).fold(modulo(byte as u64, divisor), |fingerprint, _| append(fingerprint));
         let reducing = |byte: usize| {
             let high = (byte as u64) << DEGREE;
             modulo(high, divisor) | high
@@ -48,9 +46,7 @@ impl Chunker {
             }
             at += LANES * STRIDE;
         }
-        if at < limit
-            && let Some(end) = self.search(data, at, limit)
-        {
+        if at < limit && let Some(end) = self.search(data, at, limit) {
             return Some(end);
         }
         (data.len() >= MAX).then_some(MAX)
@@ -76,8 +72,7 @@ impl Chunker {
         let stride = |from: usize| data[from..].first_chunk::<STRIDE>().expect("who calls has seen to it");
         let entering: [&[u8; STRIDE]; LANES] = std::array::from_fn(|lane| stride(begin(lane)));
         let leaving: [&[u8; STRIDE]; LANES] = std::array::from_fn(|lane| stride(begin(lane) - WINDOW));
-        let mut fingerprints: [u64; LANES] =
-            std::array::from_fn(|lane| self.fingerprint(&leaving[lane][..WINDOW]));
+        let mut fingerprints: [u64; LANES] = std::array::from_fn(|lane| self.fingerprint(&leaving[lane][..WINDOW]));
         let mut ends = [None; LANES];
         for at in 0..STRIDE {
             for lane in 0..LANES {
@@ -130,10 +125,13 @@ mod tests {
         let mut rest = &data[..];
         let mut chunks = 0;
         while let Some(end) = chunker.end(rest, 0) {
-            let by_definition = (MIN..)
-                .find(|&end| end == MAX || is_end(polynomial, &rest[end - WINDOW..end]))
-                .expect("an end");
-            assert_eq!(end, by_definition);
+            let windows = |ends: std::ops::Range<usize>| ends.map(|end| &rest[end - WINDOW..end]);
+            assert!(end == MAX || is_end(polynomial, &rest[end - WINDOW..end]));
+            // All near the end, and many before.
+            assert!(!windows(end - 3000..end).any(|window| is_end(polynomial, window)));
+            assert!(!windows(MIN..end).step_by(101).any(|window| is_end(polynomial, window)));
+            let one_by_one = chunker.search(rest, MIN - 1, rest.len().min(MAX)).unwrap_or(MAX);
+            assert_eq!(end, one_by_one, "in lanes");
             let piecewise = (1..).map(|step| (step * 100_000).min(end)).scan(0, |from, length| {
                 let found = chunker.end(&rest[..length], *from);
                 *from = length;

@@ -1,7 +1,5 @@
 //! Snapshots: what was backed up when, from where; listing them, and finding the one that is meant.
 
-use std::path::PathBuf;
-
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -69,9 +67,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// Go writes lists of nothing so.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Vec<String>, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -142,8 +138,7 @@ impl Repository {
 
     pub(crate) async fn read_snapshot(&self, id: Id) -> Result<Snapshot> {
         let json = self.read_json(Kind::Snapshot, id).await?;
-        let damaged =
-            |error| Error::damaged(File::Named(Kind::Snapshot, id), format!("it is no snapshot: {error}"));
+        let damaged = |error| Error::damaged(File::Named(Kind::Snapshot, id), format!("it is no snapshot: {error}"));
         serde_json::from_slice(&json).map_err(damaged)
     }
 
@@ -180,9 +175,4 @@ impl Snapshots {
             }
         }
     }
-}
-
-/// A path of a snapshot as it is written among its `paths`.
-pub(crate) fn path_text(path: &PathBuf) -> String {
-    path.to_string_lossy().into_owned()
 }
