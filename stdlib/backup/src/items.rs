@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use futures::{SinkExt, Stream, StreamExt};
+use jiff::Timestamp;
 use opsrun_core::{Content, Error, Item, ItemKind, Items, Result};
 use restic_repository::{
     Content as EntryContent, Entry, EntryKind, Metadata, Node, NodeKind, Reader, Restore, Restored,
@@ -16,7 +17,31 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The items as a repository takes them, below `base`.
 pub(crate) fn entries(items: Items, base: PathBuf) -> impl Stream<Item = Result<Entry, Failure>> + Send {
-    items.map(move |item| Ok(entry(item?, &base)?))
+    let mut open = Vec::new();
+    items.flat_map(move |item| {
+        let entries = match item.and_then(|item| entry(item, &base)) {
+            Err(error) => vec![Err(Failure::from(error))],
+            Ok(entry) => folders_above(&entry, &mut open).into_iter().chain([entry]).map(Ok).collect(),
+        };
+        futures::stream::iter(entries)
+    })
+}
+
+/// The folders that an entry is in and that were no items themselves. Of them nothing is known; a time of their own would make each
+/// snapshot another one. `open`: those that the entry before was in.
+fn folders_above(entry: &Entry, open: &mut Vec<PathBuf>) -> Vec<Entry> {
+    let mut above: Vec<&Path> =
+        entry.path.ancestors().skip(1).filter(|path| path.parent().is_some()).collect();
+    above.reverse();
+    let known = open.iter().zip(&above).take_while(|(open, above)| *open == **above).count();
+    open.truncate(known);
+    let new: Vec<PathBuf> = above[known..].iter().map(|path| path.to_path_buf()).collect();
+    open.extend(new.iter().cloned());
+    if matches!(entry.kind, EntryKind::Folder) {
+        open.push(entry.path.clone());
+    }
+    let unknown = || Metadata::new(0o755, Timestamp::UNIX_EPOCH.into());
+    new.into_iter().map(|path| Entry { path, metadata: unknown(), kind: EntryKind::Folder }).collect()
 }
 
 fn entry(item: Item, base: &Path) -> Result<Entry> {

@@ -54,7 +54,7 @@ impl Primitive for Latest {
                 "the last snapshot of {} at {at} is of {}, and that is {} ago, which is more than {within}",
                 self.source,
                 told.time,
-                Span::from(age)
+                Span::from_secs(age.as_secs())
             ))),
             _ => Ok(told),
         }
