@@ -26,7 +26,7 @@ pub(crate) fn told(place: &str, error: RepositoryError) -> Error {
         RepositoryError::WrongPassword { .. } => Error::new(ErrorKind::Forbidden, format!("{at}: {error}"))
             .hint("the target's section `backup` names the secret with its password"),
         RepositoryError::Locked(_) => Error::new(ErrorKind::Conflict, format!("{at}: {error}"))
-            .hint("wait until it is released; if its process is gone, `backup::unlock()` removes it"),
+            .hint("wait until it is released; one whose process is gone counts no more after half an hour"),
         RepositoryError::NoSnapshot(_) => Error::not_found(format!("{at}: {error}")),
         RepositoryError::Ambiguous { .. } => Error::invalid(format!("{at}: {error}")),
         error => Error::failed(format!("{at}: {error}")),

@@ -1,5 +1,6 @@
 //! Folders of this machine, as a source and as a store. The files of a source are those that links inside of it lead to, as well.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use opsrun_core::{
     BoxFuture, Content, Cx, Error, ErrorKind, FileFacts, Item, ItemKind, Items, Named, Result, SourceScheme,
     Store, StoreScheme, Stored, Value,
 };
+use serde::Deserialize;
 use serde_json::json;
 
 pub(crate) const SOURCE: SourceScheme = SourceScheme {
@@ -19,6 +21,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     doc: "The files below a folder of this machine, with their times and modes.",
     open: |cx, named| Box::pin(async move { open(cx, &named) }),
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
+    try_out: |_, named, items| Box::pin(async move { try_out(&named, items).await }),
 };
 
 pub(crate) const STORE: StoreScheme = StoreScheme {
@@ -104,6 +107,36 @@ async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
         }
     }
     Ok(json!({ "files": files, "bytes": bytes }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Assertions {
+    /// Files that have to be there, from the folder.
+    paths: Vec<String>,
+}
+
+/// Reads everything, which compares every byte with its hash. Nothing is written.
+async fn try_out(named: &Named, mut items: Items) -> Result<BTreeMap<String, u64>> {
+    let assertions: Option<Assertions> = serde_json::from_value(named.options.clone())
+        .map_err(|error| Error::invalid(format!("the assertions about `folder:{}`: {error}", named.name)))?;
+    let mut missing: BTreeSet<String> = assertions.unwrap_or_default().paths.into_iter().collect();
+    let (mut files, mut bytes) = (0, 0);
+    while let Some(item) = items.try_next().await? {
+        missing.remove(&item.path);
+        if let ItemKind::File { mut content, .. } = item.kind {
+            files += 1;
+            while let Some(piece) = content.try_next().await? {
+                bytes += piece.len() as u64;
+            }
+        }
+    }
+    match missing.first() {
+        Some(path) => {
+            Err(Error::failed(format!("`{path}` of `folder:{}` is not in the snapshot", named.name)))
+        }
+        None => Ok([("files".to_owned(), files), ("bytes".to_owned(), bytes)].into()),
+    }
 }
 
 /// A store in a folder, which is made with the first object.

@@ -123,6 +123,12 @@ impl Opened {
     /// `NotFound`, `Invalid` if several are meant; those of the storage.
     pub(crate) async fn snapshot(&self, name: &str, filter: &Filter) -> Result<NamedSnapshot> {
         let found = self.snapshots().await?;
-        self.told(found.find(name, filter))
+        // One whose tags were changed is meant by what it was called first, too.
+        let origin = |named: &&NamedSnapshot| name.len() >= 8 && named.origin().to_string().starts_with(name);
+        let by_origin: Vec<NamedSnapshot> = found.readable.iter().filter(origin).cloned().collect();
+        match <[NamedSnapshot; 1]>::try_from(by_origin) {
+            Ok([named]) => Ok(named),
+            Err(_) => self.told(found.find(name, filter)),
+        }
     }
 }

@@ -33,6 +33,18 @@ const STREAM: SourceScheme = SourceScheme {
         })
     },
     restore: |_, _, items| Box::pin(heard(items)),
+    try_out: |_, named, items| {
+        Box::pin(async move {
+            let heard = heard(items).await?;
+            let said = heard["tape"][0].as_str().unwrap().to_owned();
+            match named.options["says"].as_str() {
+                Some(wanted) if !said.contains(wanted) => {
+                    Err(Error::failed(format!("nobody says `{wanted}`")))
+                }
+                _ => Ok(BTreeMap::from([("letters".to_owned(), said.len() as u64)])),
+            }
+        })
+    },
 };
 
 const BROKEN: SourceScheme = SourceScheme {
@@ -349,4 +361,143 @@ fn on_an_estate_a_month_of_backups_is_kept_and_the_same_seed_gives_the_same_snap
     assert!(told["old"].as_str().unwrap().contains("1d ago, which is more than 20h"), "{}", told["old"]);
     assert!(!stage.path("repository").exists(), "an estate writes nothing");
     assert_eq!(play(), told);
+}
+
+#[test]
+fn a_snapshot_is_good_only_once_it_was_brought_back_and_what_was_there_is_still_there() {
+    let stage = Stage::new();
+    let told = stage.live(|call| {
+        call("backup::init", json!({}))?;
+        let first = create(call, "stream:hello")?;
+        let early = call("backup::latest_good", json!({ "source": "stream:hello" })).unwrap_err();
+        let uncovered =
+            call("backup::coverage", json!({ "sources": ["stream:hello", "folder:data"], "within": "26h" }));
+        let verify = |snapshot: &Value, assertions: Value| {
+            call("backup::verify", json!({ "snapshot": snapshot, "assertions": assertions }))
+        };
+        let untrue = verify(&first["snapshot"], json!({ "says": "goodbye" })).unwrap_err();
+        let good = verify(&first["snapshot"], json!({ "says": "hello" }))?;
+        // By the name that it had before it was marked.
+        let again = verify(&first["snapshot"], json!({}))?;
+        let folder = create(call, "folder:data")?;
+        verify(&folder["snapshot"], json!({ "paths": ["a.txt"] }))?;
+        let covered =
+            call("backup::coverage", json!({ "sources": ["stream:hello", "folder:data"], "within": "26h" }))?;
+        for entry in std::fs::read_dir(stage.path("data")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                std::fs::write(path, "").unwrap()
+            } else {
+                std::fs::remove_dir_all(path).unwrap()
+            }
+        }
+        let emptied = create(call, "folder:data")?;
+        let vanished = verify(&emptied["snapshot"], json!({})).unwrap_err();
+        let meant =
+            call("backup::verify", json!({ "snapshot": emptied["snapshot"], "may_be_empty": ["bytes"] }))?;
+        let latest = call("backup::latest_good", json!({ "source": "folder:data" }))?;
+        Ok(json!({
+            "early": early.report(), "uncovered": uncovered.unwrap_err().report(), "untrue": untrue.report(),
+            "good": good, "again": again, "covered": covered, "vanished": vanished.report(), "meant": meant,
+            "latest": latest,
+        }))
+    });
+    let text = |name: &str| told[name].as_str().unwrap();
+    assert!(text("early").contains("`backup::verify` marks one as good"), "{}", text("early"));
+    assert!(
+        text("uncovered").contains("2 of 2 sources have no good snapshot of the last 1d2h"),
+        "{}",
+        text("uncovered")
+    );
+    assert!(
+        text("uncovered").contains("stream:hello: none is good; 1 are not verified"),
+        "{}",
+        text("uncovered")
+    );
+    assert!(
+        text("untrue").contains("of stream:hello is not good")
+            && text("untrue").contains("nobody says `goodbye`")
+    );
+    assert_eq!((&told["good"]["good"], &told["good"]["counts"]), (&json!(true), &json!({ "letters": 15 })));
+    assert_eq!(told["good"]["snapshot"], told["again"]["snapshot"], "marked once");
+    assert!(
+        told["covered"].as_array().unwrap().iter().all(|source| source["covered"] == true),
+        "{}",
+        told["covered"]
+    );
+    assert!(text("vanished").contains("it has no bytes, and the last good one has"), "{}", text("vanished"));
+    assert_eq!(told["latest"]["snapshot"], told["meant"]["snapshot"]);
+    assert_eq!(told["latest"]["tags"], json!([]), "marks are not told as tags");
+}
+
+#[test]
+fn a_second_repository_gets_what_it_has_not_and_pruning_leaves_what_is_used() {
+    let stage = Stage::new();
+    let told = stage.live(|call| {
+        call("backup::init", json!({}))?;
+        call("backup::init", json!({ "repository": "other", "like": "default" }))?;
+        let first = create(call, "folder:data")?;
+        std::fs::remove_file(stage.path("data/large")).unwrap();
+        std::fs::write(stage.path("data/a.txt"), "changed").unwrap();
+        std::fs::write(stage.path("data/new"), "new").unwrap();
+        let second = create(call, "folder:data")?;
+        let diff = call("backup::diff", json!({ "before": first["snapshot"], "after": second["snapshot"] }))?;
+        let copied = call("backup::copy", json!({ "to": "other" }))?;
+        let again = call("backup::copy", json!({ "to": "other" }))?;
+        let to = json!({ "snapshot": "latest", "source": "folder:data", "to": "folder:elsewhere", "repository": "other" });
+        call("backup::restore", to)?;
+        call("backup::forget", json!({ "last": 1 }))?;
+        let would = call("backup::prune", json!({ "dry_run": true }))?;
+        let pruned = call("backup::prune", json!({}))?;
+        let nothing = call("backup::prune", json!({}))?;
+        let checked = call("backup::check", json!({ "read_data": true }))?;
+        Ok(json!({ "diff": diff, "copied": copied, "again": again, "would": would, "pruned": pruned, "nothing": nothing,
+            "checked": checked }))
+    });
+    let counts = |name: &str| told["diff"][name].as_u64().unwrap();
+    assert_eq!((counts("added"), counts("removed"), counts("changed")), (1, 1, 1), "{}", told["diff"]);
+    assert_eq!(
+        (told["copied"]["copied"].as_array().unwrap().len(), &told["again"]["were_there"]),
+        (2, &json!(2))
+    );
+    assert!(
+        files(&stage.path("elsewhere")) == files(&stage.path("data")),
+        "what was restored from the copy differs"
+    );
+    assert_eq!(told["would"], told["pruned"]);
+    assert!(told["pruned"]["removed"].as_u64().unwrap() > 10 << 20, "{}", told["pruned"]);
+    assert_eq!((&told["nothing"]["removed"], &told["checked"]["snapshots"]), (&json!(0), &json!(1)));
+    stage.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn damage_is_told_with_the_file_and_the_paths_that_it_hits_and_the_rest_comes_back() {
+    let stage = Stage::new();
+    let told = stage.live(|call| {
+        call("backup::init", json!({}))?;
+        create(call, "folder:data")?;
+        std::fs::create_dir(stage.path("more")).unwrap();
+        std::fs::write(stage.path("more/whole"), "whole").unwrap();
+        create(call, "folder:more")
+    });
+    let packs = files(&stage.path("repository/data"));
+    let (pack, (mut content, ..)) = packs.into_iter().max_by_key(|(_, (content, ..))| content.len()).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    let pack = stage.path("repository/data").join(pack);
+    std::fs::write(&pack, content).unwrap();
+    let name = pack.file_name().unwrap().to_str().unwrap().to_owned();
+    let error = stage.error(|call| call("backup::check", json!({ "read_data": true }))).report();
+    assert!(error.contains("is damaged: 1 findings") && error.contains(&name), "{error}");
+    assert!(error.contains("hits /folder/data/large of"), "{error}");
+    let restore = |source: &str| json!({ "snapshot": "latest", "source": source, "to": "folder:back" });
+    stage.live(|call| call("backup::restore", restore("folder:more")));
+    assert_eq!(std::fs::read_to_string(stage.path("back/whole")).unwrap(), "whole");
+    let broken = stage.error(|call| call("backup::restore", restore("folder:data"))).report();
+    assert!(broken.contains("`/folder/data/large` cannot be restored"), "{broken}");
+    assert!(!stage.path("back/large").exists(), "half a file is no file");
+    let bad =
+        stage.error(|call| call("backup::verify", json!({ "snapshot": "latest", "source": "folder:data" })));
+    assert!(bad.report().contains("is not good"), "{}", bad.report());
+    assert!(!told["good"].as_bool().unwrap());
 }

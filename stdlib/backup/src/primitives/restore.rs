@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use futures::future::join;
 use opsrun_core::{Cx, Effect, Error, Named, Primitive, Result, Undo, Value};
 use opsrun_derive::Args;
-use restic_repository::{Walk, Walked};
+use restic_repository::{NamedSnapshot, Walk, Walked};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,12 +60,7 @@ impl Primitive for Restore {
         let told = Told::from(&named);
         let to = self.to.unwrap_or_else(|| told.source.clone());
         let (scheme, name) = cx.source(&to)?;
-        let [base] = named.snapshot.paths.as_slice() else {
-            let paths = named.snapshot.paths.join("`, `");
-            return Err(Error::invalid(format!("the snapshot is of several paths, `{paths}`"))
-                .hint("it was not made by `backup::create`: restore it with restic"));
-        };
-        let base = PathBuf::from(base);
+        let base = base_of(&named)?;
         let lock = opened.told(opened.repository.lock().await)?;
         let work = async {
             let walks = walks(&opened, named.snapshot.tree, &base, &self.paths).await?;
@@ -89,8 +84,20 @@ impl Primitive for Restore {
     }
 }
 
+/// Where a snapshot has the files of its source.
+///
+/// # Errors
+/// `Invalid` for one that `backup::create` did not make.
+pub(super) fn base_of(named: &NamedSnapshot) -> Result<PathBuf> {
+    match named.snapshot.paths.as_slice() {
+        [base] => Ok(PathBuf::from(base)),
+        paths => Err(Error::invalid(format!("the snapshot is of several paths, `{}`", paths.join("`, `")))
+            .hint("it was not made by `backup::create`: restore it with restic")),
+    }
+}
+
 /// The ways through a snapshot that lead to what is wanted.
-async fn walks<'r>(
+pub(super) async fn walks<'r>(
     opened: &'r Opened,
     tree: restic_repository::Id,
     base: &Path,

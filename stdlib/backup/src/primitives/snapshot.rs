@@ -1,5 +1,7 @@
 //! How snapshots are told, and named: by the source that they are of.
 
+use std::collections::BTreeMap;
+
 use restic_repository::{Filter, NamedSnapshot};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,6 +18,8 @@ pub(crate) struct Told {
     pub(crate) source: String,
     pub(crate) host: String,
     pub(crate) tags: Vec<String>,
+    /// Whether it was brought back by `backup::verify`, and looked at.
+    pub(crate) good: bool,
     /// How many files it has, where that was written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) files: Option<u64>,
@@ -33,11 +37,27 @@ impl From<&NamedSnapshot> for Told {
             time: snapshot.time.moment(),
             source: source_of(snapshot.paths.as_slice()),
             host: snapshot.hostname.clone(),
-            tags: snapshot.tags.clone(),
+            tags: snapshot.tags.iter().filter(|tag| !is_mark(tag)).cloned().collect(),
+            good: snapshot.tags.iter().any(|tag| tag == GOOD),
             files: summary.map(|summary| summary.total_files_processed),
             bytes: summary.map(|summary| summary.total_bytes_processed),
         }
     }
+}
+
+/// The tag of a snapshot that was brought back and looked at.
+pub(crate) const GOOD: &str = "good";
+/// What the tag begins with that has what was counted then, as JSON.
+pub(crate) const COUNTS: &str = "counts=";
+
+fn is_mark(tag: &str) -> bool {
+    tag == GOOD || tag.starts_with(COUNTS)
+}
+
+/// What was counted when a snapshot was found good.
+pub(crate) fn counts_of(named: &NamedSnapshot) -> BTreeMap<String, u64> {
+    let counts = named.snapshot.tags.iter().find_map(|tag| tag.strip_prefix(COUNTS));
+    counts.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Where snapshots of a source have its files: `/postgres/orders`.
