@@ -237,7 +237,7 @@ fn begun_before(bucket: &Bucket, key: &str) -> Option<String> {
     written.flatten().find(|written| written.key == key).and_then(|written| written.upload)
 }
 
-async fn begin(bucket: &Bucket, key: &str, about: &About) -> Result<String> {
+pub(super) async fn begin(bucket: &Bucket, key: &str, about: &About) -> Result<String> {
     let begin = bucket
         .s3
         .create_multipart_upload()
