@@ -76,12 +76,6 @@ impl Client {
         Client { limits, ..self }
     }
 
-    /// Another database of the same server.
-    #[must_use]
-    pub(crate) fn of_database(self, database: &str) -> Self {
-        Client { database: database.to_owned(), ..self }
-    }
-
     pub(crate) fn cx(&self) -> &Cx {
         &self.cx
     }

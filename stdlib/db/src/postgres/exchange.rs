@@ -109,7 +109,8 @@ impl Session {
         bound.map_err(|_| {
             Error::invalid("there are more arguments, or longer ones, than a statement can have")
         })?;
-        let rows = limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX));
+        // One more than is wanted: a server stops at a limit without looking whether there is more.
+        let rows = limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1));
         frontend::execute("", rows, self.wire.outbox())?;
         frontend::sync(self.wire.outbox());
         self.wire.flush().await?;
@@ -119,14 +120,18 @@ impl Session {
                 Message::ReadyForQuery(_) => break,
                 Message::BindComplete => {}
                 Message::CommandComplete(body) => answer = std::mem::take(&mut begun).end(body.tag()?),
-                Message::PortalSuspended => {
-                    answer = Answer { more: true, ..std::mem::take(&mut begun).end("SELECT") };
-                }
+                Message::PortalSuspended => answer = std::mem::take(&mut begun).end("SELECT"),
                 Message::ErrorResponse(body) => {
                     refused = Some(self.refusal(Refused::read(body.fields())?, sql)?)
                 }
                 message => begun.hear(self, message)?,
             }
+        }
+        if let Some(limit) = limit
+            && answer.rows.len() > limit as usize
+        {
+            answer.rows.truncate(limit as usize);
+            answer.more = true;
         }
         refused.map_or(Ok(answer), Err)
     }

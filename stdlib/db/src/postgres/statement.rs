@@ -70,14 +70,6 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as it stands in a statement.
-pub(crate) fn literal(text: &str) -> String {
-    match text.contains('\\') {
-        true => format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
-        false => format!("'{}'", text.replace('\'', "''")),
-    }
-}
-
 impl Command {
     pub(crate) fn of(sql: &str) -> Self {
         let commands: Vec<Command> = split(sql).into_iter().map(Command::of_one).collect();

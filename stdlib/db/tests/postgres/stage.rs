@@ -28,8 +28,7 @@ pub(crate) struct Stage {
 /// How a run on a stage ended.
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
-    pub(crate) lines: Vec<String>,
-    pub(crate) journal: Arc<MemoryJournal>,
+    lines: Vec<String>,
 }
 
 /// Calls a primitive by its path.
@@ -51,6 +50,17 @@ impl Stage {
             value => self.section.as_object_mut().unwrap().insert(key.to_owned(), value),
         };
         self
+    }
+
+    /// The same server, and another database of it.
+    pub(crate) fn database(self, name: &str) -> Self {
+        let url = self.url();
+        let server = url.rsplit_once('/').unwrap().0.to_owned();
+        self.with("url", json!(format!("{server}/{name}")))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.section["url"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn password(mut self, password: &str) -> Self {
@@ -104,7 +114,7 @@ impl Stage {
             })
         });
         let lines = told.0.lock().unwrap().clone();
-        Done { outcome: outcome.unwrap(), lines, journal }
+        Done { outcome: outcome.unwrap(), lines }
     }
 
     /// A run of one call.

@@ -40,7 +40,7 @@ impl Primitive for WaitReplication {
     async fn run(self, cx: &Cx) -> Result<Replicated> {
         let client = Client::new(cx, self.server.as_deref(), self.database.as_deref()).await?;
         let within = self.within.unwrap_or(WITHIN);
-        let last = std::sync::Mutex::new(String::new());
+        let last = std::sync::Mutex::new("it did not say how far".to_owned());
         let caught_up = cx.wait(within, EVERY, || async {
             let found = replication(&client).await?;
             let behind = self.behind(&found);
