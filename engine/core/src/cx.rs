@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Result, Said,
-    SecretText, Span, Talk, Target, Undo, secret,
+    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Named, Result,
+    Said, SecretText, SourceScheme, Span, Store, StoreScheme, Talk, Target, Undo, secret,
 };
 
 /// A request's body, whatever an SDK made of it.
@@ -174,6 +174,22 @@ pub trait FileDraft: Send + Sync {
     fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>>;
 }
 
+/// The process that a run lives in, as it signs what others read: locks, snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub host: String,
+    pub user: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub pid: u32,
+}
+
+impl Process {
+    pub fn of_an_estate() -> Self {
+        Process { host: "estate".into(), user: "opsrun".into(), uid: 1000, gid: 1000, pid: 1 }
+    }
+}
+
 /// What a call tells whoever watches the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -233,6 +249,14 @@ pub trait Host: Send + Sync {
     fn draft_file(self: Arc<Self>, _call: Arc<Call>, path: PathBuf) -> Result<Box<dyn FileDraft>> {
         Err(Error::failed(format!("`{}` cannot be written here", path.display())))
     }
+    /// What the systems of the run offer to be kept.
+    fn sources(&self) -> Vec<SourceScheme> {
+        Vec::new()
+    }
+    /// Where the systems of the run keep objects.
+    fn stores(&self) -> Vec<StoreScheme> {
+        Vec::new()
+    }
     /// Reads a secret that the call's target names, once in a run; from then on it is hidden.
     fn configured_secret(
         self: Arc<Self>,
@@ -269,6 +293,29 @@ pub trait Host: Send + Sync {
     fn variable(&self, name: &str) -> Option<String>;
     /// Random bits that the run's seed decides.
     fn random(&self) -> u64;
+    /// Randomness that nobody can guess, for keys and nonces; on an estate, the seed decides it, too.
+    fn fill_random(&self, bytes: &mut [u8]) {
+        for piece in bytes.chunks_mut(8) {
+            let random = self.random().to_le_bytes();
+            piece.copy_from_slice(&random[..piece.len()]);
+        }
+    }
+    /// Who does this. On an estate, somebody who is always the same.
+    fn process(&self) -> Process {
+        Process::of_an_estate()
+    }
+    /// Whether there is such a process on this host.
+    fn process_lives(&self, pid: u32) -> bool {
+        pid == self.process().pid
+    }
+    /// How many jobs are done at a time that keep a processor busy.
+    fn processors(&self) -> usize {
+        1
+    }
+    /// Has such a job done, at once or by a thread of its own.
+    fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        job();
+    }
     /// What calls of one run share under this key, such as a client with its connections.
     fn shared(
         &self,
@@ -561,6 +608,24 @@ impl Cx {
         self.host.clone().configured_secret(self.call.clone(), reference.to_owned()).await
     }
 
+    /// The source that `reference` names: `SCHEME:NAME`.
+    ///
+    /// # Errors
+    /// `Invalid` for a scheme that no system offers, with those that there are.
+    pub fn source(&self, reference: &str) -> Result<(SourceScheme, String)> {
+        offered(reference, &self.host.sources(), |source| (source.scheme, source.form), "source")
+    }
+
+    /// The store that `reference` names: `SCHEME:NAME`.
+    ///
+    /// # Errors
+    /// As [`Cx::source`]; those of finding it.
+    pub async fn store(&self, reference: &str, options: Value) -> Result<Arc<dyn Store>> {
+        let (scheme, name) =
+            offered(reference, &self.host.stores(), |store| (store.scheme, store.form), "store")?;
+        (scheme.open)(self.clone(), Named { name, options }).await
+    }
+
     /// Runs a program to its end.
     ///
     /// # Errors
@@ -639,6 +704,31 @@ impl Cx {
         self.host.random()
     }
 
+    /// Randomness for keys and nonces: live, the operating system's.
+    pub fn fill_random(&self, bytes: &mut [u8]) {
+        self.host.fill_random(bytes);
+    }
+
+    pub fn process(&self) -> Process {
+        self.host.process()
+    }
+
+    /// Whether there is such a process on this host.
+    pub fn process_lives(&self, pid: u32) -> bool {
+        self.host.process_lives(pid)
+    }
+
+    /// How many jobs [`Cx::compute`] does at a time.
+    pub fn processors(&self) -> usize {
+        self.host.processors()
+    }
+
+    /// Has a job done that keeps a processor busy and waits for nothing. On an estate it is done before this returns, so that the
+    /// order of everything is decided.
+    pub fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        self.host.compute(job);
+    }
+
     /// What calls of one run share: made on first use, the same `Arc` after that.
     ///
     /// # Errors
@@ -657,6 +747,29 @@ impl Cx {
             .downcast()
             .map_err(|_| Error::new(ErrorKind::Failed, format!("`{key}` is shared as another type")))
     }
+}
+
+/// The one of `schemes` that `reference` begins with, and what stands behind its colon.
+fn offered<S: Copy>(
+    reference: &str,
+    schemes: &[S],
+    named: impl Fn(&S) -> (&'static str, &'static str),
+    what: &str,
+) -> Result<(S, String)> {
+    let (scheme, name) = reference.split_once(':').unwrap_or((reference, ""));
+    let found = schemes.iter().find(|offered| named(offered).0 == scheme);
+    match found {
+        Some(_) if name.trim_matches('/').is_empty() => {}
+        Some(found) => return Ok((*found, name.to_owned())),
+        None => {}
+    }
+    let forms: Vec<&str> = schemes.iter().map(|offered| named(offered).1).collect();
+    let hint = match found {
+        Some(found) => format!("it is written `{}`", named(found).1),
+        None if forms.is_empty() => format!("no system of this program offers a {what}"),
+        None => format!("a {what} is named in one of the forms `{}`", forms.join("`, `")),
+    };
+    Err(Error::invalid(format!("`{reference}` names no {what}")).hint(hint))
 }
 
 impl UndoSlot {

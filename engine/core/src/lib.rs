@@ -2,6 +2,7 @@
 //! It knows no script language, no SDK, and does no input or output: what a primitive needs comes in through [`Cx`].
 
 mod access;
+mod archive;
 mod args;
 mod clock;
 mod conversation;
@@ -19,12 +20,13 @@ mod system;
 pub mod yaml;
 
 pub use access::{Access, AccessPattern, PatternError, glob};
+pub use archive::{Content, Item, ItemKind, Items, Named, SourceScheme, Store, StoreScheme, Stored};
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
 pub use conversation::{BrokenLine, Connection, Dial, Line, Said, Talk};
 pub use cx::{
-    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Program,
-    ProgramOutput, Tls, UndoSlot, body,
+    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Process,
+    Program, ProgramOutput, Tls, UndoSlot, body,
 };
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};

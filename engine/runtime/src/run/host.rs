@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, Body, BoxFuture, Call, Effect, Endpoint, FileDraft, FileFacts, FileWalk, Host, Inverse, Marker,
-    Markers, Note, Program, ProgramOutput, Result, SecretText, Talk,
+    Markers, Note, Process, Program, ProgramOutput, Result, SecretText, SourceScheme, StoreScheme, Talk,
 };
 use opsrun_gate::{Draft, Outcome as RequestOutcome, Recorder, Ticket};
-use rand::RngCore;
+use rand::{RngCore, SeedableRng};
 
 use super::{Run, locked};
 use crate::event::Happening;
@@ -166,6 +166,14 @@ impl Host for Run {
         Ok(Box::new(Drafted { run: self, call, draft }))
     }
 
+    fn sources(&self) -> Vec<SourceScheme> {
+        self.registry().systems().iter().flat_map(|system| system.sources()).copied().collect()
+    }
+
+    fn stores(&self) -> Vec<StoreScheme> {
+        self.registry().systems().iter().flat_map(|system| system.stores()).copied().collect()
+    }
+
     fn configured_secret(
         self: Arc<Self>,
         call: Arc<Call>,
@@ -229,6 +237,42 @@ impl Host for Run {
 
     fn random(&self) -> u64 {
         locked(&self.random).next_u64()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        match self.setup.world {
+            World::Live(_) => rand_chacha::ChaCha20Rng::from_os_rng().fill_bytes(bytes),
+            World::Simulated(_) => locked(&self.random).fill_bytes(bytes),
+        }
+    }
+
+    fn process(&self) -> Process {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::process(self.variable("USER")),
+            World::Simulated(_) => Process::of_an_estate(),
+        }
+    }
+
+    fn process_lives(&self, pid: u32) -> bool {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::process_lives(pid),
+            World::Simulated(_) => pid == Process::of_an_estate().pid,
+        }
+    }
+
+    fn processors(&self) -> usize {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::processors(),
+            World::Simulated(_) => 1,
+        }
+    }
+
+    fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        match self.setup.world.runtime() {
+            Ok(runtime) => drop(runtime.spawn_blocking(job)),
+            // In a simulated world.
+            Err(_) => job(),
+        }
     }
 
     fn shared(

@@ -1,0 +1,163 @@
+//! What the tests share: a folder as a storage, surroundings of their own, the real restic, and made-up contents.
+
+mod folder;
+mod restic;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use restic_repository::{
+    BackupOptions, Content, Entry, EntryKind, Init, Metadata, NamedSnapshot, Repository, Scrypt, Storage, Surroundings,
+    Time, User,
+};
+
+pub(crate) use folder::{FolderStorage, entries_of};
+pub(crate) use restic::Restic;
+
+pub(crate) const PASSWORD: &str = "correct horse";
+/// Of no use against anybody, and quick.
+pub(crate) const QUICK: Init = Init { version: 2, scrypt: Scrypt { n: 2, r: 1, p: 1 }, polynomial: None };
+
+/// A host of which only the time goes on, when somebody waits; its randomness is that of a seed.
+pub(crate) struct Simulated {
+    pub(crate) seconds: AtomicU64,
+    random: AtomicU64,
+    pub(crate) pid: u32,
+    /// Instead of what the test runs on.
+    pub(crate) host: Option<String>,
+}
+
+/// 2026-11-28T06:13:20Z
+pub(crate) const START: u64 = 1_795_846_400;
+
+impl Simulated {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Simulated {
+            seconds: AtomicU64::new(START),
+            random: AtomicU64::new(seed),
+            pid: 77,
+            host: Some("db-1".to_owned()),
+        })
+    }
+
+    /// Of this host and process, so that restic looks whether it lives; it is now.
+    pub(crate) fn real() -> Arc<Self> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        Arc::new(Simulated {
+            seconds: AtomicU64::new(now.as_secs()),
+            random: AtomicU64::new(u64::from(std::process::id()) ^ now.as_nanos() as u64),
+            pid: std::process::id(),
+            host: None,
+        })
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.seconds.fetch_add(time.as_secs(), Ordering::SeqCst);
+    }
+}
+
+impl Surroundings for Simulated {
+    fn now(&self) -> Time {
+        time(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        self.pass(duration);
+        futures::future::ready(()).boxed()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let state = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            *byte = (mixed(state) >> 56) as u8;
+        }
+    }
+
+    fn user(&self) -> User {
+        let host = self.host.clone().unwrap_or_else(|| {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux has it");
+            name.trim().to_owned()
+        });
+        User { host, name: "backup".to_owned(), uid: 1000, gid: 1000, pid: self.pid }
+    }
+
+    fn process_lives(&self, pid: u32) -> bool {
+        pid == self.pid || std::path::Path::new(&format!("/proc/{pid}")).exists()
+    }
+}
+
+pub(crate) fn time(seconds: u64) -> Time {
+    jiff::Timestamp::from_second(seconds as i64).expect("a time of today").into()
+}
+
+fn mixed(mut state: u64) -> u64 {
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+/// Bytes that do not compress, the same for the same seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 8);
+    for at in 0.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend_from_slice(&mixed(mixed(seed) ^ at).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Lines that compress.
+pub(crate) fn log_text(seed: u64, length: usize) -> Vec<u8> {
+    let mut text = String::with_capacity(length + 100);
+    for line in 0.. {
+        if text.len() >= length {
+            break;
+        }
+        let value = mixed(seed.wrapping_mul(1000) + line);
+        text.push_str(&format!("2026-11-28T06:00:00Z INFO request {value:x} took {} ms: ok\n", value % 100));
+    }
+    text.truncate(length);
+    text.into_bytes()
+}
+
+pub(crate) fn file(path: &str, content: Vec<u8>) -> Entry {
+    file_of(path, START - 1000, content)
+}
+
+pub(crate) fn file_of(path: &str, mtime: u64, content: Vec<u8>) -> Entry {
+    let size = content.len() as u64;
+    let open = move || async move { Ok(Box::pin(std::io::Cursor::new(content)) as restic_repository::Reader) };
+    let kind = EntryKind::File(Content::file(size, open));
+    Entry { path: path.into(), metadata: Metadata::new(0o640, time(mtime)), kind }
+}
+
+pub(crate) fn stream(path: &str, reader: impl tokio::io::AsyncRead + Send + 'static) -> Entry {
+    let kind = EntryKind::File(Content::stream(reader));
+    Entry { path: path.into(), metadata: Metadata::new(0o600, time(START)), kind }
+}
+
+pub(crate) async fn make(storage: Arc<dyn Storage>, surroundings: Arc<dyn Surroundings>) -> Repository {
+    Repository::init(storage, surroundings, PASSWORD, QUICK).await.expect("a new repository")
+}
+
+/// Backs up under a lock.
+pub(crate) async fn backup(
+    repository: &Repository,
+    options: BackupOptions,
+    entries: Vec<Entry>,
+) -> restic_repository::Result<NamedSnapshot> {
+    let lock = repository.lock().await?;
+    let entries = futures::stream::iter(entries.into_iter().map(Ok));
+    let result = lock.during(repository.backup(&lock, options, entries)).await;
+    lock.release_after(result).await
+}
+
+pub(crate) fn of(path: &str) -> BackupOptions {
+    BackupOptions { paths: vec![path.into()], program_version: "test 1".to_owned(), ..BackupOptions::default() }
+}
