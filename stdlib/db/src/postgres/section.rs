@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use opsrun_core::{Cx, Endpoint, Error, Result, SecretText, Tls, Value};
+use opsrun_core::{Cx, Endpoint, Error, Result, SecretText, Value};
 use serde::Deserialize;
 
 use crate::address::Address;
 use crate::postgres::SYSTEM;
+use crate::tls::TlsMode;
 
 const EXAMPLE: &str = "postgres://app@db.example:5432/orders";
 const PORT: u16 = 5432;
@@ -21,8 +22,8 @@ struct Section {
     url: Option<String>,
     /// A reference to it: `env:PGPASSWORD`.
     password: Option<String>,
-    #[serde(default)]
-    tls: TlsMode,
+    /// `verify-full` if left out.
+    tls: Option<TlsMode>,
     /// PEM of the authorities to trust, instead of the system's.
     ca: Option<PathBuf>,
     /// The folder of the server's Unix socket, which is connected to instead of the host; without TLS.
@@ -30,18 +31,6 @@ struct Section {
     /// Others, by name.
     #[serde(default)]
     servers: BTreeMap<String, Section>,
-}
-
-/// How a connection is kept from others' eyes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TlsMode {
-    /// With TLS, and a certificate of the host's name by a trusted authority.
-    #[default]
-    VerifyFull,
-    /// With TLS, whoever answers.
-    Require,
-    Off,
 }
 
 /// A server, and who signs in.
@@ -124,25 +113,17 @@ async fn read(cx: &Cx, section: &Section) -> Result<Server> {
     let uri = uri.map_err(|error| Error::invalid(format!("`{url}` is no address: {error}")))?;
     let mut endpoint = Endpoint::from(uri);
     let socket = section.socket.as_ref().map(|folder| folder.join(format!(".s.PGSQL.{port}")));
-    let encrypted = section.tls != TlsMode::Off && socket.is_none();
-    let roots = match &section.ca {
-        Some(_) if !encrypted => return Err(Error::invalid("`ca` is of no use without TLS")),
-        Some(_) if section.tls == TlsMode::Require => {
-            return Err(Error::invalid("with `tls = \"require\"` nobody's certificate is checked")
-                .hint("leave `tls` out, so that the certificate is checked against `ca`"));
-        }
-        Some(file) => {
-            let read = cx.read_configuration(file);
-            Some(read.map_err(|error| error.context("the authorities that PostgreSQL is trusted by"))?)
-        }
-        None => None,
-    };
-    endpoint.tls = Tls { roots, insecure: section.tls == TlsMode::Require, ..Tls::default() };
+    let by_itself = if socket.is_none() { TlsMode::VerifyFull } else { TlsMode::Off };
+    let tls = section.tls.unwrap_or(by_itself);
+    if socket.is_some() && tls.is_encrypted() {
+        return Err(Error::invalid("a Unix socket is not encrypted: leave `tls` out"));
+    }
+    endpoint.tls = tls.rules(cx, section.ca.as_deref(), "PostgreSQL")?;
     endpoint.socket = socket;
     let password = match &section.password {
         Some(reference) => Some(cx.configured_secret(reference).await?),
         None => None,
     };
     let database = address.database.unwrap_or_else(|| user.clone());
-    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted })
+    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted: tls.is_encrypted() })
 }

@@ -3,11 +3,11 @@
 use opsrun_core::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::ground::real;
+use crate::ground::real_postgres;
 
 #[test]
 fn whoever_cannot_sign_in_is_told_why_and_what_to_do() {
-    let Some(stage) = real() else { return };
+    let Some(stage) = real_postgres() else { return };
     let nobody_knows = stage.folder().join("other.pem");
     let made = std::process::Command::new("openssl")
         .args([
@@ -51,7 +51,7 @@ fn whoever_cannot_sign_in_is_told_why_and_what_to_do() {
 
 #[test]
 fn a_server_is_reached_with_and_without_tls_and_by_name() {
-    let Some(stage) = real() else { return };
+    let Some(stage) = real_postgres() else { return };
     let seen = |stage: &crate::stage::Stage, server: Option<&str>| {
         let sql = "select ssl, (select setting from pg_settings where name = 'TimeZone') as zone from pg_stat_ssl where pid = pg_backend_pid()";
         stage.call("postgres::query", &json!({ "sql": sql, "server": server })).value()[0].clone()
@@ -60,6 +60,6 @@ fn a_server_is_reached_with_and_without_tls_and_by_name() {
     assert_eq!(seen(&stage.clone().with("ca", Value::Null).with("tls", json!("require")), None)["ssl"], true);
     let plain = stage.clone().with("ca", Value::Null).with("tls", json!("off"));
     assert_eq!(seen(&plain, None)["ssl"], false);
-    let reports = json!({ "reports": { "url": stage.url(), "password": "env:PGPASSWORD", "tls": "off" } });
+    let reports = json!({ "reports": { "url": stage.url(), "password": "env:PASSWORD", "tls": "off" } });
     assert_eq!(seen(&stage.clone().with("servers", reports), Some("reports"))["ssl"], false);
 }

@@ -3,7 +3,7 @@
 use opsrun_core::ErrorKind;
 use serde_json::json;
 
-use crate::ground::on_each;
+use crate::ground::on_postgres;
 
 const SALES: &str = "create schema sales; create table sales.orders (id bigint primary key, total numeric, made timestamptz); \
                      create table items (id int, name text); insert into items select n, 'item ' || n from generate_series(1, 100) n; \
@@ -11,7 +11,7 @@ const SALES: &str = "create schema sales; create table sales.orders (id bigint p
 
 #[test]
 fn tables_have_rows_sizes_and_checksums() {
-    on_each("sizes", SALES, |stage| {
+    on_postgres("sizes", SALES, |stage| {
         let tables = stage.call("postgres::tables", &json!({ "exact": true })).value();
         let seen: Vec<_> = tables
             .as_array()
@@ -48,7 +48,7 @@ fn tables_have_rows_sizes_and_checksums() {
 
 #[test]
 fn an_empty_table_has_a_checksum_and_a_new_one_no_estimate() {
-    on_each("empty", "create table nothing (id int)", |stage| {
+    on_postgres("empty", "create table nothing (id int)", |stage| {
         let sums = stage.call("postgres::checksums", &json!({})).value();
         assert_eq!(sums, json!({ "public.nothing": { "rows": 0, "checksum": "0" } }));
         assert_eq!(stage.call("postgres::tables", &json!({})).value()[0]["rows"], json!(null));
@@ -57,7 +57,7 @@ fn an_empty_table_has_a_checksum_and_a_new_one_no_estimate() {
 
 #[test]
 fn sessions_are_seen_and_ended() {
-    on_each("sessions", "", |stage| {
+    on_postgres("sessions", "", |stage| {
         let error = stage.call("postgres::terminate", &json!({})).error().report();
         assert!(error.contains("nothing says which sessions"), "{error}");
         let meant = json!({ "of_database": "sessions", "state": "active" });
@@ -93,7 +93,7 @@ fn sessions_are_seen_and_ended() {
 
 #[test]
 fn a_server_says_what_it_is() {
-    on_each("what", "", |stage| {
+    on_postgres("what", "", |stage| {
         let version = stage.call("postgres::wait_ready", &json!({ "within": "5s" })).value();
         assert_eq!(version["number"].as_i64().unwrap() / 10_000, 15);
         assert_eq!(version["replica"], false);

@@ -4,7 +4,7 @@ use opsrun_core::{Error, ErrorKind, Result, Value};
 use opsrun_runtime::Outcome;
 use serde_json::json;
 
-use crate::ground::on_each;
+use crate::ground::on_postgres;
 use crate::stage::{Caller, Stage};
 
 const ITEMS: &str = "create table items (id int primary key, name text not null); insert into items values (1, 'one'); \
@@ -25,7 +25,7 @@ fn lines(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn a_statement_tells_what_it_changed() {
-    on_each("changes", ITEMS, |stage| {
+    on_postgres("changes", ITEMS, |stage| {
         let exec = |arguments: Value| stage.call("postgres::exec", &arguments).value();
         let two = "insert into items values (2, 'two'), (3, 'three') returning id, name";
         let made = exec(json!({ "sql": two, "undo": "delete from items where id > 1" }));
@@ -40,7 +40,7 @@ fn a_statement_tells_what_it_changed() {
 
 #[test]
 fn several_statements_are_one_transaction() {
-    on_each("atomic", ITEMS, |stage| {
+    on_postgres("atomic", ITEMS, |stage| {
         let sql = "insert into items values (2, 'two'); insert into items values (1, 'again')";
         let done = stage.call("postgres::exec", &json!({ "sql": sql, "no_undo": "a test" }));
         assert_eq!(done.error().kind(), ErrorKind::Conflict);
@@ -52,7 +52,7 @@ fn several_statements_are_one_transaction() {
 
 #[test]
 fn what_is_to_take_it_back_has_to_be_said() {
-    on_each("undoes", ITEMS, |stage| {
+    on_postgres("undoes", ITEMS, |stage| {
         for (arguments, said) in [
             (json!({ "sql": "delete from items" }), "does not know what takes this back"),
             (json!({ "sql": "delete from items", "undo": "select 1", "no_undo": "both" }), "not both"),
@@ -67,7 +67,7 @@ fn what_is_to_take_it_back_has_to_be_said() {
 
 #[test]
 fn a_run_that_fails_takes_its_statements_back() {
-    on_each("taken_back", ITEMS, |stage| {
+    on_postgres("taken_back", ITEMS, |stage| {
         let done = stage.run(|call: Caller<'_>| -> Result<Value> {
             call("postgres::exec", log("a"))?;
             call("postgres::exec", log("b"))?;
@@ -87,7 +87,7 @@ fn an_answer_that_is_lost_is_asked_for_and_what_never_arrived_is_not_taken_back(
         ("postgres insert: 403", &[]),
         ("postgres insert: 503", &[]),
     ] {
-        on_each("lost", ITEMS, |stage| {
+        on_postgres("lost", ITEMS, |stage| {
             let faulty = stage.clone().fault(fault);
             let done = faulty.call("postgres::exec", &log("a"));
             assert_eq!(
@@ -110,7 +110,7 @@ fn taking_back_is_exact_too() {
         ("postgres insert: lost-answer", &["a", "not a"]),
         ("postgres insert: lost", &[]),
     ] {
-        on_each("lost_back", ITEMS, |stage| {
+        on_postgres("lost_back", ITEMS, |stage| {
             let done = stage.clone().fault(fault).run(|call| {
                 call("postgres::exec", log("a"))?;
                 Err(Error::failed("and now back"))
@@ -123,7 +123,7 @@ fn taking_back_is_exact_too() {
 
 #[test]
 fn a_lock_is_waited_for_no_longer_than_said_and_its_holder_is_told() {
-    on_each("locks", ITEMS, |stage| {
+    on_postgres("locks", ITEMS, |stage| {
         let held = json!({
             "sql": "lock table items; select pg_sleep(3)", "no_undo": "a test"
         });

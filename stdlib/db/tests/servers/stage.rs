@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opsrun_core::{Error, Result, Target, Value};
-use opsrun_db::Postgres;
+use opsrun_db::{Postgres, Redis};
 use opsrun_gate::{Asked, Auditor, FaultRule, Files, Gate, Grants, Reply, Route};
 use opsrun_runtime::{
     Branch, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup, Watcher, World,
@@ -13,11 +13,12 @@ use opsrun_runtime::{
 use serde_json::json;
 use tempfile::TempDir;
 
-pub(crate) static REGISTRY: Registry = Registry::new(&[&Postgres]);
+pub(crate) static REGISTRY: Registry = Registry::new(&[&Postgres, &Redis]);
 
 /// How runs reach a server.
 #[derive(Clone)]
 pub(crate) struct Stage {
+    system: &'static str,
     folder: Arc<TempDir>,
     section: Value,
     variables: BTreeMap<String, String>,
@@ -35,12 +36,12 @@ pub(crate) struct Done {
 pub(crate) type Caller<'c> = &'c dyn Fn(&str, Value) -> Result<Value>;
 
 impl Stage {
-    /// With this section in the target; the password is the variable `PGPASSWORD`.
-    pub(crate) fn new(section: Value, password: &str) -> Self {
-        let grants = ["postgres", "secret", "file"].map(str::to_owned).to_vec();
-        let variables = BTreeMap::from([("PGPASSWORD".to_owned(), password.to_owned())]);
+    /// With this section of a system in the target; the password is the variable `PASSWORD`.
+    pub(crate) fn new(system: &'static str, section: Value, password: &str) -> Self {
+        let grants = ["postgres", "redis", "secret", "file"].map(str::to_owned).to_vec();
+        let variables = BTreeMap::from([("PASSWORD".to_owned(), password.to_owned())]);
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Stage { folder, section, variables, grants, faults: Vec::new() }
+        Stage { system, folder, section, variables, grants, faults: Vec::new() }
     }
 
     /// With this in its section, too; `Null` takes a key away.
@@ -64,7 +65,7 @@ impl Stage {
     }
 
     pub(crate) fn password(mut self, password: &str) -> Self {
-        self.variables.insert("PGPASSWORD".to_owned(), password.to_owned());
+        self.variables.insert("PASSWORD".to_owned(), password.to_owned());
         self
     }
 
@@ -89,7 +90,7 @@ impl Stage {
         let told = Arc::new(Told::default());
         let target = Target {
             name: "test".to_owned(),
-            sections: BTreeMap::from([("postgres".to_owned(), self.section.clone())]),
+            sections: BTreeMap::from([(self.system.to_owned(), self.section.clone())]),
             ..Target::default()
         };
         let grants = self.grants.iter().map(|grant| grant.parse().unwrap()).collect();

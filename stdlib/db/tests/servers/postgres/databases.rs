@@ -4,7 +4,7 @@ use opsrun_core::{Error, ErrorKind, Value};
 use opsrun_runtime::Outcome;
 use serde_json::json;
 
-use crate::ground::on_each;
+use crate::ground::on_postgres;
 use crate::stage::Stage;
 
 fn names(stage: &Stage) -> Vec<String> {
@@ -22,7 +22,7 @@ fn drop_all(stage: &Stage) {
 
 #[test]
 fn databases_are_made_copied_renamed_swapped_and_dropped_and_each_is_taken_back() {
-    on_each("swap", "create table marks (mark text); insert into marks values ('original')", |stage| {
+    on_postgres("swap", "create table marks (mark text); insert into marks values ('original')", |stage| {
         drop_all(stage);
         let before = names(stage);
         let mark = |database: &str| {
@@ -55,7 +55,7 @@ fn databases_are_made_copied_renamed_swapped_and_dropped_and_each_is_taken_back(
 #[test]
 fn a_lost_answer_is_made_up_for_by_looking() {
     for fault in ["postgres create", "postgres alter", "postgres drop"] {
-        on_each("dbslost", "", |stage| {
+        on_postgres("dbslost", "", |stage| {
             for name in ["dbslost_a", "dbslost_b"] {
                 stage.call("postgres::drop_database", &json!({ "name": name })).value();
             }
@@ -81,7 +81,7 @@ fn a_lost_answer_is_made_up_for_by_looking() {
 
 #[test]
 fn what_cannot_be_made_or_renamed_says_why() {
-    on_each("dbsnot", "", |stage| {
+    on_postgres("dbsnot", "", |stage| {
         for (path, arguments, kind, said) in [
             (
                 "create_database",

@@ -3,11 +3,11 @@
 use opsrun_core::ErrorKind;
 use serde_json::json;
 
-use crate::ground::on_each;
+use crate::ground::on_postgres;
 
 #[test]
 fn values_are_what_a_playbook_can_use() {
-    on_each("values", "", |stage| {
+    on_postgres("values", "", |stage| {
         let sql = "select 1::int2 a, 9007199254740993 b, 1.50::numeric c, 12345678901234567.5::numeric d, 'NaN'::float8 e, true f, \
                    null::int g, '{\"x\": [1, 2.5]}'::jsonb h, '\\x00ff'::bytea i, timestamptz '2026-03-02 04:00:00.5+01' j, \
                    timestamp '2026-03-02 04:00' k, date '2026-03-02' l, '{1,NULL,3}'::int[] m, \
@@ -31,7 +31,7 @@ fn values_are_what_a_playbook_can_use() {
 fn a_query_only_reads_whatever_it_calls() {
     let writes = "create table items (id int); \
                   create function sneaky() returns int language plpgsql as $$ begin insert into items values (1); return 1; end $$";
-    on_each("reads", writes, |stage| {
+    on_postgres("reads", writes, |stage| {
         for sql in ["insert into items values (1)", "select sneaky()", "create table others (id int)"] {
             let done = stage.call("postgres::query", &json!({ "sql": sql }));
             assert_eq!(done.error().kind(), ErrorKind::Forbidden, "{sql}");
@@ -44,7 +44,7 @@ fn a_query_only_reads_whatever_it_calls() {
 
 #[test]
 fn more_rows_than_a_playbook_can_hold_are_an_error_and_a_limit_is_not() {
-    on_each("limits", "", |stage| {
+    on_postgres("limits", "", |stage| {
         let many = |n: u32| json!({ "sql": format!("select generate_series(1, {n}) as n") });
         assert_eq!(stage.call("postgres::query", &many(10_000)).value().as_array().unwrap().len(), 10_000);
         let error = stage.call("postgres::query", &many(10_001)).error().report();
@@ -59,7 +59,7 @@ fn more_rows_than_a_playbook_can_hold_are_an_error_and_a_limit_is_not() {
 
 #[test]
 fn what_the_server_refuses_is_told_with_its_words_and_its_place() {
-    on_each("refusals", "create table items (id int primary key)", |stage| {
+    on_postgres("refusals", "create table items (id int primary key)", |stage| {
         let done = stage.call("postgres::query", &json!({ "sql": "select *\n  from nothing" }));
         assert_eq!(done.error().kind(), ErrorKind::NotFound);
         let report = done.error().report();
@@ -93,7 +93,7 @@ fn what_the_server_refuses_is_told_with_its_words_and_its_place() {
 
 #[test]
 fn a_grant_names_what_may_be_done_to_which_table() {
-    on_each("granted", "create table items (id int); create table others (id int)", |stage| {
+    on_postgres("granted", "create table items (id int); create table others (id int)", |stage| {
         let stage =
             stage.clone().granted(&["secret", "file", "postgres insert granted/items in 127.0.0.1:*"]);
         let insert =
