@@ -1,6 +1,7 @@
 //! What systems lend each other, so that none has to know another: sources, whose content can be kept as files and be brought
 //! back from them, and stores, which keep named objects. A system offers them, each under a scheme.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub struct SourceScheme {
     pub open: fn(Cx, Named) -> BoxFuture<'static, Result<Items>>,
     /// Brings items back, into the place or beside it, and says what was done.
     pub restore: fn(Cx, Named, Items) -> BoxFuture<'static, Result<Value>>,
+    /// Sees whether items can be brought back, without touching the place that they are of, and whether what the options assert
+    /// holds of them; an error says what does not. Tells what was counted: `rows of orders`.
+    pub try_out: fn(Cx, Named, Items) -> BoxFuture<'static, Result<BTreeMap<String, u64>>>,
 }
 
 /// Which source, or where to.

@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Named, Result,
-    Said, SecretText, SourceScheme, Span, Store, StoreScheme, Talk, Target, Undo, secret,
+    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Named, Process,
+    Program, ProgramOutput, Result, Running, Said, SecretText, SourceScheme, Span, Store, StoreScheme, Talk,
+    Target, Undo, secret,
 };
 
 /// A request's body, whatever an SDK made of it.
@@ -129,25 +130,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A program to run on this machine.
-#[derive(Debug, Clone, Default)]
-pub struct Program {
-    pub name: String,
-    pub args: Vec<String>,
-    /// Added to the environment that the gate gives every program (`PATH`, `HOME`).
-    pub env: Vec<(String, String)>,
-    pub stdin: Vec<u8>,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone)]
-pub struct ProgramOutput {
-    /// `None`: ended by a signal.
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-}
-
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFacts {
@@ -156,6 +138,8 @@ pub struct FileFacts {
     /// In bytes.
     pub size: u64,
     pub modified: Timestamp,
+    /// The lower twelve bits of a Unix mode.
+    pub mode: u32,
 }
 
 /// The files below a folder, one after the other.
@@ -167,27 +151,17 @@ pub trait FileDraft: Send + Sync {
     /// `Failed`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Who may do what with it, as Unix has it; without this, what the process makes files with.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn set_mode(&self, mode: u32) -> Result<()>;
+
     /// Puts it in place of what is there, with this time. It is not waited until the disk has it.
     ///
     /// # Errors
     /// `Denied` without the grant `file write PATH`, `Failed`.
     fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>>;
-}
-
-/// The process that a run lives in, as it signs what others read: locks, snapshots.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    pub host: String,
-    pub user: String,
-    pub uid: u32,
-    pub gid: u32,
-    pub pid: u32,
-}
-
-impl Process {
-    pub fn of_an_estate() -> Self {
-        Process { host: "estate".into(), user: "opsrun".into(), uid: 1000, gid: 1000, pid: 1 }
-    }
 }
 
 /// What a call tells whoever watches the run.
@@ -266,11 +240,11 @@ pub trait Host: Send + Sync {
         let refused = Error::failed(format!("the secret `{reference}` cannot be read here"));
         Box::pin(async { Err(refused) })
     }
-    fn run_program(
+    fn start_program(
         self: Arc<Self>,
         call: Arc<Call>,
         program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>>;
+    ) -> BoxFuture<'static, Result<Running>>;
     /// Records an inverse, durably, before it returns; `None` takes it off again.
     fn record_inverse(
         &self,
@@ -626,12 +600,20 @@ impl Cx {
         (scheme.open)(self.clone(), Named { name, options }).await
     }
 
-    /// Runs a program to its end.
+    /// Starts a program. It is ended if what this gives is dropped.
     ///
     /// # Errors
-    /// `Denied` without a grant for it, `NotFound` if there is no such program; a non-zero exit is no error here.
-    pub async fn run_program(&self, program: Program) -> Result<ProgramOutput> {
-        self.host.clone().run_program(self.call.clone(), program).await
+    /// `Denied` without a grant for it, `NotFound` if there is no such program.
+    pub async fn start_program(&self, program: Program) -> Result<Running> {
+        self.host.clone().start_program(self.call.clone(), program).await
+    }
+
+    /// Runs a program to its end. What it prints is held.
+    ///
+    /// # Errors
+    /// As [`Cx::start_program`]; a non-zero exit is no error here.
+    pub async fn run_program(&self, program: Program, input: &[u8]) -> Result<ProgramOutput> {
+        self.start_program(program).await?.to_its_end(input).await
     }
 
     /// Records, before a write leaves, what takes it back. Inverses are carried out latest first.

@@ -12,6 +12,7 @@ mod error;
 mod lease;
 mod overlay;
 mod primitive;
+mod program;
 mod redact;
 mod secret;
 mod simulator;
@@ -25,14 +26,15 @@ pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
 pub use conversation::{BrokenLine, Connection, Dial, Line, Said, Talk};
 pub use cx::{
-    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Process,
-    Program, ProgramOutput, Tls, UndoSlot, body,
+    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Tls, UndoSlot,
+    body,
 };
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};
 pub use lease::{KeptLease, Lease, Leases};
 pub use overlay::{Alteration, Alterations, Elsewhere, FieldAlteration, How, Original, Precondition};
 pub use primitive::{Declaration, Primitive};
+pub use program::{Process, Program, ProgramEnd, ProgramOutput, Running};
 pub use redact::Redactor;
 pub use secret::{Found, Marker, Markers, SecretScheme, SecretText};
 pub use simulator::{EstateFiles, Simulator, Surroundings, Variable, VariableValue, serve, simulate};

@@ -26,6 +26,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     doc: "The objects of a Kubernetes namespace, Secrets among them, as they can be created again.",
     open: |cx, named| Box::pin(async move { open(&cx, named).await }),
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
+    try_out: |cx, named, items| Box::pin(async move { try_out(&cx, &named, items).await }),
 };
 
 /// An object's file is for the owner of the backup alone: it may be a Secret.
@@ -205,19 +206,47 @@ fn file(wave: Wave, kind: &str, object: &Value, cx: &Cx) -> Item {
     }
 }
 
-/// Applies the objects, into the namespace of this name, which they need not come from.
-async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
-    let options: RestoreOptions = options(named)?;
-    let mut objects = Vec::new();
-    while let Some(item) = items.try_next().await? {
-        if let ItemKind::File { content, .. } = item.kind {
-            objects.push(read(&item.path, content).await?);
-        }
-    }
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Assertions {
+    /// Objects that have to be there: `Deployment/api`.
+    objects: Vec<String>,
+}
+
+/// Has the API server look at each object as if it were applied. Nothing is changed: workloads that ran twice would do their work twice.
+async fn try_out(cx: &Cx, named: &Named, items: Items) -> Result<BTreeMap<String, u64>> {
+    let assertions: Assertions = options(named)?;
+    let objects = read_all(items, &named.name).await?;
     let client = Client::new(cx)?;
-    for object in &mut objects {
-        move_to(object, &named.name);
+    let how = apply::Apply {
+        manager: MANAGER,
+        conflicts: Conflicts::TakeOver,
+        dry_run: true,
+        namespace: Some(&named.name),
+        undo: Undoing::Caller,
+    };
+    apply::all(&client, &objects, &how).await?;
+    let mut counts = BTreeMap::new();
+    let mut there = BTreeSet::new();
+    for object in &objects {
+        let kind = object.text("/kind");
+        *counts.entry(format!("objects of {kind}")).or_default() += 1;
+        there.insert(format!("{kind}/{}", object.name()));
     }
+    match assertions.objects.iter().find(|wanted| !there.contains(*wanted)) {
+        Some(wanted) => {
+            Err(Error::failed(format!("`{wanted}` of the namespace {} is not in the snapshot", named.name))
+                .hint("an object is named by its kind: `Deployment/api`"))
+        }
+        None => Ok(counts),
+    }
+}
+
+/// Applies the objects, into the namespace of this name, which they need not come from.
+async fn restore(cx: &Cx, named: &Named, items: Items) -> Result<Value> {
+    let options: RestoreOptions = options(named)?;
+    let objects = read_all(items, &named.name).await?;
+    let client = Client::new(cx)?;
     let how = apply::Apply {
         manager: MANAGER,
         conflicts: Conflicts::forced(options.force),
@@ -237,6 +266,19 @@ async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
         *counts.entry(called).or_default() += 1;
     }
     Ok(json!(counts))
+}
+
+/// The objects, as they are in this namespace.
+async fn read_all(mut items: Items, namespace: &str) -> Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    while let Some(item) = items.try_next().await? {
+        if let ItemKind::File { content, .. } = item.kind {
+            let mut object = read(&item.path, content).await?;
+            move_to(&mut object, namespace);
+            objects.push(object);
+        }
+    }
+    Ok(objects)
 }
 
 async fn read(path: &str, mut content: Content) -> Result<Value> {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, Body, BoxFuture, Call, Effect, Endpoint, FileDraft, FileFacts, FileWalk, Host, Inverse, Marker,
-    Markers, Note, Process, Program, ProgramOutput, Result, SecretText, SourceScheme, StoreScheme, Talk,
+    Markers, Note, Process, Program, Result, Running, SecretText, SourceScheme, StoreScheme, Talk,
 };
 use opsrun_gate::{Draft, Outcome as RequestOutcome, Recorder, Ticket};
 use rand::{RngCore, SeedableRng};
@@ -76,6 +76,10 @@ struct Drafted {
 impl FileDraft for Drafted {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.draft.write_at(offset, bytes)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        self.draft.set_mode(mode)
     }
 
     fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>> {
@@ -183,16 +187,13 @@ impl Host for Run {
         secrets::configured(self, call, reference)
     }
 
-    fn run_program(
+    fn start_program(
         self: Arc<Self>,
         call: Arc<Call>,
         program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>> {
-        if let World::Simulated(_) = self.setup.world {
-            let refused = self.setup.programs.run_on_estate(&self.setup.gate, &call, &program);
-            return Box::pin(async { refused });
-        }
-        Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
+    ) -> BoxFuture<'static, Result<Running>> {
+        let programs = self.setup.programs.clone();
+        Box::pin(async move { programs.start(self, |run| &run.setup.gate, &call, program).await })
     }
 
     fn record_inverse(

@@ -96,7 +96,7 @@ impl Repository {
 
     /// A tree of the parent snapshot. What cannot be read is not there to be taken over, and the files below are read.
     async fn tree_before(&self, tree: Option<Id>) -> Option<Tree> {
-        Tree::read(&self.read_blob(BlobKey::tree(tree?)).await.ok()?).ok()
+        self.read_tree(tree?).await.ok()
     }
 }
 

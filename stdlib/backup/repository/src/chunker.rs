@@ -125,9 +125,13 @@ mod tests {
         let mut rest = &data[..];
         let mut chunks = 0;
         while let Some(end) = chunker.end(rest, 0) {
-            let by_definition =
-                (MIN..).find(|&end| end == MAX || is_end(polynomial, &rest[end - WINDOW..end])).expect("an end");
-            assert_eq!(end, by_definition);
+            let windows = |ends: std::ops::Range<usize>| ends.map(|end| &rest[end - WINDOW..end]);
+            assert!(end == MAX || is_end(polynomial, &rest[end - WINDOW..end]));
+            // All near the end, and many before.
+            assert!(!windows(end - 3000..end).any(|window| is_end(polynomial, window)));
+            assert!(!windows(MIN..end).step_by(101).any(|window| is_end(polynomial, window)));
+            let one_by_one = chunker.search(rest, MIN - 1, rest.len().min(MAX)).unwrap_or(MAX);
+            assert_eq!(end, one_by_one, "in lanes");
             let piecewise = (1..).map(|step| (step * 100_000).min(end)).scan(0, |from, length| {
                 let found = chunker.end(&rest[..length], *from);
                 *from = length;

@@ -13,6 +13,8 @@ const BUCKETS: usize = 256;
 pub(crate) struct Index {
     buckets: Vec<Vec<Entry>>,
     packs: Vec<Id>,
+    /// Where the last blob of each pack ends.
+    pack_ends: Vec<u32>,
     pack_numbers: BTreeMap<Id, u32>,
     /// The packs that each index file names.
     files: BTreeMap<Id, Vec<u32>>,
@@ -59,6 +61,7 @@ impl Default for Index {
         Index {
             buckets: vec![Vec::new(); BUCKETS],
             packs: Vec::new(),
+            pack_ends: Vec::new(),
             pack_numbers: BTreeMap::new(),
             files: BTreeMap::new(),
             unread: BTreeMap::new(),
@@ -102,7 +105,7 @@ impl Index {
     pub(crate) fn add_files(&mut self, files: Vec<(Id, Vec<PackContent>)>) {
         for (file, packs) in files {
             let numbers = packs.iter().map(|pack| {
-                let number = self.number(pack.id);
+                let number = self.number(pack);
                 for blob in &pack.blobs {
                     self.buckets[bucket(blob.key.id)].push(Entry::new(number, blob));
                 }
@@ -127,7 +130,7 @@ impl Index {
     pub(crate) fn add_file(&mut self, file: Id, packs: &[PackContent]) {
         let mut numbers = Vec::with_capacity(packs.len());
         for pack in packs {
-            let number = self.number(pack.id);
+            let number = self.number(pack);
             numbers.push(number);
             for blob in &pack.blobs {
                 let entry = Entry::new(number, blob);
@@ -144,11 +147,21 @@ impl Index {
         self.unread.insert(file, problem);
     }
 
-    fn number(&mut self, pack: Id) -> u32 {
-        *self.pack_numbers.entry(pack).or_insert_with(|| {
-            self.packs.push(pack);
+    fn number(&mut self, pack: &PackContent) -> u32 {
+        let number = *self.pack_numbers.entry(pack.id).or_insert_with(|| {
+            self.packs.push(pack.id);
+            self.pack_ends.push(0);
             u32::try_from(self.packs.len() - 1).expect("2^31 packs are more than a repository has")
-        })
+        });
+        let ends = pack.blobs.iter().map(|blob| blob.offset.saturating_add(blob.length));
+        let end = &mut self.pack_ends[number as usize];
+        *end = ends.fold(*end, u32::max);
+        number
+    }
+
+    /// Where the last blob of a pack ends; 0 if the pack is not known.
+    pub(crate) fn pack_end(&self, pack: Id) -> u32 {
+        self.pack_numbers.get(&pack).map_or(0, |number| self.pack_ends[*number as usize])
     }
 
     pub(crate) fn contains(&self, key: BlobKey) -> bool {
@@ -188,11 +201,19 @@ impl Index {
         self.files.contains_key(&file)
     }
 
-    /// The index files that name a pack.
-    pub(crate) fn files_of(&self, pack: Id) -> Vec<Id> {
-        let Some(number) = self.pack_numbers.get(&pack) else { return Vec::new() };
-        let naming = self.files.iter().filter(|(_, packs)| packs.contains(number));
-        naming.map(|(file, _)| *file).collect()
+    /// The packs that an index file names.
+    pub(crate) fn packs_of(&self, file: Id) -> Vec<Id> {
+        let numbers = self.files.get(&file).map_or(&[][..], Vec::as_slice);
+        numbers.iter().map(|number| self.packs[*number as usize]).collect()
+    }
+
+    /// How many blobs each pack has.
+    pub(crate) fn blob_counts(&self) -> BTreeMap<Id, usize> {
+        let mut counts = vec![0; self.packs.len()];
+        for entry in self.buckets.iter().flatten() {
+            counts[entry.pack() as usize] += 1;
+        }
+        self.packs.iter().copied().zip(counts).collect()
     }
 
     pub(crate) fn unread(&self) -> &BTreeMap<Id, String> {
@@ -276,7 +297,7 @@ mod tests {
             assert!(!at_once.contains(BlobKey::tree(key.id)), "a tree is something else");
         }
         assert_eq!(at_once.contents(&at_once.packs()), one_by_one.contents(&one_by_one.packs()));
-        assert_eq!(at_once.files_of(packs[11].id), [one.min(two), one.max(two)]);
+        assert_eq!(at_once.packs_of(two), packs[10..].iter().map(|pack| pack.id).collect::<Vec<_>>());
         assert_eq!(size_of::<Entry>(), 48);
     }
 }

@@ -14,6 +14,7 @@ use crate::key::{self, Scrypt};
 use crate::pack::BlobKey;
 use crate::polynomial::Polynomial;
 use crate::surroundings::{Surroundings, compute, random};
+use crate::trees::Regions;
 use crate::{Error, File, Id, Kind, Listed, Result, Storage, StorageError, index_file};
 
 /// How many small files are read at a time.
@@ -42,8 +43,9 @@ pub struct Repository {
     pub(crate) codec: Arc<Codec>,
     config: Config,
     index: Mutex<Index>,
-    /// Held while the index is loaded.
-    loading: futures::lock::Mutex<()>,
+    pub(crate) regions: Regions,
+    /// Held while the index is loaded; whether it ever was.
+    loading: futures::lock::Mutex<bool>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -132,6 +134,7 @@ impl Repository {
             codec: Arc::new(Codec::new(master, config.version)),
             config,
             index: Mutex::default(),
+            regions: Regions::default(),
             loading: futures::lock::Mutex::default(),
         }
     }
@@ -209,7 +212,7 @@ impl Repository {
     /// Loads what index files there are that were not loaded yet; all of them, if some are gone. An index file that is damaged is noted:
     /// the rest can be used.
     pub(crate) async fn load_index(&self) -> Result<()> {
-        let _loading = self.loading.lock().await;
+        let mut loaded_once = self.loading.lock().await;
         let listed: Vec<Id> = self.list(Kind::Index).await?.into_iter().map(|listed| listed.id).collect();
         let (missing, anew) = {
             let index = self.index();
@@ -233,7 +236,20 @@ impl Repository {
             loaded.put_in_order();
             *self.index() = loaded;
         }
+        *loaded_once = true;
         Ok(())
+    }
+
+    /// Forgets what was loaded, for what wants to see how things are now.
+    pub(crate) fn unload(&self) {
+        *self.index() = Index::default();
+        self.regions.clear();
+    }
+
+    /// For what reads a little, where the whole was looked for not long ago.
+    pub(crate) async fn load_index_once(&self) -> Result<()> {
+        let was_loaded = *self.loading.lock().await;
+        if was_loaded { Ok(()) } else { self.load_index().await }
     }
 
     async fn read_index_file(&self, id: Id) -> (Id, Result<Vec<PackContent>>) {
@@ -248,10 +264,20 @@ impl Repository {
     /// A blob's plain text, from whichever pack has it whole.
     pub(crate) async fn read_blob(&self, key: BlobKey) -> Result<Vec<u8>> {
         let mut copies = Vec::new();
-        for location in self.locations(key)? {
-            match self.read_copy(location).await {
+        for Location { pack, blob } in self.locations(key)? {
+            let file = File::Named(Kind::Data, pack);
+            let read = self.storage.read_part(file, u64::from(blob.offset), blob.length as usize);
+            let sealed = match read.await {
+                Ok(sealed) => sealed,
+                Err(error) => {
+                    copies.push(Error::storage("reading", file)(error));
+                    continue;
+                }
+            };
+            let opened = self.compute(move |codec| codec.open_blob(key.id, &sealed, blob.uncompressed));
+            match opened.await? {
                 Ok(plain) => return Ok(plain),
-                Err(error) => copies.push(error),
+                Err(problem) => copies.push(Error::damaged(file, problem)),
             }
         }
         Err(Error::Unreadable { blob: key, copies })
@@ -265,15 +291,6 @@ impl Repository {
             true => Err(Error::NotIndexed { blob: key, unread: index.unread().keys().copied().collect() }),
             false => Ok(locations),
         }
-    }
-
-    async fn read_copy(&self, location: Location) -> Result<Vec<u8>> {
-        let Location { pack, blob } = location;
-        let file = File::Named(Kind::Data, pack);
-        let read = self.storage.read_part(file, u64::from(blob.offset), blob.length as usize);
-        let sealed = read.await.map_err(Error::storage("reading", file))?;
-        let opened = self.compute(move |codec| codec.open_blob(blob.key.id, &sealed, blob.uncompressed));
-        opened.await?.map_err(|problem| Error::damaged(file, problem))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Snapshots: what was backed up when, from where; listing them, and finding the one that is meant.
 
-use std::path::PathBuf;
-
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -177,9 +175,4 @@ impl Snapshots {
             }
         }
     }
-}
-
-/// A path of a snapshot as it is written among its `paths`.
-pub(crate) fn path_text(path: &PathBuf) -> String {
-    path.to_string_lossy().into_owned()
 }

@@ -205,6 +205,11 @@ pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
 }
 
+/// A folder's tree as it is written, of which the SHA-256 is its name.
+pub fn tree_json(nodes: Vec<Node>) -> Vec<u8> {
+    Tree { nodes }.to_bytes()
+}
+
 impl Tree {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut json = go::to_json(self);
@@ -217,6 +222,10 @@ impl Tree {
     }
 
     pub(crate) fn get(&self, name: &OsStr) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name == name)
+        match self.nodes.binary_search_by(|node| (*node.name).cmp(name)) {
+            Ok(at) => Some(&self.nodes[at]),
+            // Who wrote it may have had another order.
+            Err(_) => self.nodes.iter().find(|node| node.name == name),
+        }
     }
 }

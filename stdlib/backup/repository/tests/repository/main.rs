@@ -1,5 +1,6 @@
 //! What a user of repositories relies on, with the real restic as the other side wherever it has one.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)] // tests reach the machine, and speak to who runs them
 
+mod faults;
 mod interop;
 mod support;

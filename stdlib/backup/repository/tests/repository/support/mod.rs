@@ -3,6 +3,8 @@
 mod folder;
 mod restic;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,8 +12,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use restic_repository::{
-    BackupOptions, Content, Entry, EntryKind, Init, Metadata, NamedSnapshot, Repository, Scrypt, Storage, Surroundings,
-    Time, User,
+    BackupOptions, Content, Copied, Entry, EntryKind, Id, Init, Metadata, NamedSnapshot, NodeKind, PruneOptions,
+    PrunePlan, Report, Repository, Restored, Scrypt, Storage, Surroundings, Time, User,
 };
 
 pub(crate) use folder::{FolderStorage, entries_of};
@@ -160,4 +162,95 @@ pub(crate) async fn backup(
 
 pub(crate) fn of(path: &str) -> BackupOptions {
     BackupOptions { paths: vec![path.into()], program_version: "test 1".to_owned(), ..BackupOptions::default() }
+}
+
+/// Every path of a tree, and what a file has in it, the target of a link; fails if something cannot be read.
+pub(crate) async fn contents(repository: &Repository, tree: Id) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (contents, failed) = readable(repository, tree).await;
+    assert!(failed.is_empty(), "{failed:?}");
+    contents
+}
+
+/// The same as far as it can be read, and the paths that cannot.
+pub(crate) async fn readable(
+    repository: &Repository,
+    tree: Id,
+) -> (BTreeMap<PathBuf, Vec<u8>>, BTreeMap<PathBuf, String>) {
+    let mut contents = BTreeMap::new();
+    let mut failed = BTreeMap::new();
+    let mut last = PathBuf::new();
+    let mut restore = repository.restore(repository.walk(tree, Path::new("/")));
+    while let Some(restored) = restore.next().await {
+        match restored {
+            Restored::Entry { path, node } => {
+                let target = match node.kind {
+                    NodeKind::Symlink { target } => target.into_encoded_bytes(),
+                    _ => Vec::new(),
+                };
+                contents.insert(path.clone(), target);
+                last = path;
+            }
+            Restored::Content(piece) => contents.entry(last.clone()).or_default().extend_from_slice(&piece),
+            Restored::Leave { .. } => {}
+            Restored::Failed { path, error } => {
+                contents.remove(&path);
+                failed.insert(path, error.to_string());
+            }
+        }
+    }
+    (contents, failed)
+}
+
+pub(crate) async fn snapshots(repository: &Repository) -> Vec<NamedSnapshot> {
+    let snapshots = repository.snapshots().await.expect("snapshots are listed");
+    assert!(snapshots.damaged.is_empty(), "{:?}", snapshots.damaged);
+    snapshots.readable
+}
+
+pub(crate) async fn check(repository: &Repository) -> Report {
+    let lock = repository.lock().await.expect("nobody has it");
+    let report = repository.check(&lock, true).await;
+    lock.release_after(report).await.expect("a check")
+}
+
+/// Prunes as much as there is to prune.
+pub(crate) async fn prune(repository: &Repository) -> restic_repository::Result<PrunePlan> {
+    let lock = repository.lock_exclusively().await?;
+    let work = async {
+        let plan = repository.plan_prune(&lock, PruneOptions { unused_percent: 0 }).await?;
+        repository.prune(&lock, &plan).await?;
+        Ok(plan)
+    };
+    let result = lock.during(work).await;
+    lock.release_after(result).await
+}
+
+pub(crate) async fn forget(repository: &Repository, snapshots: &[Id]) -> restic_repository::Result<()> {
+    let lock = repository.lock_exclusively().await?;
+    let result = repository.forget(&lock, snapshots).await;
+    lock.release_after(result).await
+}
+
+pub(crate) async fn set_tags(
+    repository: &Repository,
+    snapshot: Id,
+    tags: &[&str],
+) -> restic_repository::Result<NamedSnapshot> {
+    let lock = repository.lock_exclusively().await?;
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let result = repository.set_tags(&lock, snapshot, tags).await;
+    lock.release_after(result).await
+}
+
+pub(crate) async fn copy(from: &Repository, to: &Repository) -> restic_repository::Result<Vec<Copied>> {
+    let snapshots = from.snapshots().await?.readable;
+    let lock = from.lock().await?;
+    let copied = match to.lock().await {
+        Ok(to_lock) => {
+            let copied = from.copy_to(&lock, to, &to_lock, &snapshots).await;
+            to_lock.release_after(copied).await
+        }
+        Err(error) => Err(error),
+    };
+    lock.release_after(copied).await
 }
