@@ -203,8 +203,10 @@ impl Host for Run {
         inverse: Option<Inverse>,
     ) -> BoxFuture<'static, Result<()>> {
         locked(&self.undo).record(call.id, slot, call.path, &call.steps, inverse.clone());
-        // Not flushed by itself: the intent of the write that follows is, and with it everything before.
-        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
+        // By itself it is not flushed: the intent of the write that follows is, and with it everything before. What is recorded in the
+        // middle of a conversation that writes is not followed by one.
+        let under_way = locked(&self.in_flight).values().any(|(of, _)| of.id == call.id);
+        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, under_way)
     }
 
     fn note(&self, call: &Call, note: Note) {

@@ -1,0 +1,9 @@
+//! Databases over their own wire protocols, through the gate: PostgreSQL and Redis. One conversation is one request of a run.
+
+mod address;
+mod postgres;
+mod redis;
+mod tls;
+
+pub use postgres::Postgres;
+pub use redis::Redis;

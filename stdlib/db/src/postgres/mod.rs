@@ -1,0 +1,82 @@
+//! PostgreSQL: each call of a primitive is a conversation with a server, or several.
+
+mod access;
+mod client;
+mod databases;
+mod error;
+mod exchange;
+mod lexer;
+mod primitives;
+mod section;
+mod session;
+mod sessions;
+mod statement;
+mod transaction;
+mod value;
+mod wire;
+
+use http::StatusCode;
+use http::request::Parts;
+use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, System};
+
+use crate::postgres::client::Client;
+
+/// The system `postgres`.
+pub struct Postgres;
+
+pub(crate) const SYSTEM: &str = "postgres";
+
+impl System for Postgres {
+    fn name(&self) -> &'static str {
+        SYSTEM
+    }
+
+    fn modules(&self) -> &'static [Module] {
+        &[Module {
+            path: SYSTEM,
+            doc: "Databases of PostgreSQL: statements, sizes, checksums, connections, replication.",
+            primitives: primitives::PRIMITIVES,
+        }]
+    }
+
+    fn access(&self, request: &Parts) -> Access {
+        access::of(request)
+    }
+
+    fn verbs(&self) -> Option<&'static [&'static str]> {
+        Some(access::VERBS)
+    }
+
+    fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {
+        let said = match status {
+            StatusCode::UNAUTHORIZED => "FATAL: password authentication failed (28P01)".to_owned(),
+            StatusCode::FORBIDDEN => "ERROR: permission denied (42501)".to_owned(),
+            StatusCode::NOT_FOUND => {
+                format!("FATAL: database \"{}\" does not exist (3D000)", access.resource)
+            }
+            StatusCode::CONFLICT => "ERROR: canceling statement due to lock timeout (55P03)".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "FATAL: sorry, too many clients already (53300)".to_owned(),
+            _ => format!("ERROR: {status} (injected fault): {access}"),
+        };
+        Refusal { content_type: "text/plain", body: said.into() }
+    }
+
+    fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
+        Box::pin(async move {
+            let Ok(servers) = section::servers(&cx) else { return Vec::new() };
+            let mut findings = Vec::new();
+            for server in servers {
+                let what = format!("{SYSTEM} {}", server.as_deref().unwrap_or_default()).trim().to_owned();
+                let found = examined(&cx, server.as_deref()).await;
+                findings.push(Finding { what, found: found.map_err(|error| error.report()) });
+            }
+            findings
+        })
+    }
+}
+
+async fn examined(cx: &Cx, server: Option<&str>) -> Result<String> {
+    let client = Client::new(cx, server, None).await?;
+    let version = primitives::version(&client).await?;
+    Ok(format!("PostgreSQL {}, as {} in {}", version.version, client.user(), client.place()))
+}
