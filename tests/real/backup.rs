@@ -96,7 +96,10 @@ fn a_deleted_namespace_comes_back_and_beside_itself() {
     let broken = opsrun.run(["broken.rhai", "--namespace", name]).with_code(1).to_string();
     assert!(broken.contains("`Deployment/gone`") && broken.contains("is not good"), "{broken}");
     let repository = walk(&folder.path().join("repository"));
-    assert!(!repository.windows(18).any(|bytes| bytes == b"kept-in-the-backup"), "a Secret can be read there");
+    assert!(
+        !repository.windows(18).any(|bytes| bytes == b"kept-in-the-backup"),
+        "a Secret can be read there"
+    );
 
     cluster.kubectl().run(["delete", "namespace", name, "--timeout=90s"]).ok();
     let back = opsrun.run(["back.rhai", "--namespace", name, "--to", name]).with_code(0).to_string();
@@ -123,7 +126,8 @@ fn project(folder: &Path, cluster: &RealCluster) -> Program {
     for (name, text) in PLAYBOOKS {
         std::fs::write(folder.join(name), text).expect("a file");
     }
-    let opsrun = Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).env("BACKUP_PASSWORD", "correct horse");
+    let opsrun =
+        Opsrun::program().env("KUBECONFIG", cluster.kubeconfig()).env("BACKUP_PASSWORD", "correct horse");
     opsrun.within(folder.to_owned()).trusting(".")
 }
 

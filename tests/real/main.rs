@@ -4,6 +4,7 @@
 mod backup;
 mod chart;
 mod cluster;
+mod database;
 mod deploy;
 mod in_cluster;
 mod permitted;

@@ -22,6 +22,8 @@ const SYSTEMS: &[&dyn System] = &[
     &opsrun_k8s::Kubernetes,
     &opsrun_aws::Aws,
     &opsrun_backup::Backup,
+    &opsrun_db::Postgres,
+    &opsrun_db::Redis,
     &opsrun_helm::Helm,
     &opsrun_notify::Notify,
     &opsrun_template::Template,

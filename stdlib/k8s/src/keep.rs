@@ -65,7 +65,7 @@ async fn open(cx: &Cx, named: Named) -> Result<Items> {
     let query = Query { labels: options.labels, ..Query::default() };
     let selecting = with_selector(&client, &named.name).await?;
     let first = file(Wave::Places, "namespaces", &stripped(&namespace), cx);
-    let kinds = futures::stream::iter(kept_kinds(&discovery).into_iter().map(Ok));
+    let kinds = futures::stream::iter(kept_kinds(&discovery).into_iter().map(Ok::<_, Error>));
     let (cx, name) = (cx.clone(), named.name);
     let rest = kinds.and_then(move |kind| {
         let (client, query, name) = (client.clone(), query.clone(), name.clone());

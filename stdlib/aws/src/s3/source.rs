@@ -120,11 +120,13 @@ fn content(place: Arc<Place>, listed: Listed) -> Content {
             }
             let end = (at + SMALL).min(listed.size);
             let ask = place.bucket.s3.get_object().bucket(&place.bucket.name).key(&listed.key);
-            let ask = ask.if_match(format!("\"{}\"", listed.tag)).range(format!("bytes={at}-{}", end - 1)).send();
+            let ask =
+                ask.if_match(format!("\"{}\"", listed.tag)).range(format!("bytes={at}-{}", end - 1)).send();
             let tried = format!("reading {}", place.bucket.url(&listed.key));
             let got = place.bucket.call("s3:GetObject", &tried, ask).await?;
             let read = got.body.collect().await;
-            let read = read.map_err(|error| Error::failed(format!("{tried}: it broke off: {error}")))?.into_bytes();
+            let read =
+                read.map_err(|error| Error::failed(format!("{tried}: it broke off: {error}")))?.into_bytes();
             if read.len() as u64 != end - at {
                 return Err(Error::failed(format!("{tried}: {} bytes instead of {}", read.len(), end - at)));
             }
@@ -213,7 +215,8 @@ async fn part(content: &mut Content, mut held: BytesMut) -> Result<Part> {
 async fn send(bucket: &Bucket, key: &str, upload: &str, number: i32, bytes: Bytes) -> Result<CompletedPart> {
     let crc = super::digest::written(super::digest::crc64(&bytes));
     let put = bucket.s3.upload_part().bucket(&bucket.name).key(key).upload_id(upload).part_number(number);
-    let put = put.checksum_crc64_nvme(&crc).body(ByteStream::from(bytes)).customize().disable_payload_signing();
+    let put =
+        put.checksum_crc64_nvme(&crc).body(ByteStream::from(bytes)).customize().disable_payload_signing();
     let tried = format!("uploading part {number} of {}", bucket.url(key));
     let put = bucket.call("s3:PutObject", &tried, put.send()).await?;
     Ok(CompletedPart::builder()

@@ -5,6 +5,7 @@ mod client;
 mod databases;
 mod error;
 mod exchange;
+mod keep;
 mod lexer;
 mod primitives;
 mod section;
@@ -17,7 +18,7 @@ mod wire;
 
 use http::StatusCode;
 use http::request::Parts;
-use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, System};
+use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, SourceScheme, System};
 
 use crate::postgres::client::Client;
 
@@ -37,6 +38,10 @@ impl System for Postgres {
             doc: "Databases of PostgreSQL: statements, sizes, checksums, connections, replication.",
             primitives: primitives::PRIMITIVES,
         }]
+    }
+
+    fn sources(&self) -> &'static [SourceScheme] {
+        &[keep::SOURCE]
     }
 
     fn access(&self, request: &Parts) -> Access {

@@ -42,6 +42,18 @@ pub(crate) struct Server {
     /// The one that is used if none is named.
     pub(crate) database: String,
     pub(crate) encrypted: bool,
+    /// The file of the authorities that are trusted instead of the system's.
+    ca: Option<PathBuf>,
+}
+
+/// Where Debian and those after it keep the system's authorities: programs of before PostgreSQL 16 do not find them by themselves.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+impl Server {
+    /// A file of the authorities that are trusted.
+    pub(crate) fn authorities(&self) -> String {
+        self.ca.as_ref().map_or_else(|| AUTHORITIES.to_owned(), |ca| ca.display().to_string())
+    }
 }
 
 /// The server of this name; without one, the target's own.
@@ -125,5 +137,6 @@ async fn read(cx: &Cx, section: &Section) -> Result<Server> {
         None => None,
     };
     let database = address.database.unwrap_or_else(|| user.clone());
-    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted: tls.is_encrypted() })
+    let (encrypted, ca) = (tls.is_encrypted(), section.ca.clone());
+    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted, ca })
 }

@@ -73,7 +73,7 @@ impl Primitive for CreateDatabase {
 }
 
 /// Makes a database that was not there. If no answer comes, it is looked for.
-pub(super) async fn create(
+pub(crate) async fn create(
     client: &Client,
     name: &str,
     template: Option<&str>,

@@ -8,7 +8,7 @@ use crate::postgres::client::{Client, Mode};
 use crate::postgres::databases::{self, MAINTENANCE};
 use crate::postgres::statement::identifier;
 
-pub(super) const PATH: &str = "postgres::drop_database";
+pub(crate) const PATH: &str = "postgres::drop_database";
 
 /// Drops a database with all that is in it, and ends the sessions in it.
 ///

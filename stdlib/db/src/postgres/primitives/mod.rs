@@ -16,6 +16,9 @@ mod wait_replication;
 
 use opsrun_core::Declaration;
 
+pub(crate) use self::create_database::create;
+pub(crate) use self::drop_database::PATH as DROP;
+pub(crate) use self::tables::of_schema;
 pub(crate) use self::version::version;
 
 pub(crate) const PRIMITIVES: &[Declaration] = &[

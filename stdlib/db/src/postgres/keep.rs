@@ -1,0 +1,273 @@
+//! What of PostgreSQL can be kept and brought back: a database, as `pg_dump` writes it, in its own format and not compressed: what is kept
+//! compresses itself, and finds what it has already. A dump is of one moment, also while others write.
+//!
+//! `pg_dump` and `pg_restore` run on this machine, by grant (`program run pg_dump`). Their version must not be older than the server's.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::future::join;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use opsrun_core::{
+    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Program, ProgramEnd, Result,
+    Running, SourceScheme, Value,
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::postgres::access::Asked;
+use crate::postgres::client::{Client, Mode};
+use crate::postgres::databases::{self, MAINTENANCE};
+use crate::postgres::primitives::{DROP, create, of_schema};
+use crate::postgres::statement::identifier;
+
+pub(crate) const SOURCE: SourceScheme = SourceScheme {
+    scheme: "postgres",
+    form: "postgres:DATABASE",
+    doc: "A database of PostgreSQL, as of one moment; `postgres:SERVER/DATABASE` of a server that the target names.",
+    open: |cx, named| Box::pin(async move { open(&cx, &named).await }),
+    restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
+    try_out: |cx, named, items| Box::pin(async move { try_out(&cx, &named, items).await }),
+};
+
+const DUMP: &str = "dump.pgdump";
+/// What is read of a dump at a time.
+const PIECE: usize = 256 << 10;
+
+/// A database that a source names.
+struct Place {
+    server: Option<String>,
+    database: String,
+}
+
+impl Place {
+    fn of(named: &Named) -> Result<Self> {
+        let (server, database) = match named.name.split_once('/') {
+            Some((server, database)) => (Some(server.to_owned()), database),
+            None => (None, named.name.as_str()),
+        };
+        databases::check_name(database)?;
+        Ok(Place { server, database: database.to_owned() })
+    }
+
+    async fn client(&self, cx: &Cx, database: &str) -> Result<Client> {
+        Client::new(cx, self.server.as_deref(), Some(database)).await
+    }
+}
+
+fn options<T: Default + serde::de::DeserializeOwned>(named: &Named, what: &str) -> Result<T> {
+    let options: Option<T> = serde_json::from_value(named.options.clone())
+        .map_err(|error| Error::invalid(format!("the {what} of `postgres:{}`: {error}", named.name)))?;
+    Ok(options.unwrap_or_default())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct KeepOptions {
+    /// Only these tables, `orders` or `sales.orders`.
+    tables: Vec<String>,
+    /// All but what is in these; the tables themselves are kept.
+    without_rows_of: Vec<String>,
+}
+
+async fn open(cx: &Cx, named: &Named) -> Result<Items> {
+    let options: KeepOptions = options(named, "options")?;
+    let place = Place::of(named)?;
+    let client = place.client(cx, &place.database).await?;
+    // What it cannot be signed in with, and that there is no such database, is said better by us.
+    of_schema(&client, Some("")).await?;
+    let mut args = vec!["--format=custom".to_owned(), "--compress=0".to_owned()];
+    args.extend(options.tables.iter().map(|table| format!("--table={table}")));
+    args.extend(options.without_rows_of.iter().map(|table| format!("--exclude-table-data={table}")));
+    let program = client.program("pg_dump", args);
+    let item = Item {
+        path: DUMP.to_owned(),
+        kind: ItemKind::File { size: None, content: dumped(cx.start_program(program).await?) },
+        mode: 0o600,
+        modified: cx.now(),
+    };
+    Ok(futures::stream::iter([Ok(item)]).boxed())
+}
+
+/// What `pg_dump` prints. That it ended well is known at the end, and else the end is an error.
+fn dumped(running: Running) -> Content {
+    let Running { input, output, ended } = running;
+    drop(input);
+    futures::stream::try_unfold(Some((output, ended)), |state| async move {
+        let Some((mut output, ended)) = state else { return Ok(None) };
+        let mut piece = vec![0; PIECE];
+        let mut filled = 0;
+        while filled < PIECE {
+            match output.read(&mut piece[filled..]).await {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) => {
+                    return Err(Error::failed(format!("what `pg_dump` prints cannot be read: {error}")));
+                }
+            }
+        }
+        piece.truncate(filled);
+        if filled == PIECE {
+            return Ok(Some((Bytes::from(piece), Some((output, ended)))));
+        }
+        well(&ended.await?, "pg_dump")?;
+        Ok((filled > 0).then(|| (Bytes::from(piece), None)))
+    })
+    .boxed()
+}
+
+fn well(end: &ProgramEnd, program: &str) -> Result<()> {
+    if end.code == Some(0) {
+        return Ok(());
+    }
+    let code = end.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+    let said = String::from_utf8_lossy(&end.stderr).into_owned();
+    let error = Error::failed(format!("`{program}` ended {code}"));
+    let error = said.lines().take(10).fold(error, |error, line| error.detail(line.to_owned()));
+    Err(match said.contains("server version mismatch") {
+        true => error.hint(format!("install a `{program}` that is not older than the server")),
+        false => error,
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RestoreOptions {
+    /// Drop what is there and stands in the dump as well.
+    clean: bool,
+    /// Only these tables.
+    tables: Vec<String>,
+}
+
+async fn restore(cx: &Cx, named: &Named, items: Items) -> Result<Value> {
+    let options: RestoreOptions = options(named, "options")?;
+    let place = Place::of(named)?;
+    let from = place.client(cx, MAINTENANCE).await?;
+    let created = databases::find(&from, &place.database).await?.is_none();
+    if created {
+        let inverse = json!({ "name": place.database, "server": place.server });
+        let _ = cx.undo(Inverse::call(DROP, inverse)).await?;
+        create(&from, &place.database, None, None).await?;
+    }
+    let client = place.client(cx, &place.database).await?;
+    let there = of_schema(&client, None).await?.len();
+    if there > 0 && !options.clean {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!("{} has {there} tables, and is not written over", client.place()),
+        )
+        .hint(format!(
+            "bring it back beside it, as `to: \"postgres:{}_restored\"`, or say `options: #{{ clean: true }}`",
+            place.database
+        )));
+    }
+    let mut args = Vec::new();
+    if options.clean {
+        args.extend(["--clean".to_owned(), "--if-exists".to_owned()]);
+    }
+    args.extend(options.tables.iter().map(|table| format!("--table={table}")));
+    let bytes = bring_back(cx, &client, args, items).await?;
+    let tables = of_schema(&client, None).await?.len();
+    Ok(json!({ "database": place.database, "created": created, "bytes": bytes, "tables": tables }))
+}
+
+/// All of it, or nothing.
+async fn bring_back(cx: &Cx, client: &Client, mut args: Vec<String>, mut items: Items) -> Result<u64> {
+    args.extend(["--single-transaction".to_owned(), "--no-owner".to_owned(), "--no-privileges".to_owned()]);
+    let mut bytes = None;
+    while let Some(item) = items.try_next().await? {
+        let ItemKind::File { content, .. } = item.kind else { continue };
+        if item.path != DUMP || bytes.is_some() {
+            return Err(Error::invalid(format!("`{}` of the snapshot is no dump of PostgreSQL", item.path)));
+        }
+        let program = Program { writes: true, ..client.program("pg_restore", args.clone()) };
+        bytes = Some(fed(cx.start_program(program).await?, content).await?);
+    }
+    bytes.ok_or_else(|| Error::invalid("the snapshot has no dump of PostgreSQL"))
+}
+
+async fn fed(running: Running, mut content: Content) -> Result<u64> {
+    let Running { mut input, mut output, ended } = running;
+    let feed = async move {
+        let mut bytes = 0;
+        while let Some(piece) = content.try_next().await? {
+            // It says itself why it hangs up.
+            if input.write_all(&piece).await.is_err() {
+                break;
+            }
+            bytes += piece.len() as u64;
+        }
+        let _ = input.shutdown().await;
+        Ok::<_, Error>(bytes)
+    };
+    let mut printed = Vec::new();
+    let drain = async {
+        let _ = output.read_to_end(&mut printed).await;
+    };
+    let (fed, ((), ended)) = join(feed, join(drain, ended)).await;
+    let bytes = fed?;
+    well(&ended?, "pg_restore")?;
+    Ok(bytes)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Assertions {
+    /// Statements whose first value has to be true: `select count(*) > 1000 from orders`.
+    queries: Vec<String>,
+}
+
+/// Brings it back into a database of its own, counts there and looks, and drops it.
+async fn try_out(cx: &Cx, named: &Named, items: Items) -> Result<BTreeMap<String, u64>> {
+    let assertions: Assertions = options(named, "assertions")?;
+    let place = Place::of(named)?;
+    let from = place.client(cx, MAINTENANCE).await?;
+    let name = format!("opsrun_verify_{:08x}", cx.random() >> 32);
+    let inverse = json!({ "name": name, "server": place.server });
+    let slot = cx.undo(Inverse::call(DROP, inverse)).await?;
+    create(&from, &name, None, None).await?;
+    let client = place.client(cx, &name).await?;
+    let looked = async {
+        bring_back(cx, &client, Vec::new(), items).await?;
+        look(&client, &assertions.queries).await
+    };
+    let looked = looked.await;
+    let sql = format!("drop database if exists {} with (force)", identifier(&name));
+    let dropped = from.converse(Mode::Alone, Asked::write("drop", &name), |session| {
+        async move {
+            session.committed = true;
+            session.simple(&sql).await.map(drop)
+        }
+        .boxed()
+    });
+    match dropped.await {
+        Ok(()) => slot.forget().await?,
+        // It stays among what can be taken back.
+        Err(error) => cx.warn(format!("the database `{name}` stays: {}", error.report())),
+    }
+    looked
+}
+
+async fn look(client: &Client, queries: &[String]) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for table in of_schema(client, None).await? {
+        let count: Counted =
+            client.row(&format!("select count(*) as rows from {}", table.name()), Vec::new()).await?;
+        counts.insert(format!("rows of {}.{}", table.schema, table.table), count.rows);
+    }
+    for query in queries {
+        let rows: Vec<serde_json::Map<String, Value>> = client.rows(query, Vec::new()).await?;
+        let first = rows.first().and_then(|row| row.values().next());
+        if first != Some(&Value::Bool(true)) {
+            let said = first.map_or_else(|| "no row".to_owned(), Value::to_string);
+            return Err(Error::failed(format!("`{query}` gives {said}, and not true")));
+        }
+    }
+    Ok(counts)
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    rows: u64,
+}
