@@ -63,17 +63,18 @@ fn rhai_is_used_by_the_language_alone() {
 }
 
 #[test]
-fn rendering_charts_knows_nothing_of_opsrun() {
+fn what_is_of_use_without_opsrun_knows_nothing_of_it() {
     let workspace = Workspace::read();
-    let rendering =
-        workspace.crates().filter(|member| ["gotemplate", "helm-render"].contains(&member.name()));
-    forbid(rendering, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
+    let apart = ["gotemplate", "helm-render", "restic-repository"];
+    let apart = workspace.crates().filter(|member| apart.contains(&member.name()));
+    forbid(apart, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
 }
 
 #[test]
 fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
-    let simulated = ["opsrun-aws-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
+    let simulated =
+        ["opsrun-aws-simulator", "opsrun-db-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
     let simulated = workspace.crates().filter(|member| simulated.contains(&member.name()));
     forbid(simulated, |member| workspace.reaches(member, is_sdk));
 }

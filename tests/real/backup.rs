@@ -93,7 +93,7 @@ fn a_deleted_namespace_comes_back_and_beside_itself() {
     let kept = opsrun.run(["keep.rhai", "--namespace", name]).with_code(0).to_string();
     assert!(kept.contains("\"objects of Deployment\": 1"), "{kept}");
     assert!(!kept.contains("objects of Pod") && !kept.contains("objects of Job"), "{kept}");
-    let broken = opsrun.run(["broken.rhai", "--namespace", name]).with_code(1).to_string();
+    let broken = opsrun.run(["broken.rhai", "--namespace", name]).with_code(3).to_string();
     assert!(broken.contains("`Deployment/gone`") && broken.contains("is not good"), "{broken}");
     let repository = walk(&folder.path().join("repository"));
     assert!(

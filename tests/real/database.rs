@@ -77,16 +77,16 @@ fn a_database_comes_back_from_its_backup_and_beside_itself() {
         !sql("postgres", "select datname from pg_database").contains("opsrun_verify"),
         "it is dropped again"
     );
-    let untrue = opsrun.run(["untrue.rhai"]).with_code(1).to_string();
+    let untrue = opsrun.run(["untrue.rhai"]).with_code(3).to_string();
     assert!(untrue.contains("`select false` gives false, and not true"), "{untrue}");
 
-    let over = opsrun.run(["back.rhai", "--to", "postgres:bank"]).with_code(1).to_string();
+    let over = opsrun.run(["back.rhai", "--to", "postgres:bank"]).with_code(3).to_string();
     assert!(over.contains("has 2 tables, and is not written over") && over.contains("clean: true"), "{over}");
     let beside = opsrun.run(["back.rhai", "--to", "postgres:bank_beside"]).with_code(0).to_string();
     assert!(beside.contains("2 tables") && beside.contains("20000000"), "{beside}");
 
     sql("bank", "truncate accounts");
-    let emptied = opsrun.run(["verify.rhai"]).with_code(1).to_string();
+    let emptied = opsrun.run(["verify.rhai"]).with_code(3).to_string();
     assert!(
         emptied.contains("it has no rows of public.accounts, and the last good one has 20000"),
         "{emptied}"
