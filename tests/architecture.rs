@@ -7,7 +7,7 @@ mod workspace;
 use workspace::{Crate, Source, Workspace};
 
 /// What talks to a system for us, or carries its types.
-const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-"];
+const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-", "postgres-protocol", "tokio-postgres"];
 
 /// Files of the product that reach the machine themselves, and why they may.
 const REACH_THE_MACHINE: &[(&str, &str)] = &[
@@ -71,7 +71,8 @@ fn rendering_charts_knows_nothing_of_opsrun() {
 #[test]
 fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
-    let simulated = ["opsrun-aws-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
+    let simulated =
+        ["opsrun-aws-simulator", "opsrun-db-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
     let simulated = workspace.crates().filter(|member| simulated.contains(&member.name()));
     forbid(simulated, |member| workspace.reaches(member, is_sdk));
 }

@@ -21,6 +21,8 @@ const SYSTEMS: &[&dyn System] = &[
     &opsrun_http::Http,
     &opsrun_k8s::Kubernetes,
     &opsrun_aws::Aws,
+    &opsrun_db::Postgres,
+    &opsrun_db::Redis,
     &opsrun_backup::Backup,
     &opsrun_helm::Helm,
     &opsrun_notify::Notify,

@@ -84,6 +84,10 @@ impl Client {
         &self.database
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     pub(crate) fn user(&self) -> &str {
         &self.server.user
     }

@@ -7,17 +7,23 @@ mod error;
 mod exchange;
 mod lexer;
 mod primitives;
+mod programs;
 mod section;
 mod session;
 mod sessions;
+mod simulator;
 mod statement;
 mod transaction;
 mod value;
 mod wire;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::request::Parts;
-use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, System};
+use opsrun_core::{
+    Access, BoxFuture, Cx, Finding, Module, Refusal, Result, Simulator, Surroundings, System, Value,
+};
 
 use crate::postgres::client::Client;
 
@@ -59,6 +65,14 @@ impl System for Postgres {
             _ => format!("ERROR: {status} (injected fault): {access}"),
         };
         Refusal { content_type: "text/plain", body: said.into() }
+    }
+
+    fn simulator(
+        &self,
+        section: Option<&Value>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        simulator::start(section, surroundings)
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

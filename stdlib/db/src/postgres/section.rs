@@ -41,7 +41,9 @@ pub(crate) struct Server {
     pub(crate) password: Option<SecretText>,
     /// The one that is used if none is named.
     pub(crate) database: String,
-    pub(crate) encrypted: bool,
+    pub(crate) tls: TlsMode,
+    /// The file of the authorities that are trusted, for programs.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// The server of this name; without one, the target's own.
@@ -125,5 +127,5 @@ async fn read(cx: &Cx, section: &Section) -> Result<Server> {
         None => None,
     };
     let database = address.database.unwrap_or_else(|| user.clone());
-    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted: tls.is_encrypted() })
+    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, tls, ca: section.ca.clone() })
 }
