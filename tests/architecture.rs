@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use workspace::{Crate, Source, Workspace};
 
 /// What talks to a system for us, or carries its types.
-const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-"];
+const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-", "postgres-protocol", "tokio-postgres"];
 
 /// Files of the product that reach the machine themselves, and why they may.
 const REACH_THE_MACHINE: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 use opsrun_core::{
-    BoxFuture, BrokenLine, Cx, Effect, Error, ErrorKind, Line, Program, Result, Said, Span, Value,
+    BoxFuture, BrokenLine, Cx, Effect, Error, ErrorKind, Line, Result, Said, Span, Value,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -86,6 +86,10 @@ impl Client {
         &self.database
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     pub(crate) fn user(&self) -> &str {
         &self.server.user
     }
@@ -99,39 +103,6 @@ impl Client {
                 format!("{} at {}", self.database, authority.map_or("", |authority| authority.as_str()))
             }
         }
-    }
-
-    /// A program of PostgreSQL's own that works on this database.
-    pub(crate) fn program(&self, name: &str, args: Vec<String>) -> Program {
-        let server = &self.server;
-        let uri = &server.endpoint.uri;
-        let host = match &server.endpoint.socket {
-            Some(socket) => socket.parent().unwrap_or(socket).display().to_string(),
-            None => uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-        };
-        let port = uri.port_u16().map(|port| port.to_string()).unwrap_or_default();
-        let mut env = vec![("PGAPPNAME".to_owned(), "opsrun".to_owned())];
-        let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.to_owned()));
-        match (server.encrypted, server.endpoint.tls.insecure) {
-            (false, _) => set("PGSSLMODE", "disable"),
-            (true, true) => set("PGSSLMODE", "require"),
-            (true, false) => {
-                set("PGSSLMODE", "verify-full");
-                set("PGSSLROOTCERT", &server.authorities());
-            }
-        }
-        if let Some(password) = &server.password {
-            set("PGPASSWORD", password);
-        }
-        let own = [
-            "--no-password".to_owned(),
-            format!("--host={host}"),
-            format!("--port={port}"),
-            format!("--username={}", server.user),
-            format!("--dbname={}", self.database),
-        ];
-        let args = own.into_iter().chain(args).collect();
-        Program { name: name.to_owned(), args, env, ..Program::default() }
     }
 
     /// The one row of a statement that only reads.

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use futures::future::join;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use opsrun_core::{
-    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Program, ProgramEnd, Result,
-    Running, SourceScheme, Value,
+    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Result, Running, SourceScheme, Value,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -20,6 +19,7 @@ use crate::postgres::access::Asked;
 use crate::postgres::client::{Client, Mode};
 use crate::postgres::databases::{self, MAINTENANCE};
 use crate::postgres::primitives::{DROP, create, of_schema};
+use crate::postgres::programs::{self, PIECE};
 use crate::postgres::statement::identifier;
 
 pub(crate) const SOURCE: SourceScheme = SourceScheme {
@@ -32,8 +32,6 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
 };
 
 const DUMP: &str = "dump.pgdump";
-/// What is read of a dump at a time.
-const PIECE: usize = 256 << 10;
 
 /// A database that a source names.
 struct Place {
@@ -80,10 +78,11 @@ async fn open(cx: &Cx, named: &Named) -> Result<Items> {
     let mut args = vec!["--format=custom".to_owned(), "--compress=0".to_owned()];
     args.extend(options.tables.iter().map(|table| format!("--table={table}")));
     args.extend(options.without_rows_of.iter().map(|table| format!("--exclude-table-data={table}")));
-    let program = client.program("pg_dump", args);
+    args.push("--no-password".to_owned());
+    let program = programs::program(&client, "pg_dump", args, false)?;
     let item = Item {
         path: DUMP.to_owned(),
-        kind: ItemKind::File { size: None, content: dumped(cx.start_program(program).await?) },
+        kind: ItemKind::File { size: None, content: dumped(cx.clone(), client.place(), cx.start_program(program).await?) },
         mode: 0o600,
         modified: cx.now(),
     };
@@ -91,10 +90,12 @@ async fn open(cx: &Cx, named: &Named) -> Result<Items> {
 }
 
 /// What `pg_dump` prints. That it ended well is known at the end, and else the end is an error.
-fn dumped(running: Running) -> Content {
+fn dumped(cx: Cx, place: String, running: Running) -> Content {
     let Running { input, output, ended } = running;
     drop(input);
-    futures::stream::try_unfold(Some((output, ended)), |state| async move {
+    futures::stream::try_unfold(Some((output, ended)), move |state| {
+        let (cx, place) = (cx.clone(), place.clone());
+        async move {
         let Some((mut output, ended)) = state else { return Ok(None) };
         let mut piece = vec![0; PIECE];
         let mut filled = 0;
@@ -111,24 +112,11 @@ fn dumped(running: Running) -> Content {
         if filled == PIECE {
             return Ok(Some((Bytes::from(piece), Some((output, ended)))));
         }
-        well(&ended.await?, "pg_dump")?;
+        programs::ended(&cx, "pg_dump", &place, &ended.await?)?;
         Ok((filled > 0).then(|| (Bytes::from(piece), None)))
+        }
     })
     .boxed()
-}
-
-fn well(end: &ProgramEnd, program: &str) -> Result<()> {
-    if end.code == Some(0) {
-        return Ok(());
-    }
-    let code = end.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
-    let said = String::from_utf8_lossy(&end.stderr).into_owned();
-    let error = Error::failed(format!("`{program}` ended {code}"));
-    let error = said.lines().take(10).fold(error, |error, line| error.detail(line.to_owned()));
-    Err(match said.contains("server version mismatch") {
-        true => error.hint(format!("install a `{program}` that is not older than the server")),
-        false => error,
-    })
 }
 
 #[derive(Default, Deserialize)]
@@ -174,20 +162,23 @@ async fn restore(cx: &Cx, named: &Named, items: Items) -> Result<Value> {
 
 /// All of it, or nothing.
 async fn bring_back(cx: &Cx, client: &Client, mut args: Vec<String>, mut items: Items) -> Result<u64> {
-    args.extend(["--single-transaction".to_owned(), "--no-owner".to_owned(), "--no-privileges".to_owned()]);
+    let always = ["--exit-on-error", "--single-transaction", "--no-password", "--no-owner", "--no-privileges"];
+    args.extend(always.map(str::to_owned));
+    args.push(format!("--dbname={}", client.database()));
     let mut bytes = None;
     while let Some(item) = items.try_next().await? {
         let ItemKind::File { content, .. } = item.kind else { continue };
         if item.path != DUMP || bytes.is_some() {
             return Err(Error::invalid(format!("`{}` of the snapshot is no dump of PostgreSQL", item.path)));
         }
-        let program = Program { writes: true, ..client.program("pg_restore", args.clone()) };
-        bytes = Some(fed(cx.start_program(program).await?, content).await?);
+        let program = programs::program(client, "pg_restore", args.clone(), true)?;
+        let running = cx.start_program(program).await?;
+        bytes = Some(fed(cx, &client.place(), running, content).await?);
     }
     bytes.ok_or_else(|| Error::invalid("the snapshot has no dump of PostgreSQL"))
 }
 
-async fn fed(running: Running, mut content: Content) -> Result<u64> {
+async fn fed(cx: &Cx, place: &str, running: Running, mut content: Content) -> Result<u64> {
     let Running { mut input, mut output, ended } = running;
     let feed = async move {
         let mut bytes = 0;
@@ -207,7 +198,7 @@ async fn fed(running: Running, mut content: Content) -> Result<u64> {
     };
     let (fed, ((), ended)) = join(feed, join(drain, ended)).await;
     let bytes = fed?;
-    well(&ended?, "pg_restore")?;
+    programs::ended(cx, "pg_restore", place, &ended?)?;
     Ok(bytes)
 }
 

@@ -8,17 +8,24 @@ mod exchange;
 mod keep;
 mod lexer;
 mod primitives;
+mod programs;
 mod section;
 mod session;
 mod sessions;
+mod simulator;
 mod statement;
 mod transaction;
 mod value;
 mod wire;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::request::Parts;
-use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, SourceScheme, System};
+use opsrun_core::{
+    Access, BoxFuture, Cx, Finding, Module, Refusal, Result, Simulator, SourceScheme, Surroundings, System,
+    Value,
+};
 
 use crate::postgres::client::Client;
 
@@ -64,6 +71,14 @@ impl System for Postgres {
             _ => format!("ERROR: {status} (injected fault): {access}"),
         };
         Refusal { content_type: "text/plain", body: said.into() }
+    }
+
+    fn simulator(
+        &self,
+        section: Option<&Value>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        simulator::start(section, surroundings)
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

@@ -41,19 +41,9 @@ pub(crate) struct Server {
     pub(crate) password: Option<SecretText>,
     /// The one that is used if none is named.
     pub(crate) database: String,
-    pub(crate) encrypted: bool,
-    /// The file of the authorities that are trusted instead of the system's.
-    ca: Option<PathBuf>,
-}
-
-/// Where Debian and those after it keep the system's authorities: programs of before PostgreSQL 16 do not find them by themselves.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-impl Server {
-    /// A file of the authorities that are trusted.
-    pub(crate) fn authorities(&self) -> String {
-        self.ca.as_ref().map_or_else(|| AUTHORITIES.to_owned(), |ca| ca.display().to_string())
-    }
+    pub(crate) tls: TlsMode,
+    /// The file of the authorities that are trusted, for programs.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// The server of this name; without one, the target's own.
@@ -137,6 +127,5 @@ async fn read(cx: &Cx, section: &Section) -> Result<Server> {
         None => None,
     };
     let database = address.database.unwrap_or_else(|| user.clone());
-    let (encrypted, ca) = (tls.is_encrypted(), section.ca.clone());
-    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, encrypted, ca })
+    Ok(Server { endpoint: Arc::new(endpoint), user, password, database, tls, ca: section.ca.clone() })
 }

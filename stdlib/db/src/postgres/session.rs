@@ -28,7 +28,7 @@ impl Session {
     /// Connects and signs in.
     pub(crate) async fn open(line: Line, server: &Server, database: &str) -> Result<Self, Failure> {
         let mut wire = Wire::new(line.connect().await?);
-        if server.encrypted {
+        if server.tls.is_encrypted() {
             wire = encrypt(&line, wire).await?;
         }
         let mut session =
@@ -166,7 +166,7 @@ impl Session {
 impl Server {
     /// Nobody else can hear what is said.
     fn is_private(&self) -> bool {
-        self.encrypted || self.endpoint.socket.is_some()
+        self.tls.is_encrypted() || self.endpoint.socket.is_some()
     }
 }
 

@@ -24,8 +24,17 @@ pub(crate) fn real_postgres() -> Option<Stage> {
     shared_postgres().map(on_server)
 }
 
-/// Plays `body` on a database of its own, made by these statements.
+/// Plays `body` on a database of its own, made by these statements: on a real server, and on an estate's.
 pub(crate) fn on_postgres(name: &str, setup: &str, body: impl Fn(&Stage)) {
+    on_real_postgres(name, setup, &body);
+    let section = json!({ "url": format!("postgres://postgres@127.0.0.1:5432/{name}") });
+    let databases = json!({ name: { "sql": setup } });
+    let of_estate = json!({ "127.0.0.1:5432": { "users": { "postgres": null }, "databases": databases } });
+    body(&Stage::on_estate("postgres", section, of_estate));
+}
+
+/// The same on a real server alone: where two sessions meet, or PostgreSQL can more than a simulated one.
+pub(crate) fn on_real_postgres(name: &str, setup: &str, body: impl Fn(&Stage)) {
     let Some(stage) = real_postgres() else { return };
     stage.call("postgres::drop_database", &json!({ "name": name })).value();
     stage.call("postgres::create_database", &json!({ "name": name })).value();

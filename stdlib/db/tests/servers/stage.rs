@@ -8,7 +8,8 @@ use opsrun_core::{Error, Result, Target, Value};
 use opsrun_db::{Postgres, Redis};
 use opsrun_gate::{Asked, Auditor, FaultRule, Files, Gate, Grants, Reply, Route};
 use opsrun_runtime::{
-    Branch, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup, Watcher, World,
+    Branch, Estate, EstateFile, Event, Happening, MemoryJournal, Outcome, Registry, Run, Setup, Watcher,
+    World,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ pub(crate) static REGISTRY: Registry = Registry::new(&[&Postgres, &Redis]);
 #[derive(Clone)]
 pub(crate) struct Stage {
     system: &'static str,
+    /// Real servers, if it has none.
+    estate: Option<Arc<(World, Estate)>>,
     folder: Arc<TempDir>,
     section: Value,
     variables: BTreeMap<String, String>,
@@ -41,7 +44,16 @@ impl Stage {
         let grants = ["postgres", "redis", "secret", "file"].map(str::to_owned).to_vec();
         let variables = BTreeMap::from([("PASSWORD".to_owned(), password.to_owned())]);
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Stage { system, folder, section, variables, grants, faults: Vec::new() }
+        Stage { system, estate: None, folder, section, variables, grants, faults: Vec::new() }
+    }
+
+    /// On an estate with this section of the system, which all runs on it share.
+    pub(crate) fn on_estate(system: &'static str, section: Value, of_estate: Value) -> Self {
+        let file = EstateFile::default().with(system, of_estate);
+        let world = World::simulated(file.start).unwrap();
+        let estate =
+            Estate::start(&file, REGISTRY, &world, 1).unwrap_or_else(|error| panic!("{}", error.report()));
+        Stage { estate: Some(Arc::new((world, estate))), ..Stage::new(system, section, "") }
     }
 
     /// With this in its section, too; `Null` takes a key away.
@@ -86,7 +98,10 @@ impl Stage {
 
     /// A run that calls what `script` calls.
     pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
-        let world = World::live();
+        let (world, route) = match &self.estate {
+            None => (World::live(), Route::live()),
+            Some(estate) => (estate.0.clone(), estate.1.route()),
+        };
         let told = Arc::new(Told::default());
         let target = Target {
             name: "test".to_owned(),
@@ -94,7 +109,7 @@ impl Stage {
             ..Target::default()
         };
         let grants = self.grants.iter().map(|grant| grant.parse().unwrap()).collect();
-        let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), world.clock(), Route::live());
+        let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), world.clock(), route);
         gate.set_faults(self.faults.iter().map(|fault| fault.parse::<FaultRule>().unwrap()).collect());
         let journal = Arc::new(MemoryJournal::default());
         let run = Run::new(Setup {

@@ -10,6 +10,7 @@
 mod catalog;
 mod error;
 mod memory;
+mod script;
 mod server;
 mod session;
 mod sessions;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use error::PgError;
 pub use memory::{Memory, Surroundings};
+pub use script::run;
 pub use server::{Login, Replica, Server, Write};
 pub use sessions::{Activity, Sessions};
 pub use wire::serve;

@@ -1,4 +1,4 @@
-//! Who is connected to a server, what they do, and how they are ended by others.
+//! Who is connected to a server, what they do, and how they are ended by others; what became of their transactions.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,23 @@ struct State {
     sessions: BTreeMap<i32, (Activity, Arc<Signal>)>,
     /// Advisory locks: who holds them, and how many times.
     locks: BTreeMap<i64, (i32, usize)>,
+    transactions: Transactions,
+    /// The numbers of databases, which they keep when they are renamed.
+    databases: BTreeMap<String, i64>,
+    last_database: i64,
 }
+
+/// Numbered transactions: those under way by who is in them, and whether the others were committed.
+#[derive(Debug, Default)]
+struct Transactions {
+    last: i64,
+    open: BTreeMap<i32, i64>,
+    ended: BTreeMap<i64, bool>,
+}
+
+/// Numbers of transactions and of databases count from here, as those of a server that was just made do.
+const FIRST_TRANSACTION: i64 = 730;
+const FIRST_DATABASE: i64 = 16_000;
 
 /// The process numbers of sessions count from here.
 const FIRST: i32 = 1000;
@@ -103,7 +119,58 @@ impl Sessions {
         (pid, signal)
     }
 
+    /// The number of the transaction that this session is in; it gets one if it has none.
+    pub(crate) fn transaction(&self, pid: i32) -> i64 {
+        let transactions = &mut self.state().transactions;
+        let last = &mut transactions.last;
+        *transactions.open.entry(pid).or_insert_with(|| {
+            *last = (*last).max(FIRST_TRANSACTION) + 1;
+            *last
+        })
+    }
+
+    /// This session's transaction is over.
+    pub(crate) fn end_transaction(&self, pid: i32, committed: bool) {
+        let transactions = &mut self.state().transactions;
+        if let Some(number) = transactions.open.remove(&pid) {
+            transactions.ended.insert(number, committed);
+        }
+    }
+
+    /// What became of a transaction, as `txid_status` says it; `None` if there was none of this number yet.
+    pub(crate) fn fate(&self, number: i64) -> Option<&'static str> {
+        let transactions = &self.state().transactions;
+        match transactions.ended.get(&number) {
+            Some(true) => Some("committed"),
+            Some(false) => Some("aborted"),
+            None if transactions.open.values().any(|open| *open == number) => Some("in progress"),
+            None => None,
+        }
+    }
+
+    /// The number of a database.
+    pub(crate) fn database_number(&self, name: &str) -> i64 {
+        let state = &mut *self.state();
+        if let Some(number) = state.databases.get(name) {
+            return *number;
+        }
+        state.last_database = state.last_database.max(FIRST_DATABASE) + 1;
+        state.databases.insert(name.to_owned(), state.last_database);
+        state.last_database
+    }
+
+    /// The database is called otherwise, or is gone.
+    pub(crate) fn renamed(&self, name: &str, new: Option<&str>) {
+        let number = self.database_number(name);
+        let state = &mut *self.state();
+        state.databases.remove(name);
+        if let Some(new) = new {
+            state.databases.insert(new.to_owned(), number);
+        }
+    }
+
     pub(crate) fn leave(&self, pid: i32) {
+        self.end_transaction(pid, false);
         let mut state = self.state();
         state.sessions.remove(&pid);
         state.locks.retain(|_, (holder, _)| *holder != pid);

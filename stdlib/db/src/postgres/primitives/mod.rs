@@ -2,10 +2,12 @@ mod checksums;
 mod connections;
 mod create_database;
 mod drop_database;
+mod dump;
 mod exec;
 mod query;
 mod rename_database;
 mod replication;
+mod restore;
 mod size;
 mod tables;
 mod terminate;
@@ -37,4 +39,6 @@ pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<throwaway_database::ThrowawayDatabase>(),
     Declaration::of::<rename_database::RenameDatabase>(),
     Declaration::of::<drop_database::DropDatabase>(),
+    Declaration::of::<dump::Dump>(),
+    Declaration::of::<restore::Restore>(),
 ];

@@ -3,7 +3,7 @@
 use opsrun_core::ErrorKind;
 use serde_json::json;
 
-use crate::ground::on_postgres;
+use crate::ground::{on_postgres, on_real_postgres};
 
 const SALES: &str = "create schema sales; create table sales.orders (id bigint primary key, total numeric, made timestamptz); \
                      create table items (id int, name text); insert into items select n, 'item ' || n from generate_series(1, 100) n; \
@@ -57,7 +57,7 @@ fn an_empty_table_has_a_checksum_and_a_new_one_no_estimate() {
 
 #[test]
 fn sessions_are_seen_and_ended() {
-    on_postgres("sessions", "", |stage| {
+    on_real_postgres("sessions", "", |stage| {
         let error = stage.call("postgres::terminate", &json!({})).error().report();
         assert!(error.contains("nothing says which sessions"), "{error}");
         let meant = json!({ "of_database": "sessions", "state": "active" });

@@ -4,7 +4,7 @@ use opsrun_core::{Error, ErrorKind, Result, Value};
 use opsrun_runtime::Outcome;
 use serde_json::json;
 
-use crate::ground::on_postgres;
+use crate::ground::{on_postgres, on_real_postgres};
 use crate::stage::{Caller, Stage};
 
 const ITEMS: &str = "create table items (id int primary key, name text not null); insert into items values (1, 'one'); \
@@ -123,7 +123,7 @@ fn taking_back_is_exact_too() {
 
 #[test]
 fn a_lock_is_waited_for_no_longer_than_said_and_its_holder_is_told() {
-    on_postgres("locks", ITEMS, |stage| {
+    on_real_postgres("locks", ITEMS, |stage| {
         let held = json!({
             "sql": "lock table items; select pg_sleep(3)", "no_undo": "a test"
         });

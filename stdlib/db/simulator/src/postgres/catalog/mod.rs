@@ -313,8 +313,7 @@ pub(crate) fn database_size(cx: &Context<'_>, name: &str) -> Result<Datum> {
 
 /// The number of a database.
 fn database_oid(cx: &Context<'_>, name: &str) -> i64 {
-    let place = cx.server.databases().iter().position(|known| known == name).unwrap_or(0);
-    16_000 + i64::try_from(place).unwrap_or(0)
+    cx.server.sessions().database_number(name)
 }
 
 pub(crate) fn database_of(cx: &Context<'_>, oid: i64) -> Option<String> {

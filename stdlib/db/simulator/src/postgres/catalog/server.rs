@@ -70,6 +70,7 @@ pub(super) const VIEWS: &[Definition] = &[
             ("usesysid", "oid"),
             ("usename", "name"),
             ("application_name", "text"),
+            ("client_addr", "text"),
             ("backend_start", "timestamptz"),
             ("xact_start", "timestamptz"),
             ("query_start", "timestamptz"),
@@ -103,7 +104,9 @@ pub(super) const VIEWS: &[Definition] = &[
             ("usesysid", "oid"),
             ("usename", "name"),
             ("application_name", "text"),
+            ("client_addr", "text"),
             ("state", "text"),
+            ("replay_lsn", "text"),
             ("write_lag", "interval"),
             ("flush_lag", "interval"),
             ("replay_lag", "interval"),
@@ -120,7 +123,9 @@ pub(super) const VIEWS: &[Definition] = &[
                     int(OID_OF_OWNER),
                     text(cx.server.owner()),
                     text(replica.name),
+                    Datum::Null,
                     text("streaming"),
+                    Datum::Null,
                     lag(),
                     lag(),
                     lag(),
@@ -130,6 +135,12 @@ pub(super) const VIEWS: &[Definition] = &[
             };
             cx.server.replicas().into_iter().enumerate().map(line).collect()
         },
+    },
+    Definition {
+        schema: PG_CATALOG,
+        name: "pg_stat_wal_receiver",
+        columns: &[("pid", "int4"), ("status", "text")],
+        rows: |cx| cx.server.replayed().map(|_| vec![int(99), text("streaming")]).into_iter().collect(),
     },
     Definition {
         schema: PG_CATALOG,
@@ -164,6 +175,7 @@ fn activity(cx: &Context<'_>) -> Vec<Line> {
             int(OID_OF_OWNER),
             text(&session.user),
             text(&session.application),
+            Datum::Null,
             time(session.begun),
             session.transaction.map_or(Datum::Null, time),
             session.asked.map_or(Datum::Null, time),

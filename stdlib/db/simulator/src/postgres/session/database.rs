@@ -56,6 +56,7 @@ impl Session {
                     self.nobody_else(name, "database")?;
                 }
                 self.server.drop_database(name)?;
+                self.server.sessions().renamed(name, None);
             }
             Statement::RenameDatabase { name, new } => {
                 if *name == self.database {
@@ -65,6 +66,7 @@ impl Session {
                 self.nobody_else(name, "database")?;
                 self.server.create_database(new, content)?;
                 self.server.drop_database(name)?;
+                self.server.sessions().renamed(name, Some(new));
             }
             Statement::Sql(_) => {}
         }

@@ -260,6 +260,7 @@ impl Session {
     fn end(&mut self, committed: bool) {
         if self.transaction.take().is_some() {
             self.settings.borrow_mut().end(committed);
+            self.server.sessions().end_transaction(self.pid, committed);
         }
     }
 

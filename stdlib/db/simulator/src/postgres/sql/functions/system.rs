@@ -59,6 +59,22 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         cx.wait.set(cx.wait.get() + span);
         Ok(Datum::text(""))
     }),
+    strict("txid_current", "", "int8", |cx, _| Ok(Datum::Int(cx.server.sessions().transaction(cx.pid)))),
+    strict("txid_current_if_assigned", "", "int8", |cx, _| match cx.database.borrow().changes() {
+        0 => Ok(Datum::Null),
+        _ => Ok(Datum::Int(cx.server.sessions().transaction(cx.pid))),
+    }),
+    strict("txid_status", "int8", "text", |cx, a| {
+        let number = number(a, 0)?;
+        let future = || PgError::new("22023", format!("transaction ID {number} is in the future"));
+        cx.server.sessions().fate(number).map(Datum::text).ok_or_else(future)
+    }),
+    // How far the log is written is not simulated, so nobody knows how many bytes a replica lacks.
+    strict("pg_current_wal_lsn", "", "text", |_, _| Ok(Datum::Null)),
+    strict("pg_last_wal_receive_lsn", "", "text", |_, _| Ok(Datum::Null)),
+    strict("pg_last_wal_replay_lsn", "", "text", |_, _| Ok(Datum::Null)),
+    strict("pg_wal_lsn_diff", "text,text", "numeric", |_, _| Ok(Datum::Null)),
+    strict("host", "text", "text", |_, a| Ok(a[0].clone())),
     strict("pg_is_in_recovery", "", "bool", |cx, _| Ok(Datum::Bool(cx.server.replayed().is_some()))),
     strict("pg_last_xact_replay_timestamp", "", "timestamptz", |cx, _| {
         Ok(cx.server.replayed().map_or(Datum::Null, |at| Datum::Timestamp(of_jiff(at))))
