@@ -5,8 +5,11 @@
 //!
 //! - [`rows`]: what is in databases, with all that became of it: a database can be had as it was at any moment.
 //! - [`value`]: PostgreSQL's types and values, as text and in binary.
-//! - [`postgres`]: the server.
+//! - [`postgres`]: its server.
+//! - [`redis`]: the other server; [`rdb`]: its files, which real ones are read with too.
 
 pub mod postgres;
+pub mod rdb;
+pub mod redis;
 pub mod rows;
 pub mod value;

@@ -8,6 +8,7 @@
 //! What is not simulated is refused with 0A000, which names it. The collation is `C`, the encoding UTF-8, the time zone UTC.
 
 mod catalog;
+mod dump;
 mod error;
 mod memory;
 mod script;
@@ -18,6 +19,7 @@ mod settings;
 mod sql;
 mod wire;
 
+pub use dump::{DumpOptions, Restored, pg_dump, pg_restore};
 pub use error::PgError;
 pub use memory::{Memory, Surroundings};
 pub use script::run;

@@ -195,7 +195,9 @@ impl Sessions {
     /// Ends all sessions: the server goes down.
     pub fn terminate_all(&self) {
         let pids: Vec<i32> = self.state().sessions.keys().copied().collect();
-        pids.into_iter().for_each(|pid| drop(self.terminate(pid)));
+        for pid in pids {
+            self.terminate(pid);
+        }
     }
 
     fn tell(&self, pid: i32, what: impl Fn(&Signal) -> &AtomicBool) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{Place, settle};
-use crate::rows::Database;
+use opsrun_db_simulator::rows::Database;
 use crate::world::Aws;
 
 /// Why nobody can be connected to a cache now.

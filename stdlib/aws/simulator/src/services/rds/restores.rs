@@ -13,7 +13,7 @@ use super::wire::{flag, identifier, invalid, list, number, optional, tags_of};
 use super::{of, place, rows, start};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
-use crate::rows::Database;
+use opsrun_db_simulator::rows::Database;
 use crate::world::{Aws, Caller};
 
 /// How long the first backup of a new instance takes.

@@ -51,7 +51,9 @@ impl Session {
                 if *force {
                     let sessions = self.server.sessions().list();
                     let there = sessions.iter().filter(|session| session.database == *name);
-                    there.for_each(|session| drop(self.server.sessions().terminate(session.pid)));
+                    for session in there {
+                        self.server.sessions().terminate(session.pid);
+                    }
                 } else {
                     self.nobody_else(name, "database")?;
                 }

@@ -21,7 +21,7 @@ use sqlparser::ast;
 
 use super::PgError;
 
-pub(crate) use functions::{quote_identifier, quote_literal};
+pub(crate) use functions::quote_identifier;
 
 /// A name in a text, as `regclass` reads it.
 ///

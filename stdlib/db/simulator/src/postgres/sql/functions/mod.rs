@@ -12,8 +12,8 @@ use super::cast::{How, castable};
 use super::expr::{Expr, Function, Node, Result};
 use crate::value::Type;
 
-pub(crate) use text::{matches_like, quote_identifier, quote_literal, regex};
-pub(crate) use time::{extracted, truncated};
+pub(crate) use text::{matches_like, quote_identifier, regex};
+pub(crate) use time::extracted;
 
 /// One function.
 pub(crate) struct Signature {

@@ -293,7 +293,7 @@ pub(crate) fn quote_identifier(name: &str) -> String {
     }
 }
 
-pub(crate) fn quote_literal(text: &str) -> String {
+fn quote_literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
     if escaped.contains('\\') { format!(" E'{}'", escaped.replace('\\', "\\\\")).trim_start().to_owned() } else { format!("'{escaped}'") }
 }

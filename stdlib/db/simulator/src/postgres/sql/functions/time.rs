@@ -120,7 +120,7 @@ fn moments(arguments: &[Datum]) -> Result<Datum> {
 }
 
 /// A time at the beginning of its `hour`, `day`, ….
-pub(crate) fn truncated(field: &str, micros: i64) -> Result<Datum> {
+fn truncated(field: &str, micros: i64) -> Result<Datum> {
     if micros == i64::MAX || micros == i64::MIN {
         return Ok(Datum::Timestamp(micros));
     }
