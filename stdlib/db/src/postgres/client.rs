@@ -4,9 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
-use opsrun_core::{
-    BoxFuture, BrokenLine, Cx, Effect, Error, ErrorKind, Line, Result, Said, Span, Value,
-};
+use opsrun_core::{BoxFuture, BrokenLine, Cx, Effect, Error, ErrorKind, Line, Result, Said, Span, Value};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 

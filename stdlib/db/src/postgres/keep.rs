@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::future::join;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use opsrun_core::{
-    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Result, Running, SourceScheme, Value,
+    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Result, Running, SourceScheme,
+    Value,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -79,10 +80,13 @@ async fn open(cx: &Cx, named: &Named) -> Result<Items> {
     args.extend(options.tables.iter().map(|table| format!("--table={table}")));
     args.extend(options.without_rows_of.iter().map(|table| format!("--exclude-table-data={table}")));
     args.push("--no-password".to_owned());
-    let program = programs::program(&client, "pg_dump", args, false)?;
+    let program = programs::program(&client, "pg_dump", args, false);
     let item = Item {
         path: DUMP.to_owned(),
-        kind: ItemKind::File { size: None, content: dumped(cx.clone(), client.place(), cx.start_program(program).await?) },
+        kind: ItemKind::File {
+            size: None,
+            content: dumped(cx.clone(), client.place(), cx.start_program(program).await?),
+        },
         mode: 0o600,
         modified: cx.now(),
     };
@@ -96,24 +100,24 @@ fn dumped(cx: Cx, place: String, running: Running) -> Content {
     futures::stream::try_unfold(Some((output, ended)), move |state| {
         let (cx, place) = (cx.clone(), place.clone());
         async move {
-        let Some((mut output, ended)) = state else { return Ok(None) };
-        let mut piece = vec![0; PIECE];
-        let mut filled = 0;
-        while filled < PIECE {
-            match output.read(&mut piece[filled..]).await {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) => {
-                    return Err(Error::failed(format!("what `pg_dump` prints cannot be read: {error}")));
+            let Some((mut output, ended)) = state else { return Ok(None) };
+            let mut piece = vec![0; PIECE];
+            let mut filled = 0;
+            while filled < PIECE {
+                match output.read(&mut piece[filled..]).await {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) => {
+                        return Err(Error::failed(format!("what `pg_dump` prints cannot be read: {error}")));
+                    }
                 }
             }
-        }
-        piece.truncate(filled);
-        if filled == PIECE {
-            return Ok(Some((Bytes::from(piece), Some((output, ended)))));
-        }
-        programs::ended(&cx, "pg_dump", &place, &ended.await?)?;
-        Ok((filled > 0).then(|| (Bytes::from(piece), None)))
+            piece.truncate(filled);
+            if filled == PIECE {
+                return Ok(Some((Bytes::from(piece), Some((output, ended)))));
+            }
+            programs::ended(&cx, "pg_dump", &place, &ended.await?)?;
+            Ok((filled > 0).then(|| (Bytes::from(piece), None)))
         }
     })
     .boxed()
@@ -162,7 +166,8 @@ async fn restore(cx: &Cx, named: &Named, items: Items) -> Result<Value> {
 
 /// All of it, or nothing.
 async fn bring_back(cx: &Cx, client: &Client, mut args: Vec<String>, mut items: Items) -> Result<u64> {
-    let always = ["--exit-on-error", "--single-transaction", "--no-password", "--no-owner", "--no-privileges"];
+    let always =
+        ["--exit-on-error", "--single-transaction", "--no-password", "--no-owner", "--no-privileges"];
     args.extend(always.map(str::to_owned));
     args.push(format!("--dbname={}", client.database()));
     let mut bytes = None;
@@ -171,7 +176,7 @@ async fn bring_back(cx: &Cx, client: &Client, mut args: Vec<String>, mut items: 
         if item.path != DUMP || bytes.is_some() {
             return Err(Error::invalid(format!("`{}` of the snapshot is no dump of PostgreSQL", item.path)));
         }
-        let program = programs::program(client, "pg_restore", args.clone(), true)?;
+        let program = programs::program(client, "pg_restore", args.clone(), true);
         let running = cx.start_program(program).await?;
         bytes = Some(fed(cx, &client.place(), running, content).await?);
     }

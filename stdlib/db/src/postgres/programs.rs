@@ -5,14 +5,17 @@ use opsrun_core::{Cx, Error, ErrorKind, Program, ProgramEnd, Result};
 use crate::postgres::client::Client;
 use crate::tls::TlsMode;
 
+/// What an archive of `pg_dump` begins with.
+pub(crate) const MAGIC: &[u8] = b"PGDMP";
+
+/// Where Debian, and those after it, keep the system's authorities: programs of before PostgreSQL 16 do not find them by themselves.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// How much is read or written at once.
 pub(crate) const PIECE: usize = 1 << 20;
 
 /// A program with these words, for the client's database. The password goes by the environment, which no list of processes shows to others.
-///
-/// # Errors
-/// `Invalid` where the program could not check the server's certificate as we do.
-pub(crate) fn program(client: &Client, name: &str, args: Vec<String>, writes: bool) -> Result<Program> {
+pub(crate) fn program(client: &Client, name: &str, args: Vec<String>, writes: bool) -> Program {
     let server = client.server();
     let mut env = vec![
         ("PGUSER".to_owned(), server.user.clone()),
@@ -32,21 +35,17 @@ pub(crate) fn program(client: &Client, name: &str, args: Vec<String>, writes: bo
     let mode = match (server.tls, &server.ca) {
         (TlsMode::Off, _) => "disable",
         (TlsMode::Require, _) => "require",
-        (TlsMode::VerifyFull, Some(ca)) => {
-            env.push(("PGSSLROOTCERT".to_owned(), ca.display().to_string()));
+        (TlsMode::VerifyFull, ca) => {
+            let ca = ca.as_ref().map_or_else(|| AUTHORITIES.to_owned(), |ca| ca.display().to_string());
+            env.push(("PGSSLROOTCERT".to_owned(), ca));
             "verify-full"
-        }
-        (TlsMode::VerifyFull, None) => {
-            let message = format!("`{name}` does not know which authorities to trust");
-            return Err(Error::invalid(message)
-                .hint("name them in the target's section `postgres`: `ca = \"FILE\"`, such as `/etc/ssl/certs/ca-certificates.crt`"));
         }
     };
     env.push(("PGSSLMODE".to_owned(), mode.to_owned()));
     if let Some(password) = &server.password {
         env.push(("PGPASSWORD".to_owned(), password.to_string()));
     }
-    Ok(Program { name: name.to_owned(), args, env, writes })
+    Program { name: name.to_owned(), args, env, writes }
 }
 
 /// # Errors

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
 use crate::postgres::client::Client;
-use crate::postgres::programs::{self, PIECE};
+use crate::postgres::programs::{self, MAGIC, PIECE};
 
 /// Dumps a database into a file, by PostgreSQL's own `pg_dump`.
 ///
@@ -43,8 +43,6 @@ pub(crate) struct Dumped {
     bytes: u64,
 }
 
-/// What an archive of `pg_dump` begins with.
-pub(super) const MAGIC: &[u8] = b"PGDMP";
 const PROGRAM: &str = "pg_dump";
 
 impl Primitive for Dump {
@@ -64,7 +62,7 @@ impl Primitive for Dump {
         args.extend(self.tables.iter().map(|table| format!("--table={table}")));
         args.extend(self.schema_only.then(|| "--schema-only".to_owned()));
         let draft = cx.draft_file(&self.file)?;
-        let running = cx.start_program(programs::program(&client, PROGRAM, args, false)?).await?;
+        let running = cx.start_program(programs::program(&client, PROGRAM, args, false)).await?;
         let Running { input, mut output, ended } = running;
         drop(input);
         let (place, mut bytes) = (client.place(), 0_u64);

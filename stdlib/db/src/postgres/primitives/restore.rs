@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::dump::MAGIC;
 use crate::postgres::client::Client;
-use crate::postgres::programs::{self, PIECE};
+use crate::postgres::programs::{self, MAGIC, PIECE};
 
 /// Restores a dump of `postgres::dump` into a database, by PostgreSQL's own `pg_restore`.
 ///
@@ -71,7 +70,7 @@ impl Primitive for Restore {
             args.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
         args.extend(self.tables.iter().map(|table| format!("--table={table}")));
-        let running = cx.start_program(programs::program(&client, PROGRAM, args, true)?).await?;
+        let running = cx.start_program(programs::program(&client, PROGRAM, args, true)).await?;
         let Running { input, mut output, ended } = running;
         let place = client.place();
         let mut printed = Vec::new();

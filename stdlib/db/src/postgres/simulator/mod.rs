@@ -1,5 +1,6 @@
 //! PostgreSQL in an estate: servers by their addresses, which hold real rows and speak the protocol.
 
+mod programs;
 mod section;
 mod server;
 
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Uri;
-use opsrun_core::{Error, Result, Simulator, Surroundings, Value};
+use opsrun_core::{BoxFuture, Error, Program, ProgramEnd, Result, Simulator, Surroundings, Value};
 use opsrun_db_simulator::postgres::{Server, serve};
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -63,6 +64,10 @@ impl Simulator for Estate {
         // Who hangs up in the middle ends the session, and that is all.
         tokio::spawn(serve(far, server));
         Some(near)
+    }
+
+    fn program(&self, program: &Program, stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
+        programs::run(&self.servers, program, stream)
     }
 
     fn section(&self) -> Value {

@@ -70,6 +70,20 @@ impl Simulated {
         Ok(())
     }
 
+    /// Lets somebody in who does not speak the protocol.
+    ///
+    /// # Errors
+    /// 28P01
+    pub(super) fn admit(&self, user: &str, password: Option<&str>) -> std::result::Result<(), PgError> {
+        match self.login(user)? {
+            Login::Trust => Ok(()),
+            Login::Cleartext(wanted) | Login::Scram(wanted) if password == Some(&*wanted) => Ok(()),
+            Login::Cleartext(_) | Login::Scram(_) => {
+                Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\"")))
+            }
+        }
+    }
+
     /// One that follows this server.
     pub(super) fn replica(&self, lag: Span) -> Self {
         Simulated {
