@@ -130,6 +130,11 @@ impl Settings {
     }
 
     /// What a client is told of, with the names that it knows.
+    /// Whether intervals are told as ISO 8601 has them.
+    pub(crate) fn has_iso_intervals(&self) -> bool {
+        self.get("intervalstyle").is_ok_and(|style| style == "iso_8601")
+    }
+
     pub(crate) fn reported(&self) -> Vec<(&'static str, String)> {
         REPORTED
             .iter()
@@ -231,7 +236,7 @@ fn checked(name: &str, value: &str) -> Result<String, PgError> {
             _ => Err(unsimulated()),
         },
         "datestyle" if lower.starts_with("iso") => Ok("ISO, MDY".to_owned()),
-        "intervalstyle" if lower == "postgres" => Ok(lower),
+        "intervalstyle" if lower == "postgres" || lower == "iso_8601" => Ok(lower),
         "bytea_output" if lower == "hex" => Ok(lower),
         "client_encoding" if matches!(lower.as_str(), "utf8" | "utf-8" | "unicode") => Ok("UTF8".to_owned()),
         "datestyle" | "intervalstyle" | "bytea_output" | "client_encoding" => Err(unsimulated()),

@@ -164,6 +164,30 @@ fn clock(text: &str) -> Option<i64> {
     Some(sign * micros)
 }
 
+impl Interval {
+    /// As ISO 8601 has it, and PostgreSQL with `IntervalStyle` `iso_8601`: `P1Y2M3DT4H5M6.5S`.
+    pub fn to_iso(self) -> String {
+        let date = [(i64::from(self.months / 12), 'Y'), (i64::from(self.months % 12), 'M'), (i64::from(self.days), 'D')];
+        let time = [(self.micros / HOUR, 'H'), (self.micros / MINUTE % 60, 'M')];
+        let told = |parts: &[(i64, char)]| -> String {
+            let some = parts.iter().filter(|(number, _)| *number != 0);
+            some.map(|(number, unit)| format!("{number}{unit}")).collect()
+        };
+        let mut clock = told(&time);
+        let seconds = self.micros % MINUTE;
+        if seconds != 0 {
+            let mut text = format!("{}{}", if seconds < 0 { "-" } else { "" }, (seconds / SECOND).abs());
+            datetime::push_fraction((seconds % SECOND).abs(), &mut text);
+            clock.push_str(&format!("{text}S"));
+        }
+        match (told(&date), clock) {
+            (date, clock) if date.is_empty() && clock.is_empty() => "PT0S".to_owned(),
+            (date, clock) if clock.is_empty() => format!("P{date}"),
+            (date, clock) => format!("P{date}T{clock}"),
+        }
+    }
+}
+
 impl fmt::Display for Interval {
     /// PostgreSQL's own style: `1 year 2 mons 3 days 04:05:06.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

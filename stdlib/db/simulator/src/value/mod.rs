@@ -21,7 +21,7 @@ pub use json::Json;
 pub use kind::Type;
 pub use numeric::Numeric;
 pub(crate) use text::varchar;
-pub use text::{composite_text, from_text, to_text};
+pub use text::{composite_text, from_text, to_iso_text, to_text};
 
 /// A value, or that there is none.
 #[derive(Debug, Clone, PartialEq)]

@@ -37,6 +37,23 @@ pub fn to_text(datum: &Datum, kind: &Type) -> String {
     }
 }
 
+/// The same where intervals are told as ISO 8601 has them.
+pub fn to_iso_text(datum: &Datum, kind: &Type) -> String {
+    to_text(&with_iso_intervals(datum), kind)
+}
+
+fn with_iso_intervals(datum: &Datum) -> Datum {
+    match datum {
+        Datum::Interval(interval) => Datum::Text(interval.to_iso().into()),
+        Datum::Array(items) => Datum::Array(Arc::new(items.iter().map(with_iso_intervals).collect())),
+        Datum::Record(fields) => {
+            let told = fields.iter().map(|(kind, datum)| (kind.clone(), with_iso_intervals(datum)));
+            Datum::Record(Arc::new(told.collect()))
+        }
+        other => other.clone(),
+    }
+}
+
 fn array_item(item: &Datum, kind: &Type) -> String {
     if item.is_null() {
         return "NULL".to_owned();

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::expr::Result;
 use crate::postgres::{PgError, catalog};
 use crate::value::datetime::DAY;
-use crate::value::{Datum, Interval, Json, Numeric, Type, ValueError, from_text, to_text};
+use crate::value::{Datum, Interval, Json, Numeric, Type, ValueError, from_text, to_iso_text, to_text};
 
 /// When a cast happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +149,7 @@ pub(crate) fn cast(cx: &Context<'_>, value: Datum, from: &Type, to: &Type, how: 
         (value, to) if to.is_text() => {
             let text = match from {
                 Type::Regclass => catalog::relation_name(cx, &value),
+                _ if cx.settings.borrow().has_iso_intervals() => to_iso_text(&value, from),
                 _ => to_text(&value, from),
             };
             within(Datum::text(text), to, how)?

@@ -18,7 +18,7 @@ use super::sql::copy::{Copy, CopyIn};
 use super::sql::parse;
 use super::sql::plan::Output;
 use super::{PgError, Server};
-use crate::value::{Datum, Type, to_binary, to_text};
+use crate::value::{Datum, Type, to_binary, to_iso_text, to_text};
 
 /// Serves one client until it leaves, is sent away, or its stream ends.
 ///
@@ -244,6 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// A row, each column in text or in binary.
     fn row(&mut self, row: &[Datum], columns: &[Output], formats: &[i16]) -> Result<(), PgError> {
+        let iso = self.session.settings.borrow().has_iso_intervals();
         let mut names = Vec::new();
         for (at, (datum, column)) in row.iter().zip(columns).enumerate() {
             // What a relation is called only the catalogs know.
@@ -261,6 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 out.put_i32(0);
                 match (format_of(formats, at), &names[at]) {
                     (0, Some(name)) => out.extend_from_slice(name.as_bytes()),
+                    (0, None) if iso => out.extend_from_slice(to_iso_text(datum, &column.kind).as_bytes()),
                     (0, None) => out.extend_from_slice(to_text(datum, &column.kind).as_bytes()),
                     _ => to_binary(datum, &column.kind, out),
                 }
