@@ -19,6 +19,12 @@ pub type Items = BoxStream<'static, Result<Item>>;
 /// The bytes of a file, in pieces of any size.
 pub type Content = BoxStream<'static, Result<Bytes>>;
 
+/// What was counted of something: `rows of public.orders`.
+pub type Counts = BTreeMap<String, u64>;
+
+/// What a system does for others.
+pub type Later<T> = BoxFuture<'static, Result<T>>;
+
 /// A file, a folder or a link.
 pub struct Item {
     /// From the source's root, with `/` between names; none is empty, `.` or `..`.
@@ -50,12 +56,12 @@ pub struct SourceScheme {
     /// One line on what of it is kept.
     pub doc: &'static str,
     /// Gives what it holds now, as of one moment where it can.
-    pub open: fn(Cx, Named) -> BoxFuture<'static, Result<Items>>,
+    pub open: fn(Cx, Named) -> Later<Items>,
     /// Brings items back, into the place or beside it, and says what was done.
-    pub restore: fn(Cx, Named, Items) -> BoxFuture<'static, Result<Value>>,
+    pub restore: fn(Cx, Named, Items) -> Later<Value>,
     /// Sees whether items can be brought back, without touching the place that they are of, and whether what the options assert
     /// holds of them; an error says what does not. Tells what was counted: `rows of orders`.
-    pub try_out: fn(Cx, Named, Items) -> BoxFuture<'static, Result<BTreeMap<String, u64>>>,
+    pub try_out: fn(Cx, Named, Items) -> Later<Counts>,
 }
 
 /// Which source, or where to.
@@ -74,7 +80,7 @@ pub struct StoreScheme {
     /// How one is written, in full.
     pub form: &'static str,
     /// Finds it. What stands behind the colon, and options in the scheme's own terms.
-    pub open: fn(Cx, Named) -> BoxFuture<'static, Result<Arc<dyn Store>>>,
+    pub open: fn(Cx, Named) -> Later<Arc<dyn Store>>,
 }
 
 /// Keeps objects by names such as `data/ab/abcd`. Whoever reads after a write sees it.

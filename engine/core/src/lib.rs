@@ -21,7 +21,9 @@ mod system;
 pub mod yaml;
 
 pub use access::{Access, AccessPattern, PatternError, glob};
-pub use archive::{Content, Item, ItemKind, Items, Named, SourceScheme, Store, StoreScheme, Stored};
+pub use archive::{
+    Content, Counts, Item, ItemKind, Items, Later, Named, SourceScheme, Store, StoreScheme, Stored,
+};
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
 pub use conversation::{BrokenLine, Connection, Dial, Line, Said, Talk};

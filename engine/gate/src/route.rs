@@ -79,7 +79,14 @@ impl Route {
             return Some(Err(Error::not_found(format!("the estate has no program `{}`", program.name))));
         };
         let (output, input) = tokio::io::split(near);
-        Some(Ok(Running { input: Box::pin(input), output: Box::pin(output), ended: ended.map(Ok).boxed() }))
+        // It goes on whether or not somebody waits for its end, as the machine's programs do.
+        let running = tokio::spawn(ended);
+        let ended = async move {
+            running
+                .await
+                .map_err(|_| Error::failed("a simulated program broke off: this is a defect of opsrun"))
+        };
+        Some(Ok(Running { input: Box::pin(input), output: Box::pin(output), ended: ended.boxed() }))
     }
 
     fn reach(&self, to: &Endpoint, system: &'static str) -> Result<Reach, Error> {

@@ -88,7 +88,8 @@ pub(crate) async fn open(
     password: &str,
 ) -> Result<MasterKey> {
     let failed = |source| Error::Storage { doing: "listing", what: Kind::Key.folder().to_owned(), source };
-    let mut keys: Vec<Id> = storage.list(Kind::Key).map_ok(|listed| listed.id).try_collect().await.map_err(failed)?;
+    let mut keys: Vec<Id> =
+        storage.list(Kind::Key).map_ok(|listed| listed.id).try_collect().await.map_err(failed)?;
     if keys.is_empty() {
         return Err(Error::NoKeys);
     }
@@ -109,7 +110,8 @@ pub(crate) async fn open(
         let password = Zeroizing::new(password.to_owned());
         let cost = Scrypt { n: key.n, r: key.r, p: key.p };
         let derived = compute(surroundings, move || cost.derive(password.as_bytes(), &salt)).await?;
-        let Ok(plain) = derived.and_then(|derived| derived.open(&data).map_err(|_| Error::WrongMasterKey)) else {
+        let Ok(plain) = derived.and_then(|derived| derived.open(&data).map_err(|_| Error::WrongMasterKey))
+        else {
             continue;
         };
         let plain = Zeroizing::new(plain);

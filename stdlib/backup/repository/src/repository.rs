@@ -102,9 +102,9 @@ impl Repository {
     ) -> Result<Self> {
         let sealed = sealed_config(&*storage).await?;
         let master = key::open(&*storage, &*surroundings, password).await?;
-        let json = master
-            .open(&sealed)
-            .map_err(|_| Error::damaged(File::Config, "the master key does not open it, so it is not as it was written"))?;
+        let json = master.open(&sealed).map_err(|_| {
+            Error::damaged(File::Config, "the master key does not open it, so it is not as it was written")
+        })?;
         Ok(Repository::new(storage, surroundings, master, Config::read(&json)?))
     }
 
@@ -217,7 +217,10 @@ impl Repository {
         let (missing, anew) = {
             let index = self.index();
             let anew = index.files().next().is_none()
-                || index.files().chain(index.unread().keys().copied()).any(|file| listed.binary_search(&file).is_err());
+                || index
+                    .files()
+                    .chain(index.unread().keys().copied())
+                    .any(|file| listed.binary_search(&file).is_err());
             let missing = listed.into_iter().filter(|file| anew || !index.has_file(*file));
             (missing.collect::<Vec<_>>(), anew)
         };

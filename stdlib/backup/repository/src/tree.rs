@@ -33,9 +33,16 @@ pub struct Node {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
-    File { size: u64, content: Vec<Id> },
-    Folder { tree: Id },
-    Symlink { target: OsString },
+    File {
+        size: u64,
+        content: Vec<Id>,
+    },
+    Folder {
+        tree: Id,
+    },
+    Symlink {
+        target: OsString,
+    },
     /// A device, a pipe, a socket: `fifo`. They are read, and never written.
     Other(String),
 }

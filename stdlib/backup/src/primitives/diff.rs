@@ -69,7 +69,8 @@ impl Primitive for DiffSnapshots {
         let after = opened.snapshot(&self.after, &Filter::default()).await?;
         let limit = self.limit.unwrap_or(LIMIT);
         let mut told = Differences::default();
-        let mut diff = opened.told(opened.repository.diff(before.snapshot.tree, after.snapshot.tree).await)?;
+        let mut diff =
+            opened.told(opened.repository.diff(before.snapshot.tree, after.snapshot.tree).await)?;
         while let Some(change) = opened.told(diff.next().await)? {
             let nodes = [&change.before, &change.after];
             if nodes

@@ -45,7 +45,8 @@ impl Interval {
     /// # Errors
     /// 22007, 22008
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let malformed = || ValueError::new("22007", format!("invalid input syntax for type interval: \"{text}\""));
+        let malformed =
+            || ValueError::new("22007", format!("invalid input syntax for type interval: \"{text}\""));
         let spaced = spaced(text);
         let mut words = spaced.split_whitespace().filter(|word| *word != "@").peekable();
         let mut sum = Interval::default();
@@ -56,7 +57,8 @@ impl Interval {
             }
             some = true;
             if word.contains(':') {
-                sum.micros = sum.micros.checked_add(clock(word).ok_or_else(malformed)?).ok_or_else(malformed)?;
+                sum.micros =
+                    sum.micros.checked_add(clock(word).ok_or_else(malformed)?).ok_or_else(malformed)?;
                 continue;
             }
             let number: f64 = word.parse().map_err(|_| malformed())?;
@@ -167,7 +169,11 @@ fn clock(text: &str) -> Option<i64> {
 impl Interval {
     /// As ISO 8601 has it, and PostgreSQL with `IntervalStyle` `iso_8601`: `P1Y2M3DT4H5M6.5S`.
     pub fn to_iso(self) -> String {
-        let date = [(i64::from(self.months / 12), 'Y'), (i64::from(self.months % 12), 'M'), (i64::from(self.days), 'D')];
+        let date = [
+            (i64::from(self.months / 12), 'Y'),
+            (i64::from(self.months % 12), 'M'),
+            (i64::from(self.days), 'D'),
+        ];
         let time = [(self.micros / HOUR, 'H'), (self.micros / MINUTE % 60, 'M')];
         let told = |parts: &[(i64, char)]| -> String {
             let some = parts.iter().filter(|(number, _)| *number != 0);
@@ -217,8 +223,7 @@ impl fmt::Display for Interval {
 
 fn clock_text(micros: u64) -> String {
     let micros = i64::try_from(micros).unwrap_or(i64::MAX);
-    let mut text =
-        format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
+    let mut text = format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
     datetime::push_fraction(micros % SECOND, &mut text);
     text
 }

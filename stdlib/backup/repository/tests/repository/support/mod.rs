@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use restic_repository::{
-    BackupOptions, Content, Copied, Entry, EntryKind, Id, Init, Metadata, NamedSnapshot, NodeKind, PruneOptions,
-    PrunePlan, Report, Repository, Restored, Scrypt, Storage, Surroundings, Time, User,
+    BackupOptions, Content, Copied, Entry, EntryKind, Id, Init, Metadata, NamedSnapshot, NodeKind,
+    PruneOptions, PrunePlan, Report, Repository, Restored, Scrypt, Storage, Surroundings, Time, User,
 };
 
 pub(crate) use folder::{FolderStorage, entries_of};
@@ -134,7 +134,8 @@ pub(crate) fn file(path: &str, content: Vec<u8>) -> Entry {
 
 pub(crate) fn file_of(path: &str, mtime: u64, content: Vec<u8>) -> Entry {
     let size = content.len() as u64;
-    let open = move || async move { Ok(Box::pin(std::io::Cursor::new(content)) as restic_repository::Reader) };
+    let open =
+        move || async move { Ok(Box::pin(std::io::Cursor::new(content)) as restic_repository::Reader) };
     let kind = EntryKind::File(Content::file(size, open));
     Entry { path: path.into(), metadata: Metadata::new(0o640, time(mtime)), kind }
 }
@@ -161,7 +162,11 @@ pub(crate) async fn backup(
 }
 
 pub(crate) fn of(path: &str) -> BackupOptions {
-    BackupOptions { paths: vec![path.into()], program_version: "test 1".to_owned(), ..BackupOptions::default() }
+    BackupOptions {
+        paths: vec![path.into()],
+        program_version: "test 1".to_owned(),
+        ..BackupOptions::default()
+    }
 }
 
 /// Every path of a tree, and what a file has in it, the target of a link; fails if something cannot be read.

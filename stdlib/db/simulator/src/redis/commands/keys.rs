@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Call, Command, Held, Reply, SYNTAX, Words, bulk, count, integer, is, matches, reads, truth, writes};
+use super::{
+    Call, Command, Held, Reply, SYNTAX, Words, bulk, count, integer, is, matches, reads, truth, writes,
+};
 use crate::rdb;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -25,7 +27,9 @@ pub(super) const COMMANDS: &[Command] = &[
     reads("expiretime", 2, |call, words| {
         Ok(expiry(call, &words[0]).map_or_else(Reply::Number, |at| Reply::Number(at / 1000)))
     }),
-    reads("pexpiretime", 2, |call, words| Ok(expiry(call, &words[0]).map_or_else(Reply::Number, Reply::Number))),
+    reads("pexpiretime", 2, |call, words| {
+        Ok(expiry(call, &words[0]).map_or_else(Reply::Number, Reply::Number))
+    }),
     writes("expire", -3, |call, words| expire(call, words, 1000, true, "expire")),
     writes("pexpire", -3, |call, words| expire(call, words, 1, true, "pexpire")),
     writes("expireat", -3, |call, words| expire(call, words, 1000, false, "expireat")),
@@ -87,7 +91,13 @@ fn left(call: &Call<'_>, key: &[u8]) -> Result<i64, i64> {
     expiry(call, key).map(|at| at - call.now.as_millisecond())
 }
 
-fn expire(call: &mut Call<'_>, words: Words<'_>, unit: i64, relative: bool, name: &str) -> Result<Reply, String> {
+fn expire(
+    call: &mut Call<'_>,
+    words: Words<'_>,
+    unit: i64,
+    relative: bool,
+    name: &str,
+) -> Result<Reply, String> {
     let from = if relative { call.now.as_millisecond() } else { 0 };
     let at = integer(&words[1])?.checked_mul(unit).and_then(|span| span.checked_add(from));
     let at = at.ok_or_else(|| format!("ERR invalid expire time in '{name}' command"))?;
