@@ -48,7 +48,12 @@ impl Repository {
     ///
     /// # Errors
     /// `Sources` if the entries fail; `Source` if one cannot be read; `InvalidEntry`; those of the storage and of the parent snapshot's file.
-    pub async fn backup<S>(&self, _lock: &Lock<'_>, options: BackupOptions, entries: S) -> Result<NamedSnapshot>
+    pub async fn backup<S>(
+        &self,
+        _lock: &Lock<'_>,
+        options: BackupOptions,
+        entries: S,
+    ) -> Result<NamedSnapshot>
     where
         S: Stream<Item = std::result::Result<Entry, SourceError>> + Send,
     {
@@ -66,7 +71,11 @@ impl Repository {
             steps: VecDeque::new(),
             hashing_bytes: 0,
             chunker: Chunker::new(self.config().polynomial()),
-            open: vec![OpenFolder { name: OsString::new(), before: self.tree_before(before).await, seen: BTreeSet::new() }],
+            open: vec![OpenFolder {
+                name: OsString::new(),
+                before: self.tree_before(before).await,
+                seen: BTreeSet::new(),
+            }],
             made_up: Metadata::new(0o755, start),
         };
         let mut entries = std::pin::pin!(entries);
@@ -204,7 +213,13 @@ impl Backup<'_> {
         self.push(Step::LeaveFolder, 0).await
     }
 
-    async fn file(&mut self, path: &Path, name: OsString, metadata: Metadata, content: Content) -> Result<()> {
+    async fn file(
+        &mut self,
+        path: &Path,
+        name: OsString,
+        metadata: Metadata,
+        content: Content,
+    ) -> Result<()> {
         let before = self.before(&name).filter(|node| matches!(node.kind, NodeKind::File { .. }));
         let (size, open) = match content {
             Content::Read { size, open } => (size, Some(open)),
@@ -217,14 +232,17 @@ impl Backup<'_> {
             return self.push(Step::Node(node(name, metadata, before.kind.clone())), 0).await;
         }
         let Some(open) = open else {
-            let problem = "it is said to be unchanged, but the parent snapshot does not have it, or not whole";
+            let problem =
+                "it is said to be unchanged, but the parent snapshot does not have it, or not whole";
             return Err(Error::InvalidEntry { path: path.to_owned(), problem });
         };
         let failed = |source: std::io::Error| Error::Source { path: path.to_owned(), source: source.into() };
         let mut reader = self.builder.meanwhile(open()).await?.map_err(failed)?;
         self.push(Step::EnterFile, 0).await?;
         // One more than expected, so that the end is seen without more room.
-        let expected = size.and_then(|size| usize::try_from(size).ok()).map_or(READ, |size| size.saturating_add(1).min(READ));
+        let expected = size
+            .and_then(|size| usize::try_from(size).ok())
+            .map_or(READ, |size| size.saturating_add(1).min(READ));
         let mut buffer = BytesMut::with_capacity(expected);
         let mut searched = 0;
         loop {

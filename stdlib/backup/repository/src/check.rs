@@ -112,7 +112,9 @@ impl Repository {
 
     async fn check_config_and_keys(&self, checking: &mut Checking) -> Result<()> {
         let config = match self.read_raw(File::Config).await {
-            Ok(sealed) => self.master_key().open(&sealed).map_err(|_| "it is not as it was sealed".to_owned()),
+            Ok(sealed) => {
+                self.master_key().open(&sealed).map_err(|_| "it is not as it was sealed".to_owned())
+            }
             Err(error) if error.is_not_found() => Err("it is not there".to_owned()),
             Err(error) => return Err(error),
         };

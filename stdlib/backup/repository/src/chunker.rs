@@ -27,7 +27,9 @@ impl Chunker {
     pub(crate) fn new(polynomial: Polynomial) -> Self {
         let divisor = polynomial.coefficients();
         let append = |fingerprint: u64| modulo(fingerprint << 8, divisor);
-        let leaving = |byte: usize| (0..WINDOW).fold(modulo(byte as u64, divisor), |fingerprint, _| append(fingerprint));
+        let leaving = |byte: usize| {
+            (0..WINDOW).fold(modulo(byte as u64, divisor), |fingerprint, _| append(fingerprint))
+        };
         let reducing = |byte: usize| {
             let high = (byte as u64) << DEGREE;
             modulo(high, divisor) | high
@@ -46,7 +48,9 @@ impl Chunker {
             }
             at += LANES * STRIDE;
         }
-        if at < limit && let Some(end) = self.search(data, at, limit) {
+        if at < limit
+            && let Some(end) = self.search(data, at, limit)
+        {
             return Some(end);
         }
         (data.len() >= MAX).then_some(MAX)
@@ -72,7 +76,8 @@ impl Chunker {
         let stride = |from: usize| data[from..].first_chunk::<STRIDE>().expect("who calls has seen to it");
         let entering: [&[u8; STRIDE]; LANES] = std::array::from_fn(|lane| stride(begin(lane)));
         let leaving: [&[u8; STRIDE]; LANES] = std::array::from_fn(|lane| stride(begin(lane) - WINDOW));
-        let mut fingerprints: [u64; LANES] = std::array::from_fn(|lane| self.fingerprint(&leaving[lane][..WINDOW]));
+        let mut fingerprints: [u64; LANES] =
+            std::array::from_fn(|lane| self.fingerprint(&leaving[lane][..WINDOW]));
         let mut ends = [None; LANES];
         for at in 0..STRIDE {
             for lane in 0..LANES {

@@ -39,7 +39,12 @@ impl fmt::Debug for Codec {
 
 impl Codec {
     pub(crate) fn new(key: MasterKey, version: u32) -> Self {
-        Codec { key, compresses: version >= 2, compressors: Mutex::default(), decompressors: Mutex::default() }
+        Codec {
+            key,
+            compresses: version >= 2,
+            compressors: Mutex::default(),
+            decompressors: Mutex::default(),
+        }
     }
 
     pub(crate) fn key(&self) -> &MasterKey {
@@ -70,11 +75,21 @@ impl Codec {
     }
 
     /// Opens a blob, and sees whether it is the one of this name.
-    pub(crate) fn open_blob(&self, id: Id, sealed: &[u8], uncompressed: Option<u32>) -> Result<Vec<u8>, String> {
+    pub(crate) fn open_blob(
+        &self,
+        id: Id,
+        sealed: &[u8],
+        uncompressed: Option<u32>,
+    ) -> Result<Vec<u8>, String> {
         Ok(self.unseal(id, sealed, uncompressed)?.into_plain())
     }
 
-    pub(crate) fn unseal(&self, id: Id, sealed: &[u8], uncompressed: Option<u32>) -> Result<Unsealed, String> {
+    pub(crate) fn unseal(
+        &self,
+        id: Id,
+        sealed: &[u8],
+        uncompressed: Option<u32>,
+    ) -> Result<Unsealed, String> {
         let stored = self.key.open(sealed).map_err(|_| "a blob in it is not as it was sealed".to_owned())?;
         let plain = match uncompressed {
             None => None,
@@ -105,13 +120,18 @@ impl Codec {
             Some(&COMPRESSED) => {
                 let length = zstd::zstd_safe::get_frame_content_size(&stored[1..]).ok().flatten();
                 match length.and_then(|length| usize::try_from(length).ok()) {
-                    Some(length) if length > LARGEST_FILE => Err(format!("it says that it holds {length} bytes")),
+                    Some(length) if length > LARGEST_FILE => {
+                        Err(format!("it says that it holds {length} bytes"))
+                    }
                     Some(length) => self.decompressed(&stored[1..], length),
-                    None => zstd::stream::decode_all(&stored[1..]).map_err(|error| format!("it does not decompress: {error}")),
+                    None => zstd::stream::decode_all(&stored[1..])
+                        .map_err(|error| format!("it does not decompress: {error}")),
                 }
             }
             Some(b'{' | b'[') => Ok(stored),
-            Some(other) => Err(format!("it begins with {other}, which is no form of a file that is known here")),
+            Some(other) => {
+                Err(format!("it begins with {other}, which is no form of a file that is known here"))
+            }
             None => Err("it is empty".to_owned()),
         }
     }
@@ -125,7 +145,8 @@ impl Codec {
     fn compressed(&self, begin: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
         let pooled = pop(&self.compressors);
         let mut compressor = pooled.or_else(|| Compressor::new(LEVEL).ok())?;
-        let mut bytes = Vec::with_capacity(zstd::zstd_safe::compress_bound(plain.len()) + begin.len() + OVERHEAD);
+        let mut bytes =
+            Vec::with_capacity(zstd::zstd_safe::compress_bound(plain.len()) + begin.len() + OVERHEAD);
         bytes.extend_from_slice(begin);
         bytes.resize(bytes.capacity(), 0);
         let length = compressor.compress_to_buffer(plain, &mut bytes[begin.len()..]).ok()?;

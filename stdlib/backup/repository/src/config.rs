@@ -17,7 +17,11 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn generate(surroundings: &dyn Surroundings, version: u32, polynomial: Option<Polynomial>) -> Self {
+    pub(crate) fn generate(
+        surroundings: &dyn Surroundings,
+        version: u32,
+        polynomial: Option<Polynomial>,
+    ) -> Self {
         let id = Id::from_bytes(random(surroundings));
         let chunker_polynomial = polynomial.unwrap_or_else(|| Polynomial::generate(surroundings));
         Config { version, id, chunker_polynomial }
@@ -28,7 +32,9 @@ impl Config {
         struct Version {
             version: u32,
         }
-        let damaged = |error: serde_json::Error| Error::damaged(File::Config, format!("it is no configuration: {error}"));
+        let damaged = |error: serde_json::Error| {
+            Error::damaged(File::Config, format!("it is no configuration: {error}"))
+        };
         // A later version may have other fields as well.
         let Version { version } = serde_json::from_slice(json).map_err(damaged)?;
         if !VERSIONS.contains(&version) {

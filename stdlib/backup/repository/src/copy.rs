@@ -49,7 +49,8 @@ impl Repository {
                 Snapshot { parent: None, original: Some(source.origin()), ..source.snapshot.clone() };
             let is_it = |named: &&NamedSnapshot| {
                 named.origin() == source.origin()
-                    && Snapshot { parent: None, original: snapshot.original, ..named.snapshot.clone() } == snapshot
+                    && Snapshot { parent: None, original: snapshot.original, ..named.snapshot.clone() }
+                        == snapshot
             };
             if let Some(copy) = there.iter().find(is_it) {
                 copied.push(Copied { source: source.id, copy: copy.clone(), was_there: true, bytes: 0 });
@@ -133,7 +134,9 @@ impl Copying<'_> {
             }
             _ => {
                 let plain = self.source.read_blob(key).await?;
-                let seal = move |codec: &crate::codec::Codec| (plain.len(), codec.seal_blob(nonce, key.kind, &plain));
+                let seal = move |codec: &crate::codec::Codec| {
+                    (plain.len(), codec.seal_blob(nonce, key.kind, &plain))
+                };
                 self.target.compute(seal).await?
             }
         };

@@ -133,7 +133,8 @@ impl MasterKey {
         let (text, tag) = rest.split_last_chunk::<TAG>().ok_or(NotAuthentic)?;
         let ours = self.tag(nonce, text);
         // In constant time, so that how far a forgery was right cannot be measured.
-        let difference = ours.iter().zip(tag).fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs));
+        let difference =
+            ours.iter().zip(tag).fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs));
         if difference != 0 {
             return Err(NotAuthentic);
         }

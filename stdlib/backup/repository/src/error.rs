@@ -19,7 +19,9 @@ pub enum Error {
         what: String,
         source: StorageError,
     },
-    #[error("there is no repository: it has no file `config`; make one first, or look whether the place is right")]
+    #[error(
+        "there is no repository: it has no file `config`; make one first, or look whether the place is right"
+    )]
     NoRepository,
     #[error("there is a repository already: it has a file `{0}`")]
     Exists(File),
@@ -29,7 +31,9 @@ pub enum Error {
         /// Those that do not hold what they are named by.
         damaged: Vec<Id>,
     },
-    #[error("the repository has no file in `keys`, so no password opens it; the master key does, if it was kept")]
+    #[error(
+        "the repository has no file in `keys`, so no password opens it; the master key does, if it was kept"
+    )]
     NoKeys,
     #[error("the key does not open `config`: it is another repository's master key, or the file is damaged")]
     WrongMasterKey,
@@ -53,9 +57,13 @@ pub enum Error {
     NoTree { blob: BlobKey, problem: String },
     #[error("the repository is locked {0}")]
     Locked(Box<ForeignLock>),
-    #[error("the lock of the repository could not be refreshed for {minutes} minutes, and others may take it for stale: {source}")]
+    #[error(
+        "the lock of the repository could not be refreshed for {minutes} minutes, and others may take it for stale: {source}"
+    )]
     LockLost { minutes: i64, source: Box<Error> },
-    #[error("`{0}` cannot be read, so it is unknown who holds that lock: {1}; remove the file if nobody uses the repository")]
+    #[error(
+        "`{0}` cannot be read, so it is unknown who holds that lock: {1}; remove the file if nobody uses the repository"
+    )]
     UnreadableLock(File, Box<Error>),
     #[error("no snapshot {0}")]
     NoSnapshot(String),
@@ -77,7 +85,9 @@ pub enum Error {
     WorkerLost,
     #[error("{what} of {size} bytes is more than the format holds")]
     TooLarge { what: &'static str, size: usize },
-    #[error("the key cannot be derived with N={n}, r={r}, p={p}: N is a power of two, and r times p below 2^30")]
+    #[error(
+        "the key cannot be derived with N={n}, r={r}, p={p}: N is a power of two, and r times p below 2^30"
+    )]
     InvalidScrypt { n: u64, r: u32, p: u32 },
 }
 

@@ -235,7 +235,8 @@ impl Period {
     /// As Go's `AddDate` counts: a day that a month does not have is one of the next. `None` before all time.
     fn before(self, time: Time) -> Option<Time> {
         let local = time.local();
-        let months = i64::from(local.year()) * 12 + i64::from(local.month()) - 1
+        let months = i64::from(local.year()) * 12 + i64::from(local.month())
+            - 1
             - i64::from(self.months)
             - i64::from(self.years) * 12;
         let year = i16::try_from(months.div_euclid(12)).ok()?;
@@ -250,9 +251,11 @@ impl Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units =
-            [(i32::from(self.years), 'y'), (self.months, 'm'), (self.days, 'd'), (self.hours, 'h')];
-        units.iter().filter(|(number, _)| *number != 0).try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
+        let units = [(i32::from(self.years), 'y'), (self.months, 'm'), (self.days, 'd'), (self.hours, 'h')];
+        units
+            .iter()
+            .filter(|(number, _)| *number != 0)
+            .try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
     }
 }
 

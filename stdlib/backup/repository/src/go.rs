@@ -17,7 +17,11 @@ pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
 struct Escaping;
 
 impl serde_json::ser::Formatter for Escaping {
-    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
             let (before, from) = rest.split_at(at);
@@ -147,6 +151,9 @@ mod tests {
     #[test]
     fn json_is_escaped_as_go_escapes_it() {
         let json = to_json(&"<a href=\"x\">&\u{2028}é</a>");
-        assert_eq!(String::from_utf8_lossy(&json), "\"\\u003ca href=\\\"x\\\"\\u003e\\u0026\\u2028é\\u003c/a\\u003e\"");
+        assert_eq!(
+            String::from_utf8_lossy(&json),
+            "\"\\u003ca href=\\\"x\\\"\\u003e\\u0026\\u2028é\\u003c/a\\u003e\""
+        );
     }
 }

@@ -28,11 +28,17 @@ impl Repository {
     /// Those of the storage.
     pub async fn repair_index(&self, _lock: &ExclusiveLock<'_>) -> Result<Repaired> {
         self.load_index().await?;
-        let mut repaired = Repaired { removed: self.index().unread().keys().copied().collect(), ..Repaired::default() };
-        let missing: Vec<Listed> =
-            self.list(Kind::Data).await?.into_iter().filter(|pack| !self.index().knows_pack(pack.id)).collect();
+        let mut repaired =
+            Repaired { removed: self.index().unread().keys().copied().collect(), ..Repaired::default() };
+        let missing: Vec<Listed> = self
+            .list(Kind::Data)
+            .await?
+            .into_iter()
+            .filter(|pack| !self.index().knows_pack(pack.id))
+            .collect();
         let mut contents: Vec<PackContent> = Vec::new();
-        let mut headers = stream::iter(missing).map(|pack| async move { (pack.id, self.header(pack).await) }).buffered(8);
+        let mut headers =
+            stream::iter(missing).map(|pack| async move { (pack.id, self.header(pack).await) }).buffered(8);
         while let Some((pack, header)) = headers.next().await {
             match header {
                 Ok(blobs) => {
@@ -73,7 +79,8 @@ impl Repository {
         let Some(field) = pack.size.checked_sub(LENGTH_FIELD as u64) else {
             return Err(damaged(format!("it has {} bytes and no header", pack.size)));
         };
-        let (offset, length) = pack::header_place(pack.size, &part(field, LENGTH_FIELD).await?).map_err(damaged)?;
+        let (offset, length) =
+            pack::header_place(pack.size, &part(field, LENGTH_FIELD).await?).map_err(damaged)?;
         let sealed = part(offset, length).await?;
         pack::read_header(self.master_key(), offset, &sealed).map_err(damaged)
     }

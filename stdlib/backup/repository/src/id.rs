@@ -57,7 +57,8 @@ impl FromStr for Id {
         let digits: &[u8; 2 * Self::LENGTH] = text.as_bytes().try_into().map_err(|_| invalid())?;
         let mut bytes = [0; Self::LENGTH];
         for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-            *byte = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high << 4 | low).ok_or_else(invalid)?;
+            *byte =
+                digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high << 4 | low).ok_or_else(invalid)?;
         }
         Ok(Id(bytes))
     }

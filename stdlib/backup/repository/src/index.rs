@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::pack::{BlobKey, BlobType, PackBlob};
 use crate::Id;
+use crate::pack::{BlobKey, BlobType, PackBlob};
 
 /// By the first byte of their names, so that one can be put in its place without moving many.
 const BUCKETS: usize = 256;
@@ -277,7 +277,9 @@ mod tests {
     fn blobs_are_found_where_files_say_that_they_are_in_whichever_way_these_were_added() {
         let pack = |number: u32| PackContent {
             id: Id::of(format!("pack {number}").as_bytes()),
-            blobs: (number * 100..number * 100 + 150).map(|blob_number| blob(blob_number, BlobType::Data)).collect(),
+            blobs: (number * 100..number * 100 + 150)
+                .map(|blob_number| blob(blob_number, BlobType::Data))
+                .collect(),
         };
         let packs: Vec<PackContent> = (0..20).map(pack).collect();
         let (first, second) = packs.split_at(12);
@@ -290,9 +292,13 @@ mod tests {
         one_by_one.add_file(two, second);
         for number in 0..2050 {
             let key = blob(number, BlobType::Data).key;
-            let found = |index: &Index| index.locations(key).map(|location| location.pack).collect::<BTreeSet<_>>();
-            let expected: BTreeSet<Id> =
-                packs.iter().filter(|pack| pack.blobs.iter().any(|blob| blob.key == key)).map(|pack| pack.id).collect();
+            let found =
+                |index: &Index| index.locations(key).map(|location| location.pack).collect::<BTreeSet<_>>();
+            let expected: BTreeSet<Id> = packs
+                .iter()
+                .filter(|pack| pack.blobs.iter().any(|blob| blob.key == key))
+                .map(|pack| pack.id)
+                .collect();
             assert_eq!((found(&at_once), found(&one_by_one)), (expected.clone(), expected), "{number}");
             assert!(!at_once.contains(BlobKey::tree(key.id)), "a tree is something else");
         }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Id;
 use crate::index::PackContent;
 use crate::pack::{BlobKey, BlobType, PackBlob};
-use crate::Id;
 
 /// How many blobs stand in one file, as restic has it: it keeps files below 8 MiB.
 pub(crate) const MOST_BLOBS: usize = 50_000;

@@ -45,9 +45,7 @@ pub use copy::Copied;
 pub use crypto::{InvalidMasterKey, MasterKey};
 pub use diff::{Change, ChangeKind, Diff};
 pub use error::{Error, Result};
-pub use forget::{
-    Decision, GroupKey, Grouping, InvalidPeriod, Period, Policy, Reason, Unit, decide, group,
-};
+pub use forget::{Decision, GroupKey, Grouping, InvalidPeriod, Period, Policy, Reason, Unit, decide, group};
 pub use headers::Repaired;
 pub use id::{Id, InvalidId};
 pub use key::Scrypt;

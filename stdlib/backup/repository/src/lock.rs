@@ -93,7 +93,10 @@ struct Held {
 
 impl fmt::Debug for Lock<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock").field("exclusive", &self.exclusive).field("held", &self.held).finish_non_exhaustive()
+        f.debug_struct("Lock")
+            .field("exclusive", &self.exclusive)
+            .field("held", &self.held)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,7 +131,9 @@ impl Repository {
                 Ok(lock) => locks.push(lock),
                 // It was released since.
                 Err(error) if error.is_not_found() => {}
-                Err(error @ Error::Damaged { .. }) => unreadable.push(Error::UnreadableLock(file, Box::new(error))),
+                Err(error @ Error::Damaged { .. }) => {
+                    unreadable.push(Error::UnreadableLock(file, Box::new(error)))
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -137,8 +142,9 @@ impl Repository {
 
     async fn read_lock(&self, id: Id) -> Result<ForeignLock> {
         let json = self.read_json(Kind::Lock, id).await?;
-        let lock: LockFile = serde_json::from_slice(&json)
-            .map_err(|error| Error::damaged(File::Named(Kind::Lock, id), format!("it is no lock: {error}")))?;
+        let lock: LockFile = serde_json::from_slice(&json).map_err(|error| {
+            Error::damaged(File::Named(Kind::Lock, id), format!("it is no lock: {error}"))
+        })?;
         let here = lock.hostname == self.surroundings.user().host;
         let stale = lock.time.elapsed(self.surroundings.now()) > STALE
             || here && !self.surroundings.process_lives(lock.pid);

@@ -54,9 +54,7 @@ impl Storage for MemoryStorage {
     fn list(&self, kind: Kind) -> BoxStream<'_, StorageResult<Listed>> {
         let files = self.lock();
         let listed = files.iter().filter_map(|(file, content)| match file {
-            File::Named(of, id) if *of == kind => {
-                Some(Ok(Listed { id: *id, size: content.len() as u64 }))
-            }
+            File::Named(of, id) if *of == kind => Some(Ok(Listed { id: *id, size: content.len() as u64 })),
             _ => None,
         });
         stream::iter(listed.collect::<Vec<_>>()).boxed()

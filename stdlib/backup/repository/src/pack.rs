@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{MasterKey, Nonce, OVERHEAD};
 use crate::Id;
+use crate::crypto::{MasterKey, Nonce, OVERHEAD};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,7 +112,11 @@ pub(crate) fn header_place(pack_size: u64, length_field: &[u8]) -> Result<(u64, 
 }
 
 /// Reads a header; its blobs have to fill the pack up to `header_offset`.
-pub(crate) fn read_header(key: &MasterKey, header_offset: u64, sealed: &[u8]) -> Result<Vec<PackBlob>, String> {
+pub(crate) fn read_header(
+    key: &MasterKey,
+    header_offset: u64,
+    sealed: &[u8],
+) -> Result<Vec<PackBlob>, String> {
     let plain = key.open(sealed).map_err(|_| "its header is not as it was sealed".to_owned())?;
     let mut blobs = Vec::new();
     let mut rest = &plain[..];

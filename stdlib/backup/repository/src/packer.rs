@@ -142,7 +142,11 @@ impl<'r> Packer<'r> {
         let upload = async move {
             let (content, bytes) = closed.await?;
             let file = File::Named(Kind::Data, content.id);
-            repository.storage.write(file, Bytes::from(bytes)).await.map_err(Error::storage("writing", file))?;
+            repository
+                .storage
+                .write(file, Bytes::from(bytes))
+                .await
+                .map_err(Error::storage("writing", file))?;
             Ok(content)
         };
         self.uploads.push(upload.boxed());

@@ -18,7 +18,8 @@ impl Polynomial {
     /// # Errors
     /// `None` if it can be divided, or is of another degree: what it cuts would be cut unevenly.
     pub fn new(coefficients: u64) -> Option<Self> {
-        (degree(coefficients) == Some(DEGREE) && is_irreducible(coefficients)).then_some(Polynomial(coefficients))
+        (degree(coefficients) == Some(DEGREE) && is_irreducible(coefficients))
+            .then_some(Polynomial(coefficients))
     }
 
     pub const fn coefficients(self) -> u64 {

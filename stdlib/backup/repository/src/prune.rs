@@ -186,7 +186,9 @@ fn choose_copies(
             continue;
         }
         let key = index.location(slot).blob.key;
-        let whole = |location: &Location| there.get(&location.pack) == usages.get(&location.pack).map(|usage| &usage.size);
+        let whole = |location: &Location| {
+            there.get(&location.pack) == usages.get(&location.pack).map(|usage| &usage.size)
+        };
         let copies: Vec<Location> = index.locations(key).filter(whole).collect();
         match copies[..] {
             [] => return Err(lost(index, there, key)),
@@ -215,7 +217,9 @@ fn lost(index: &Index, there: &BTreeMap<Id, u64>, key: crate::BlobKey) -> Error 
     let Some(location) = index.locations(key).next() else { return crate::used::not_indexed(index, key) };
     let problem = match there.get(&location.pack) {
         None => format!("it is not there, and the {key} in it is used"),
-        Some(size) => format!("it has {size} bytes, which is not what the index says, and the {key} in it is used"),
+        Some(size) => {
+            format!("it has {size} bytes, which is not what the index says, and the {key} in it is used")
+        }
     };
     Error::damaged(File::Named(Kind::Data, location.pack), problem)
 }

@@ -67,7 +67,9 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// Go writes lists of nothing so.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -138,7 +140,8 @@ impl Repository {
 
     pub(crate) async fn read_snapshot(&self, id: Id) -> Result<Snapshot> {
         let json = self.read_json(Kind::Snapshot, id).await?;
-        let damaged = |error| Error::damaged(File::Named(Kind::Snapshot, id), format!("it is no snapshot: {error}"));
+        let damaged =
+            |error| Error::damaged(File::Named(Kind::Snapshot, id), format!("it is no snapshot: {error}"));
         serde_json::from_slice(&json).map_err(damaged)
     }
 

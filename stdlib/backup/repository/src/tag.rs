@@ -10,7 +10,12 @@ impl Repository {
     ///
     /// # Errors
     /// `NoSnapshot` if it is gone; `Damaged`; those of the storage.
-    pub async fn set_tags(&self, _lock: &ExclusiveLock<'_>, id: Id, tags: Vec<String>) -> Result<NamedSnapshot> {
+    pub async fn set_tags(
+        &self,
+        _lock: &ExclusiveLock<'_>,
+        id: Id,
+        tags: Vec<String>,
+    ) -> Result<NamedSnapshot> {
         let before = match self.read_snapshot(id).await {
             Err(error) if error.is_not_found() => return Err(Error::NoSnapshot(format!("is named {id}"))),
             read => read?,

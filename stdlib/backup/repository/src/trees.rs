@@ -38,7 +38,8 @@ impl Region {
 impl Regions {
     fn get(&self, location: &Location) -> Option<Bytes> {
         let mut regions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, part) = regions.iter().enumerate().find_map(|(at, region)| Some((at, region.part(location)?)))?;
+        let (at, part) =
+            regions.iter().enumerate().find_map(|(at, region)| Some((at, region.part(location)?)))?;
         let used = regions.remove(at)?;
         regions.push_back(used);
         Some(part)
@@ -105,7 +106,8 @@ impl Repository {
             None => {
                 let offset = location.blob.offset - location.blob.offset % REGION;
                 let blob_end = location.blob.offset + location.blob.length;
-                let end = self.index().pack_end(location.pack).min(offset.saturating_add(REGION)).max(blob_end);
+                let end =
+                    self.index().pack_end(location.pack).min(offset.saturating_add(REGION)).max(blob_end);
                 let file = File::Named(Kind::Data, location.pack);
                 let read = self.storage.read_part(file, u64::from(offset), (end - offset) as usize);
                 let Ok(bytes) = read.await else { return Ok(None) };

@@ -33,13 +33,23 @@ pub struct Walk<'r> {
 impl Repository {
     /// Goes through all that a tree has: a snapshot's, or a folder's. Paths begin with `base`.
     pub fn walk(&self, tree: Id, base: &Path) -> Walk<'_> {
-        Walk { repository: self, folders: Vec::new(), entered: Vec::new(), next: Some((base.to_owned(), tree)) }
+        Walk {
+            repository: self,
+            folders: Vec::new(),
+            entered: Vec::new(),
+            next: Some((base.to_owned(), tree)),
+        }
     }
 
     /// Goes through one thing: a file alone, a folder with all that is in it.
     pub fn walk_node(&self, node: Node, path: &Path) -> Walk<'_> {
         let above = path.parent().unwrap_or(Path::new("")).to_owned();
-        Walk { repository: self, folders: vec![(above, vec![node].into_iter())], entered: Vec::new(), next: None }
+        Walk {
+            repository: self,
+            folders: vec![(above, vec![node].into_iter())],
+            entered: Vec::new(),
+            next: None,
+        }
     }
 }
 

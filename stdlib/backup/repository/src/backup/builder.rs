@@ -6,11 +6,11 @@ use std::ffi::OsString;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-use super::entry::Metadata;
 use super::Limit;
+use super::entry::Metadata;
 use crate::codec::Sealed;
-use crate::packer::{Added, Packer};
 use crate::pack::BlobKey;
+use crate::packer::{Added, Packer};
 use crate::repository::Repository;
 use crate::tree::{Node, NodeKind, Tree};
 use crate::{Error, Id, Result};
@@ -28,7 +28,10 @@ pub(super) enum Step {
     Node(Node),
     EnterFile,
     /// A piece of the file, which is being hashed.
-    Piece { hashed: BoxFuture<'static, Result<(Id, Bytes)>>, length: usize },
+    Piece {
+        hashed: BoxFuture<'static, Result<(Id, Bytes)>>,
+        length: usize,
+    },
     LeaveFile {
         name: OsString,
         metadata: Metadata,
@@ -193,7 +196,7 @@ impl<'r> Builder<'r> {
 }
 
 pub(super) fn node(name: OsString, metadata: Metadata, kind: NodeKind) -> Node {
-    let Metadata { mode, mtime, atime, ctime, uid, gid, user, group, inode, links } = metadata;
+    let Metadata { mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links } = metadata;
     let (atime, ctime) = (atime.unwrap_or(mtime), ctime.unwrap_or(mtime));
-    Node { name, kind, mode, mtime, atime, ctime, uid, gid, user, group, inode, links }
+    Node { name, kind, mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links }
 }

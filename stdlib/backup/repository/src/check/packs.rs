@@ -100,7 +100,8 @@ fn read_pack(codec: &Codec, content: &PackContent, bytes: &[u8]) -> Option<Broke
         let sealed = bytes.get(start..start.saturating_add(blob.length as usize));
         sealed.is_some_and(|sealed| codec.open_blob(blob.key.id, sealed, blob.uncompressed).is_ok())
     };
-    let blobs: Vec<BlobKey> = content.blobs.iter().filter(|blob| !is_whole(blob)).map(|blob| blob.key).collect();
+    let blobs: Vec<BlobKey> =
+        content.blobs.iter().filter(|blob| !is_whole(blob)).map(|blob| blob.key).collect();
     let header = || {
         let size = bytes.len() as u64;
         let field = bytes.len().checked_sub(LENGTH_FIELD).ok_or("it has no header")?;

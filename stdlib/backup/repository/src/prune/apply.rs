@@ -23,7 +23,8 @@ pub(super) fn small_index_files(index: &Index) -> Vec<Id> {
     let counts = index.blob_counts();
     let is_small = |file: &Id| {
         let packs = index.packs_of(*file);
-        packs.iter().map(|pack| counts.get(pack).copied().unwrap_or(0)).sum::<usize>() < index_file::MOST_BLOBS / 2
+        packs.iter().map(|pack| counts.get(pack).copied().unwrap_or(0)).sum::<usize>()
+            < index_file::MOST_BLOBS / 2
     };
     let small: Vec<Id> = index.files().filter(is_small).collect();
     if small.len() >= MANY_FILES { small } else { Vec::new() }
@@ -71,7 +72,8 @@ impl Repository {
                 Some(Ok(sealed)) => sealed,
                 // From another copy, if there is one; without any, nothing is removed.
                 _ => {
-                    let plain = self.read_blob(key).await.map_err(|error| Error::PruneRefused(Box::new(error)))?;
+                    let plain =
+                        self.read_blob(key).await.map_err(|error| Error::PruneRefused(Box::new(error)))?;
                     let nonce = self.nonce();
                     self.compute(move |codec| codec.seal_blob(nonce, key.kind, &plain)).await?
                 }

@@ -12,8 +12,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use restic_repository::{BackupOptions, Filter, Init, Repository, Scrypt};
 
 use crate::support::{
-    self, FolderStorage, PASSWORD, QUICK, Restic, Simulated, backup, check, contents, entries_of, file, log_text,
-    make, noise, of, snapshots, stream,
+    self, FolderStorage, PASSWORD, QUICK, Restic, Simulated, backup, check, contents, entries_of, file,
+    log_text, make, noise, of, snapshots, stream,
 };
 
 /// A folder for a repository, and the real restic on it; `None` where there is no restic.
@@ -78,7 +78,11 @@ fn described(folder: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
     all
 }
 
-async fn back_up_folder(repository: &Repository, folder: &Path, parent: bool) -> restic_repository::NamedSnapshot {
+async fn back_up_folder(
+    repository: &Repository,
+    folder: &Path,
+    parent: bool,
+) -> restic_repository::NamedSnapshot {
     let last = repository.snapshots().await.expect("snapshots").find("latest", &Filter::default()).ok();
     let options = BackupOptions {
         parent: last.filter(|_| parent).map(|named| named.id),
@@ -95,7 +99,10 @@ async fn restic_restores_a_stream_with_its_true_size() {
     let dump = [log_text(1, 5_000_000), noise(2, 20_000_000), log_text(1, 5_000_000)].concat();
     let entries = vec![stream("/pg/db.sql", Cursor::new(dump.clone())), file("/pg/empty", Vec::new())];
     let snapshot = backup(&repository, of("/pg"), entries).await.expect("a backup");
-    assert_eq!(snapshot.snapshot.summary.as_ref().map(|summary| summary.total_bytes_processed), Some(30_000_000));
+    assert_eq!(
+        snapshot.snapshot.summary.as_ref().map(|summary| summary.total_bytes_processed),
+        Some(30_000_000)
+    );
     restic.check();
     assert!(restic.run(&["dump", "latest", "/pg/db.sql"]) == dump, "dumped");
     let restored = tempfile::tempdir().expect("a folder");
@@ -117,7 +124,9 @@ async fn restic_restores_our_files_as_they_were_and_goes_on_with_our_repository(
     let restored = target.path().join(source.path().strip_prefix("/").expect("an absolute path"));
     let (mut expected, mut found) = (described(source.path()), described(&restored));
     // restic 0.14 knows no targets that are not UTF-8.
-    assert!(expected.remove(Path::new("dangling")).is_some() && found.remove(Path::new("dangling")).is_some());
+    assert!(
+        expected.remove(Path::new("dangling")).is_some() && found.remove(Path::new("dangling")).is_some()
+    );
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert!(found.iter().all(|(name, found)| expected[name] == *found));
 
@@ -188,7 +197,9 @@ async fn folders_have_the_trees_that_restic_gives_them() {
     let written = restic.run(&["cat", "blob", &tree_of(&node).to_string()]);
     // What we read of it, written by us, is the same to the byte: no other program loses anything by it.
     let nodes = repository.folder(tree_of(&node)).await.expect("a tree");
-    assert_eq!(String::from_utf8_lossy(&restic_repository::tree_json(nodes)), String::from_utf8_lossy(&written));
+    // But for a target that is not UTF-8, which restic 0.14 replaced, and escaped.
+    let written = String::from_utf8_lossy(&written).replace("no\\ufffdwhere", "no\u{fffd}where");
+    assert_eq!(String::from_utf8_lossy(&restic_repository::tree_json(nodes)), written);
 }
 
 fn tree_of(node: &restic_repository::Node) -> restic_repository::Id {
@@ -205,7 +216,11 @@ async fn version_1_and_packs_that_are_not_compressed_are_read_and_gone_on_with()
     let path = source.path().to_string_lossy();
     let setups: [&[&[&str]]; 2] = [
         &[&["init", "--repository-version", "1"], &["backup", &path]],
-        &[&["init"], &["backup", "--compression", "off", &path], &["backup", "--force", "--tag", "two", &path]],
+        &[
+            &["init"],
+            &["backup", "--compression", "off", &path],
+            &["backup", "--force", "--tag", "two", &path],
+        ],
     ];
     for setup in setups {
         let Some((folder, restic)) = place() else { return };
@@ -243,9 +258,11 @@ async fn keys_of_either_open_the_repository_for_the_other() {
     assert_eq!(printed.as_ref(), Ok(repository.master_key()));
     let ours = tempfile::tempdir().expect("a folder");
     let init = Init { scrypt: Scrypt::RESTIC, polynomial: Some(repository.config().polynomial()), ..QUICK };
-    let second = Repository::init(storage(&ours), Simulated::real(), PASSWORD, init).await.expect("a repository");
+    let second =
+        Repository::init(storage(&ours), Simulated::real(), PASSWORD, init).await.expect("a repository");
     let config: serde_json::Value =
-        serde_json::from_slice(&Restic::of(ours.path()).expect("it was there").run(&["cat", "config"])).expect("JSON");
+        serde_json::from_slice(&Restic::of(ours.path()).expect("it was there").run(&["cat", "config"]))
+            .expect("JSON");
     assert_eq!(config["chunker_polynomial"].as_str(), Some(&*second.config().polynomial().to_string()));
     assert_eq!(second.config().polynomial(), repository.config().polynomial());
 }
@@ -254,13 +271,16 @@ async fn keys_of_either_open_the_repository_for_the_other() {
 async fn restic_restores_from_a_copy_that_we_made() {
     let Some((folder, _)) = place() else { return };
     let Some((second, restic)) = place() else { return };
-    let from = make(storage(&folder), Simulated::real()).await;
+    let surroundings = Simulated::real();
+    let from = make(storage(&folder), surroundings.clone()).await;
     let init = Init { polynomial: Some(from.config().polynomial()), ..QUICK };
-    let to = Repository::init(storage(&second), Simulated::real(), PASSWORD, init).await.expect("a repository");
+    let to =
+        Repository::init(storage(&second), Simulated::real(), PASSWORD, init).await.expect("a repository");
     let content = [noise(1, 9_000_000), log_text(2, 3_000_000)].concat();
     let first = backup(&from, of("/a"), vec![file("/a/one", content.clone())]).await.expect("a backup");
     let copied = support::copy(&from, &to).await.expect("a copy");
     assert_eq!(copied[0].copy.snapshot.original, Some(first.id));
+    surroundings.pass(Duration::from_mins(1));
     let grown = [&content[..], b"and more"].concat();
     backup(&from, of("/a"), vec![file_later("/a/one", grown.clone())]).await.expect("a backup");
     let copied = support::copy(&from, &to).await.expect("a copy");
