@@ -69,6 +69,13 @@ fn rendering_charts_knows_nothing_of_opsrun() {
 }
 
 #[test]
+fn repositories_of_backups_know_nothing_of_opsrun() {
+    let workspace = Workspace::read();
+    let repositories = workspace.crates().filter(|member| member.name() == "restic-repository");
+    forbid(repositories, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
+}
+
+#[test]
 fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
     let simulated = ["opsrun-aws-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];

@@ -212,11 +212,22 @@ impl Repository {
     /// Loads what index files there are that were not loaded yet; all of them, if some are gone. An index file that is damaged is noted:
     /// the rest can be used.
     pub(crate) async fn load_index(&self) -> Result<()> {
+        self.load_index_as(false).await
+    }
+
+    /// Loads all of it, for what wants to see how things are now.
+    pub(crate) async fn reload_index(&self) -> Result<()> {
+        self.regions.clear();
+        self.load_index_as(true).await
+    }
+
+    async fn load_index_as(&self, anew: bool) -> Result<()> {
         let mut loaded_once = self.loading.lock().await;
         let listed: Vec<Id> = self.list(Kind::Index).await?.into_iter().map(|listed| listed.id).collect();
         let (missing, anew) = {
             let index = self.index();
-            let anew = index.files().next().is_none()
+            let anew = anew
+                || index.files().next().is_none()
                 || index
                     .files()
                     .chain(index.unread().keys().copied())
@@ -241,12 +252,6 @@ impl Repository {
         }
         *loaded_once = true;
         Ok(())
-    }
-
-    /// Forgets what was loaded, for what wants to see how things are now.
-    pub(crate) fn unload(&self) {
-        *self.index() = Index::default();
-        self.regions.clear();
     }
 
     /// For what reads a little, where the whole was looked for not long ago.

@@ -5,10 +5,15 @@ use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use restic_repository::{
-    BackupOptions, ChangeKind, Content, Entry, EntryKind, Error, Filter, MemoryStorage, Metadata, Repository,
+    BackupOptions, ChangeKind, Content, Entry, EntryKind, Error, File, Filter, Kind, Listed, MemoryStorage,
+    Metadata, Repository, Storage, StorageResult,
 };
 use tokio::io::{AsyncReadExt, ReadBuf};
 
@@ -232,4 +237,72 @@ async fn a_file_is_read_alone_and_a_folder_with_what_is_in_it() {
     assert_eq!(paths, ["/pg/roles", "/pg/roles/a", "/pg/roles/b", "/pg/roles/."].map(PathBuf::from));
     let missing = repository.at_path(tree, Path::new("/pg/roles/c")).await.expect_err("it is not there");
     assert_eq!(missing.to_string(), "`/pg/roles/c` is not in the snapshot");
+}
+
+/// Files of which it is counted how much is read.
+struct Counted {
+    files: MemoryStorage,
+    read: AtomicU64,
+}
+
+impl Storage for Counted {
+    fn list(&self, kind: Kind) -> BoxStream<'_, StorageResult<Listed>> {
+        self.files.list(kind)
+    }
+
+    fn read(&self, file: File) -> BoxFuture<'_, StorageResult<Bytes>> {
+        self.files.read(file)
+    }
+
+    fn read_part(&self, file: File, offset: u64, length: usize) -> BoxFuture<'_, StorageResult<Bytes>> {
+        self.read.fetch_add(length as u64, Ordering::SeqCst);
+        self.files.read_part(file, offset, length)
+    }
+
+    fn write(&self, file: File, content: Bytes) -> BoxFuture<'_, StorageResult<()>> {
+        self.files.write(file, content)
+    }
+
+    fn remove(&self, file: File) -> BoxFuture<'_, StorageResult<()>> {
+        self.files.remove(file)
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_is_read_only_a_little_ahead_of_who_takes_it() {
+    let storage = Arc::new(Counted { files: MemoryStorage::default(), read: AtomicU64::new(0) });
+    let repository = make(storage.clone(), Simulated::new(1)).await;
+    let entries = vec![stream("/large", Cursor::new(noise(1, 200_000_000)))];
+    let taken = backup(&repository, of("/large"), entries).await.expect("a backup");
+    let node = repository.at_path(taken.snapshot.tree, Path::new("/large")).await.expect("it is there");
+    let before = storage.read.load(Ordering::SeqCst);
+    let mut content = repository.content(node, Path::new("/large"));
+    let mut taken = 0;
+    while let Some(piece) = content.next().await.expect("it is read") {
+        taken += piece.len() as u64;
+        let ahead = (storage.read.load(Ordering::SeqCst) - before).saturating_sub(taken);
+        assert!(ahead < 50 << 20, "{ahead} bytes ahead, after {taken}");
+    }
+    assert_eq!(taken, 200_000_000);
+}
+
+/// Everything can be done in a task of a runtime with several threads.
+#[test]
+fn futures_can_be_sent_to_other_threads() {
+    fn is_send(_: &impl Send) {}
+    async fn everything(repository: Repository) -> restic_repository::Result<()> {
+        let lock = repository.lock_exclusively().await?;
+        repository.check(&lock, true).await?;
+        repository.repair_index(&lock).await?;
+        let tree = repository.snapshots().await?.find("latest", &Filter::default())?.snapshot.tree;
+        while repository.restore(repository.walk(tree, Path::new("/"))).next().await.is_some() {}
+        while repository.diff(tree, tree).await?.next().await?.is_some() {}
+        lock.during(support::prune(&repository)).await?;
+        lock.release().await
+    }
+    let made = async {
+        let repository = new().await;
+        everything(repository).await
+    };
+    is_send(&made);
 }
