@@ -84,8 +84,7 @@ impl Repository {
         for (id, error) in &snapshots.damaged {
             checking.problem(Subject::File(File::Named(Kind::Snapshot, *id)), problem_of(error));
         }
-        self.unload();
-        self.load_index().await?;
+        self.reload_index().await?;
         for (id, problem) in self.index().unread() {
             checking.problem(Subject::File(File::Named(Kind::Index, *id)), problem.clone());
         }

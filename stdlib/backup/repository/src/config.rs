@@ -57,3 +57,16 @@ impl Config {
         self.chunker_polynomial
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_not_known_is_told_by_its_number_whatever_else_it_has() {
+        let later = br#"{"version":3,"id":{"kind":"uuid"}}"#;
+        assert!(matches!(Config::read(later), Err(Error::UnknownVersion(3))));
+        let known = br#"{"version":2,"id":"00","chunker_polynomial":"25b468838dcb75"}"#;
+        assert!(matches!(Config::read(known), Err(Error::Damaged { file: File::Config, .. })));
+    }
+}

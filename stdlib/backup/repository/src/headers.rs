@@ -45,7 +45,7 @@ impl Repository {
                     repaired.added.push(pack);
                     contents.push(PackContent { id: pack, blobs });
                     if contents.iter().map(|pack| pack.blobs.len()).sum::<usize>() >= index_file::MOST_BLOBS {
-                        self.write_index(std::mem::take(&mut contents)).await?;
+                        self.write_index(&std::mem::take(&mut contents)).await?;
                     }
                 }
                 Err(error @ Error::Damaged { .. }) => repaired.unreadable.push((pack, error)),
@@ -53,16 +53,16 @@ impl Repository {
             }
         }
         if !contents.is_empty() {
-            self.write_index(contents).await?;
+            self.write_index(&contents).await?;
         }
         self.remove_all(Kind::Index, repaired.removed.clone()).await?;
         self.load_index().await?;
         Ok(repaired)
     }
 
-    async fn write_index(&self, packs: Vec<PackContent>) -> Result<()> {
-        let file = self.write_json(Kind::Index, index_file::written(&packs)).await?;
-        self.index().add_file(file, &packs);
+    async fn write_index(&self, packs: &[PackContent]) -> Result<()> {
+        let file = self.write_json(Kind::Index, index_file::written(packs)).await?;
+        self.index().add_file(file, packs);
         Ok(())
     }
 

@@ -141,6 +141,7 @@ impl Index {
             }
         }
         self.files.insert(file, numbers);
+        self.unread.remove(&file);
     }
 
     pub(crate) fn add_unread(&mut self, file: Id, problem: String) {

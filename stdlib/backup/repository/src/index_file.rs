@@ -33,7 +33,6 @@ struct Blob {
     uncompressed_length: u32,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes it so
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

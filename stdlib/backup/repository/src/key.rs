@@ -24,6 +24,12 @@ impl Scrypt {
     /// What restic 0.14 takes on a machine of today: 32 MiB and some tenth of a second. restic measures it; here it is always the same.
     pub const RESTIC: Scrypt = Scrypt { n: 1 << 15, r: 8, p: 3 };
 
+    /// Whether a file may ask for it that anybody could have put there: not for more than a gigabyte.
+    fn is_bearable(self) -> bool {
+        let memory = self.n.saturating_mul(u64::from(self.r)).saturating_mul(128);
+        memory <= 1 << 30 && self.p <= 64
+    }
+
     fn derive(self, password: &[u8], salt: &[u8]) -> Result<MasterKey> {
         let Scrypt { n, r, p } = self;
         let invalid = || Error::InvalidScrypt { n, r, p };
@@ -81,12 +87,14 @@ pub(crate) async fn add(
     Ok(id)
 }
 
-/// Finds the master key with a password.
+/// Finds the master key with a password, and opens `config` with it. A key of which the master key does not open that is not the
+/// repository's: an init that broke off has left it.
 pub(crate) async fn open(
     storage: &dyn Storage,
     surroundings: &dyn Surroundings,
     password: &str,
-) -> Result<MasterKey> {
+    config: &[u8],
+) -> Result<(MasterKey, Vec<u8>)> {
     let failed = |source| Error::Storage { doing: "listing", what: Kind::Key.folder().to_owned(), source };
     let mut keys: Vec<Id> =
         storage.list(Kind::Key).map_ok(|listed| listed.id).try_collect().await.map_err(failed)?;
@@ -95,6 +103,7 @@ pub(crate) async fn open(
     }
     keys.sort_unstable();
     let mut damaged = Vec::new();
+    let mut is_password = false;
     for id in &keys {
         let file = File::Named(Kind::Key, *id);
         let content = storage.read(file).await.map_err(Error::storage("reading", file))?;
@@ -102,21 +111,35 @@ pub(crate) async fn open(
         if Id::of(&content) != *id {
             damaged.push(*id);
         }
-        let Ok(key) = serde_json::from_slice::<KeyFile>(&content) else { continue };
-        let (Ok(salt), Ok(data)) = (BASE64.decode(&key.salt), BASE64.decode(&key.data)) else { continue };
-        if key.kdf != "scrypt" {
-            continue;
+        let Some(master) = try_key(surroundings, password, &content).await? else { continue };
+        is_password = true;
+        if let Ok(json) = master.open(config) {
+            return Ok((master, json));
         }
-        let password = Zeroizing::new(password.to_owned());
-        let cost = Scrypt { n: key.n, r: key.r, p: key.p };
-        let derived = compute(surroundings, move || cost.derive(password.as_bytes(), &salt)).await?;
-        let Ok(plain) = derived.and_then(|derived| derived.open(&data).map_err(|_| Error::WrongMasterKey))
-        else {
-            continue;
-        };
-        let plain = Zeroizing::new(plain);
-        return MasterKey::from_json_bytes(&plain)
-            .map_err(|invalid| Error::damaged(file, format!("what it keeps is no key: {invalid}")));
     }
-    Err(Error::WrongPassword { keys: keys.len(), damaged })
+    match is_password {
+        true => Err(Error::damaged(
+            File::Config,
+            "the master key does not open it, so it is not as it was written",
+        )),
+        false => Err(Error::WrongPassword { keys: keys.len(), damaged }),
+    }
+}
+
+/// The master key that a key file keeps; `None` if the password does not open it, or nothing can be made of it.
+async fn try_key(
+    surroundings: &dyn Surroundings,
+    password: &str,
+    content: &[u8],
+) -> Result<Option<MasterKey>> {
+    let Ok(key) = serde_json::from_slice::<KeyFile>(content) else { return Ok(None) };
+    let (Ok(salt), Ok(data)) = (BASE64.decode(&key.salt), BASE64.decode(&key.data)) else { return Ok(None) };
+    let cost = Scrypt { n: key.n, r: key.r, p: key.p };
+    if key.kdf != "scrypt" || !cost.is_bearable() {
+        return Ok(None);
+    }
+    let password = Zeroizing::new(password.to_owned());
+    let derived = compute(surroundings, move || cost.derive(password.as_bytes(), &salt)).await?;
+    let plain = derived.ok().and_then(|derived| derived.open(&data).ok()).map(Zeroizing::new);
+    Ok(plain.and_then(|plain| MasterKey::from_json_bytes(&plain).ok()))
 }

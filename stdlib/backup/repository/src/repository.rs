@@ -58,7 +58,7 @@ impl Repository {
     /// Makes a repository with one key.
     ///
     /// # Errors
-    /// `Exists` if there is a `config` or a key; `UnknownVersion`, `InvalidScrypt`; those of the storage.
+    /// `Exists` if there is a `config`, or anything else but keys; `UnknownVersion`, `InvalidScrypt`; those of the storage.
     pub async fn init(
         storage: Arc<dyn Storage>,
         surroundings: Arc<dyn Surroundings>,
@@ -73,21 +73,24 @@ impl Repository {
             Err(error) => return Err(Error::storage("reading", File::Config)(error)),
             Ok(_) => return Err(Error::Exists(File::Config)),
         }
-        // Without a `config`, a key is what an init left that broke off, or all that is left of a repository: whose, cannot be told.
-        if let Some(key) = listed(&*storage, Kind::Key).await?.first() {
-            return Err(Error::Exists(File::Named(Kind::Key, key.id)));
+        // Keys alone are what an init left that broke off. With more, it is a repository that has lost its `config`.
+        for kind in [Kind::Snapshot, Kind::Index, Kind::Data] {
+            if let Some(file) = storage.list(kind).next().await {
+                let file = file.map_err(|source| Error::Storage {
+                    doing: "listing",
+                    what: kind.folder().to_owned(),
+                    source,
+                })?;
+                return Err(Error::Exists(File::Named(kind, file.id)));
+            }
         }
         let master = MasterKey::generate(&*surroundings);
         let config = Config::generate(&*surroundings, init.version, init.polynomial);
-        let key = key::add(&*storage, &*surroundings, password, init.scrypt, &master).await?;
+        key::add(&*storage, &*surroundings, password, init.scrypt, &master).await?;
         // As restic does, not compressed: who reads it does not know the version yet.
         let json = serde_json::to_vec(&config).expect("texts and numbers have a JSON form");
         let content = Bytes::from(master.seal(random(&*surroundings), &json));
-        if let Err(error) = storage.write(File::Config, content).await {
-            // So that it can be tried again. What `config` failed by is what is told.
-            let _ = storage.remove(File::Named(Kind::Key, key)).await;
-            return Err(Error::storage("writing", File::Config)(error));
-        }
+        storage.write(File::Config, content).await.map_err(Error::storage("writing", File::Config))?;
         Ok(Repository::new(storage, surroundings, master, config))
     }
 
@@ -101,10 +104,7 @@ impl Repository {
         password: &str,
     ) -> Result<Self> {
         let sealed = sealed_config(&*storage).await?;
-        let master = key::open(&*storage, &*surroundings, password).await?;
-        let json = master.open(&sealed).map_err(|_| {
-            Error::damaged(File::Config, "the master key does not open it, so it is not as it was written")
-        })?;
+        let (master, json) = key::open(&*storage, &*surroundings, password, &sealed).await?;
         Ok(Repository::new(storage, surroundings, master, Config::read(&json)?))
     }
 
@@ -212,11 +212,22 @@ impl Repository {
     /// Loads what index files there are that were not loaded yet; all of them, if some are gone. An index file that is damaged is noted:
     /// the rest can be used.
     pub(crate) async fn load_index(&self) -> Result<()> {
+        self.load_index_as(false).await
+    }
+
+    /// Loads all of it, for what wants to see how things are now.
+    pub(crate) async fn reload_index(&self) -> Result<()> {
+        self.regions.clear();
+        self.load_index_as(true).await
+    }
+
+    async fn load_index_as(&self, anew: bool) -> Result<()> {
         let mut loaded_once = self.loading.lock().await;
         let listed: Vec<Id> = self.list(Kind::Index).await?.into_iter().map(|listed| listed.id).collect();
         let (missing, anew) = {
             let index = self.index();
-            let anew = index.files().next().is_none()
+            let anew = anew
+                || index.files().next().is_none()
                 || index
                     .files()
                     .chain(index.unread().keys().copied())
@@ -241,12 +252,6 @@ impl Repository {
         }
         *loaded_once = true;
         Ok(())
-    }
-
-    /// Forgets what was loaded, for what wants to see how things are now.
-    pub(crate) fn unload(&self) {
-        *self.index() = Index::default();
-        self.regions.clear();
     }
 
     /// For what reads a little, where the whole was looked for not long ago.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
 
@@ -11,7 +12,10 @@ use crate::pack::BlobKey;
 use crate::repository::Repository;
 use crate::tree::{Node, NodeKind};
 use crate::walk::{Walk, Walked};
-use crate::{Error, Result};
+use crate::{Error, Id, Result};
+
+/// How many things are looked up ahead, where files are small.
+const MOST_AHEAD: usize = 4096;
 
 /// What comes of a restore, in order.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub enum Restored {
 pub struct Restore<'r> {
     repository: &'r Repository,
     walk: Option<Walk<'r>>,
+    /// What is still to be asked for of the file that the walk came upon last.
+    file: Option<(Arc<Path>, vec::IntoIter<Id>)>,
     ahead: VecDeque<Ahead>,
     /// The blobs of `ahead`.
     blobs: Fetcher<'r, Bytes>,
@@ -38,7 +44,7 @@ pub struct Restore<'r> {
 }
 
 enum Ahead {
-    Restored(Restored),
+    Restored(Box<Restored>),
     Blob { path: Arc<Path>, key: BlobKey },
 }
 
@@ -48,7 +54,14 @@ impl Repository {
         let blobs = Fetcher::new(self, |codec, blob, sealed| {
             codec.open_blob(blob.key.id, sealed, blob.uncompressed).map(Bytes::from)
         });
-        Restore { repository: self, walk: Some(walk), ahead: VecDeque::new(), blobs, skipping: false }
+        Restore {
+            repository: self,
+            walk: Some(walk),
+            file: None,
+            ahead: VecDeque::new(),
+            blobs,
+            skipping: false,
+        }
     }
 
     /// The content of a file of a snapshot.
@@ -91,10 +104,10 @@ impl Restore<'_> {
             let (path, key) = match self.ahead.pop_front()? {
                 Ahead::Blob { path, key } => (path, key),
                 Ahead::Restored(restored) => {
-                    if matches!(restored, Restored::Entry { .. }) {
+                    if matches!(*restored, Restored::Entry { .. }) {
                         self.skipping = false;
                     }
-                    return Some(restored);
+                    return Some(*restored);
                 }
             };
             let fetched = self.blobs.next().await;
@@ -117,13 +130,22 @@ impl Restore<'_> {
     }
 
     async fn look_ahead(&mut self) {
-        while !self.blobs.is_full()
-            && let Some(walk) = &mut self.walk
-        {
+        while !self.blobs.is_full() && self.ahead.len() < MOST_AHEAD {
+            if let Some((path, content)) = &mut self.file {
+                let next = content.next().map(|id| (path.clone(), BlobKey::data(id)));
+                match next {
+                    Some((path, key)) => self.ask(path, key),
+                    None => self.file = None,
+                }
+                continue;
+            }
+            let Some(walk) = &mut self.walk else { return };
             let restored = match walk.next().await {
                 Some(Walked::Entry { path, node }) => {
-                    self.plan(path, node);
-                    continue;
+                    if let NodeKind::File { content, .. } = &node.kind {
+                        self.file = Some((path.as_path().into(), content.clone().into_iter()));
+                    }
+                    Restored::Entry { path, node }
                 }
                 Some(Walked::Leave { path, node }) => Restored::Leave { path, node },
                 Some(Walked::Failed { path, error }) => Restored::Failed { path, error },
@@ -132,31 +154,21 @@ impl Restore<'_> {
                     return;
                 }
             };
-            self.ahead.push_back(Ahead::Restored(restored));
+            self.ahead.push_back(Ahead::Restored(Box::new(restored)));
         }
     }
 
-    fn plan(&mut self, path: PathBuf, node: Node) {
-        let content = match &node.kind {
-            NodeKind::File { content, .. } => content.clone(),
-            _ => Vec::new(),
-        };
-        let shared: Arc<Path> = path.as_path().into();
-        self.ahead.push_back(Ahead::Restored(Restored::Entry { path, node }));
-        for id in content {
-            let key = BlobKey::data(id);
-            let next = match self.repository.locations(key) {
-                Ok(locations) => {
-                    self.blobs.ask(locations[0]);
-                    Ahead::Blob { path: shared.clone(), key }
-                }
-                Err(error) => Ahead::Restored(Restored::Failed { path: shared.to_path_buf(), error }),
-            };
-            let is_end = matches!(next, Ahead::Restored(_));
-            self.ahead.push_back(next);
-            if is_end {
-                return;
+    fn ask(&mut self, path: Arc<Path>, key: BlobKey) {
+        let next = match self.repository.locations(key) {
+            Ok(locations) => {
+                self.blobs.ask(locations[0]);
+                Ahead::Blob { path, key }
             }
-        }
+            Err(error) => {
+                self.file = None;
+                Ahead::Restored(Box::new(Restored::Failed { path: path.to_path_buf(), error }))
+            }
+        };
+        self.ahead.push_back(next);
     }
 }

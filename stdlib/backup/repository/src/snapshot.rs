@@ -61,7 +61,6 @@ pub struct Summary {
     pub total_bytes_processed: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes it so
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -27,6 +27,7 @@ pub struct Node {
     pub user: String,
     pub group: String,
     pub inode: u64,
+    pub device_id: u64,
     /// The number of hard links; 0 where it is not known.
     pub links: u64,
 }
@@ -108,7 +109,12 @@ impl Serialize for Node {
                 map.serialize_entry(name, text)?;
             }
         }
-        for (name, number) in [("inode", self.inode), ("size", self.size()), ("links", self.links)] {
+        for (name, number) in [
+            ("inode", self.inode),
+            ("device_id", self.device_id),
+            ("size", self.size()),
+            ("links", self.links),
+        ] {
             if number != 0 {
                 map.serialize_entry(name, &number)?;
             }
@@ -155,6 +161,8 @@ impl<'de> Deserialize<'de> for Node {
             #[serde(default)]
             inode: u64,
             #[serde(default)]
+            device_id: u64,
+            #[serde(default)]
             size: u64,
             #[serde(default)]
             links: u64,
@@ -196,6 +204,7 @@ impl<'de> Deserialize<'de> for Node {
             user: written.user,
             group: written.group,
             inode: written.inode,
+            device_id: written.device_id,
             links: written.links,
         })
     }

@@ -196,7 +196,7 @@ impl<'r> Builder<'r> {
 }
 
 pub(super) fn node(name: OsString, metadata: Metadata, kind: NodeKind) -> Node {
-    let Metadata { mode, mtime, atime, ctime, uid, gid, user, group, inode, links } = metadata;
+    let Metadata { mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links } = metadata;
     let (atime, ctime) = (atime.unwrap_or(mtime), ctime.unwrap_or(mtime));
-    Node { name, kind, mode, mtime, atime, ctime, uid, gid, user, group, inode, links }
+    Node { name, kind, mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links }
 }

@@ -84,6 +84,7 @@ pub struct Metadata {
     pub group: String,
     /// 0 where they are not known, as below.
     pub inode: u64,
+    pub device_id: u64,
     pub links: u64,
 }
 
@@ -100,6 +101,7 @@ impl Metadata {
             user: String::new(),
             group: String::new(),
             inode: 0,
+            device_id: 0,
             links: 0,
         }
     }

@@ -111,6 +111,7 @@ pub(crate) fn entries_of(folder: &Path) -> io::Result<Vec<Entry>> {
         uid: stat.uid(),
         gid: stat.gid(),
         inode: stat.ino(),
+        device_id: stat.dev(),
         links: stat.nlink(),
         ..Metadata::new(stat.mode() & 0o7777, mtime)
     };

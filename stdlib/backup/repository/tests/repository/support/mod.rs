@@ -6,13 +6,14 @@ mod restic;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::tz::{Offset, TimeZone};
 use restic_repository::{
-    BackupOptions, Content, Copied, Entry, EntryKind, Id, Init, Metadata, NamedSnapshot, NodeKind,
+    BackupOptions, Content, Copied, Entry, EntryKind, Id, Init, Job, Metadata, NamedSnapshot, NodeKind,
     PruneOptions, PrunePlan, Report, Repository, Restored, Scrypt, Storage, Surroundings, Time, User,
 };
 
@@ -26,8 +27,10 @@ pub(crate) const QUICK: Init = Init { version: 2, scrypt: Scrypt { n: 2, r: 1, p
 /// A host of which only the time goes on, when somebody waits; its randomness is that of a seed.
 pub(crate) struct Simulated {
     pub(crate) seconds: AtomicU64,
+    offset: AtomicI32,
     random: AtomicU64,
     pub(crate) pid: u32,
+    parallel_jobs: usize,
     /// Instead of what the test runs on.
     pub(crate) host: Option<String>,
 }
@@ -39,8 +42,10 @@ impl Simulated {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Simulated {
             seconds: AtomicU64::new(START),
+            offset: AtomicI32::new(0),
             random: AtomicU64::new(seed),
             pid: 77,
+            parallel_jobs: 1,
             host: Some("db-1".to_owned()),
         })
     }
@@ -50,10 +55,34 @@ impl Simulated {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         Arc::new(Simulated {
             seconds: AtomicU64::new(now.as_secs()),
+            offset: AtomicI32::new(0),
             random: AtomicU64::new(u64::from(std::process::id()) ^ now.as_nanos() as u64),
             pid: std::process::id(),
+            parallel_jobs: 2,
             host: None,
         })
+    }
+
+    /// The same with another process.
+    pub(crate) fn of_process(pid: u32) -> Arc<Self> {
+        let mut simulated = Simulated::new(u64::from(pid));
+        Arc::get_mut(&mut simulated).expect("it is new").pid = pid;
+        simulated
+    }
+
+    /// The same with threads.
+    pub(crate) fn with_jobs(seed: u64, parallel_jobs: usize) -> Arc<Self> {
+        let mut simulated = Simulated::new(seed);
+        Arc::get_mut(&mut simulated).expect("it is new").parallel_jobs = parallel_jobs;
+        simulated
+    }
+
+    /// Sets the clock to a time, and to its offset.
+    pub(crate) fn set(&self, time: Time) {
+        let local = time.local().to_zoned(TimeZone::UTC).expect("a time").timestamp();
+        let offset = local.as_second() - time.moment().as_second();
+        self.seconds.store(time.moment().as_second() as u64, Ordering::SeqCst);
+        self.offset.store(offset as i32, Ordering::SeqCst);
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -63,12 +92,17 @@ impl Simulated {
 
 impl Surroundings for Simulated {
     fn now(&self) -> Time {
-        time(self.seconds.load(Ordering::SeqCst))
+        let offset = Offset::from_seconds(self.offset.load(Ordering::SeqCst)).expect("an offset");
+        Time::new(time(self.seconds.load(Ordering::SeqCst)).moment(), offset)
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
-        self.pass(duration);
-        futures::future::ready(()).boxed()
+        // As on any clock, others go on first.
+        async move {
+            tokio::task::yield_now().await;
+            self.pass(duration);
+        }
+        .boxed()
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
@@ -84,6 +118,17 @@ impl Surroundings for Simulated {
             name.trim().to_owned()
         });
         User { host, name: "backup".to_owned(), uid: 1000, gid: 1000, pid: self.pid }
+    }
+
+    fn parallel_jobs(&self) -> usize {
+        self.parallel_jobs
+    }
+
+    fn run(&self, job: Job) {
+        match self.parallel_jobs {
+            1 => job(),
+            _ => drop(tokio::task::spawn_blocking(job)),
+        }
     }
 
     fn process_lives(&self, pid: u32) -> bool {
