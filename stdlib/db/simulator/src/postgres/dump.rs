@@ -2,13 +2,13 @@
 //!
 //! It is a format of its own, whose first line says so, and whose last line says how much there is: what was cut off is no dump.
 
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::PgError;
 use crate::rows::{
-    Check, Column, Database, Definition, ForeignKey, Identity, Index, OnDelete, Row, Sequence, Table, TableName,
+    Check, Column, Database, Definition, ForeignKey, Identity, Index, OnDelete, Row, Sequence, Table,
+    TableName,
 };
 use crate::value::{Datum, Type, from_text, to_text};
 
@@ -80,7 +80,11 @@ pub fn pg_dump(database: &Database, name: &str, options: &DumpOptions) -> Result
             for (_, row) in table.rows() {
                 let columns = table.columns().iter().zip(row.iter());
                 let values: Vec<Value> = columns
-                    .map(|(column, datum)| if datum.is_null() { Value::Null } else { to_text(datum, &column.kind).into() })
+                    .map(
+                        |(column, datum)| {
+                            if datum.is_null() { Value::Null } else { to_text(datum, &column.kind).into() }
+                        },
+                    )
                     .collect();
                 lines.push(Value::Array(values));
                 rows += 1;
@@ -107,9 +111,10 @@ fn definition(table: &Table) -> Value {
             "identity": column.identity.map(|identity| identity == Identity::Always),
         })
     });
-    let indexes = of.indexes.iter().map(|index| {
-        json!([index.name, index.columns, index.unique, index.primary, index.constraint])
-    });
+    let indexes = of
+        .indexes
+        .iter()
+        .map(|index| json!([index.name, index.columns, index.unique, index.primary, index.constraint]));
     let foreign = of.foreign.iter().map(|key| {
         let on_delete = match key.on_delete {
             OnDelete::Refuse => "refuse",
@@ -143,7 +148,8 @@ pub fn pg_restore(
 ) -> Result<Restored, PgError> {
     let text = std::str::from_utf8(dump).map_err(|_| broken(1, "it is no text"))?;
     let mut work = database.clone();
-    let mut restore = Restore { work: &mut work, at, options, into: None, restored: Restored::default(), end: None };
+    let mut restore =
+        Restore { work: &mut work, at, options, into: None, restored: Restored::default(), end: None };
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
         let value: Value = serde_json::from_str(line).map_err(|_| broken(number, "it is no JSON"))?;
@@ -184,7 +190,9 @@ impl Restore<'_> {
             Value::Object(fields) => fields,
             _ => return Err(wrong("it is of no known kind")),
         };
-        let name = |key: &str| fields.get(key).map(|value| table_name(value).ok_or_else(|| wrong("a name is none"))).transpose();
+        let name = |key: &str| {
+            fields.get(key).map(|value| table_name(value).ok_or_else(|| wrong("a name is none"))).transpose()
+        };
         if let Some(schema) = fields.get("schema").and_then(Value::as_str) {
             if !self.options.data_only {
                 self.work.set_schema(self.at, schema, true);
@@ -194,7 +202,8 @@ impl Restore<'_> {
                 if self.options.clean {
                     self.work.drop_table(self.at, table.clone());
                 }
-                let made = self.definition(&fields["as"]).ok_or_else(|| wrong("a table's definition is none"))?;
+                let made =
+                    self.definition(&fields["as"]).ok_or_else(|| wrong("a table's definition is none"))?;
                 self.work.define(self.at, table, made)?;
                 self.restored.tables += 1;
             }
@@ -311,5 +320,9 @@ fn table_name(value: &Value) -> Option<TableName> {
 }
 
 fn places(value: &Value) -> Option<Vec<usize>> {
-    value.as_array()?.iter().map(|place| place.as_u64().and_then(|place| usize::try_from(place).ok())).collect()
+    value
+        .as_array()?
+        .iter()
+        .map(|place| place.as_u64().and_then(|place| usize::try_from(place).ok()))
+        .collect()
 }

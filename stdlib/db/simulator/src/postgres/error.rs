@@ -96,7 +96,9 @@ impl From<RowError> for PgError {
             }
             RowError::NoKey { table, key } => PgError::new(
                 "23502",
-                format!("null value in column \"{key}\" of relation \"{table}\" violates not-null constraint"),
+                format!(
+                    "null value in column \"{key}\" of relation \"{table}\" violates not-null constraint"
+                ),
             ),
             RowError::Duplicate { index, columns, values, .. } => {
                 PgError::new("23505", format!("duplicate key value violates unique constraint \"{index}\""))

@@ -45,7 +45,10 @@ const FIRST: &str = "postgres";
 impl<S: Surroundings> Memory<S> {
     /// With an empty database `postgres`.
     pub fn new(surroundings: S, owner: &str, login: Login) -> Self {
-        let state = State { databases: BTreeMap::from([(FIRST.to_owned(), Database::default())]), ..State::default() };
+        let state = State {
+            databases: BTreeMap::from([(FIRST.to_owned(), Database::default())]),
+            ..State::default()
+        };
         Memory {
             started: surroundings.now(),
             surroundings,
@@ -113,7 +116,9 @@ impl<S: Surroundings> Server for Memory<S> {
         match (user == self.owner, &self.login) {
             (true, login) => Ok(login.clone()),
             (false, Login::Trust) => Err(PgError::fatal("28000", format!("role \"{user}\" does not exist"))),
-            (false, _) => Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\""))),
+            (false, _) => {
+                Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\"")))
+            }
         }
     }
 

@@ -48,7 +48,8 @@ pub(super) fn listpack(bytes: &[u8]) -> Result<Vec<Vec<u8>>, RdbError> {
                 take(&mut rest, length, WHAT)?.to_vec()
             }
             0xf0 => {
-                let length = usize::try_from(little(&[take(&mut rest, 4, WHAT)?, &[0]].concat())).unwrap_or(usize::MAX);
+                let length = usize::try_from(little(&[take(&mut rest, 4, WHAT)?, &[0]].concat()))
+                    .unwrap_or(usize::MAX);
                 take(&mut rest, length, WHAT)?.to_vec()
             }
             0xf1 => text(little(take(&mut rest, 2, WHAT)?)),
@@ -91,7 +92,8 @@ pub(super) fn ziplist(bytes: &[u8]) -> Result<Vec<Vec<u8>>, RdbError> {
                 take(&mut rest, (usize::from(first & 0x3f) << 8) | usize::from(low), WHAT)?.to_vec()
             }
             0x80 => {
-                let length = take(&mut rest, 4, WHAT)?.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+                let length =
+                    take(&mut rest, 4, WHAT)?.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
                 take(&mut rest, length, WHAT)?.to_vec()
             }
             0xc0 => text(little(take(&mut rest, 2, WHAT)?)),
@@ -127,7 +129,9 @@ pub(super) fn zipmap(bytes: &[u8]) -> Result<Vec<Vec<u8>>, RdbError> {
     let length = |rest: &mut &[u8]| -> Result<Option<usize>, RdbError> {
         Ok(match take(rest, 1, WHAT)?[0] {
             0xff => None,
-            0xfe => Some(usize::try_from(little(&[take(rest, 4, WHAT)?, &[0]].concat())).unwrap_or(usize::MAX)),
+            0xfe => {
+                Some(usize::try_from(little(&[take(rest, 4, WHAT)?, &[0]].concat())).unwrap_or(usize::MAX))
+            }
             short => Some(usize::from(short)),
         })
     };

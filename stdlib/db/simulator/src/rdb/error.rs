@@ -11,15 +11,9 @@ pub enum RdbError {
     /// It is of a later version than is known here.
     Newer(u16),
     /// At so many bytes from its beginning, something is not as it should be.
-    Malformed {
-        at: u64,
-        what: String,
-    },
+    Malformed { at: u64, what: String },
     /// Its checksum is another one than its bytes have.
-    Checksum {
-        expected: u64,
-        found: u64,
-    },
+    Checksum { expected: u64, found: u64 },
     /// A value that is known and not read: a stream, a module's.
     Unsupported(String),
 }
@@ -30,7 +24,11 @@ impl fmt::Display for RdbError {
             RdbError::Read(error) => write!(f, "the RDB file cannot be read: {error}"),
             RdbError::NoRdb => f.write_str("this is no RDB file: it does not begin with REDIS and a version"),
             RdbError::Newer(version) => {
-                write!(f, "this is an RDB file of version {version}; versions up to {} are known", super::NEWEST)
+                write!(
+                    f,
+                    "this is an RDB file of version {version}; versions up to {} are known",
+                    super::NEWEST
+                )
             }
             RdbError::Malformed { at, what } => write!(f, "the RDB file is broken at byte {at}: {what}"),
             RdbError::Checksum { expected, found } => write!(

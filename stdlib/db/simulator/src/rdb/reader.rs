@@ -57,7 +57,10 @@ impl<R: Read> Reader<R> {
     }
 
     /// Reads a part of the file, which counts for its checksum; gives it with its bytes.
-    fn part<T>(&mut self, read: impl FnOnce(&mut Tee<'_, R>) -> Result<T, RdbError>) -> Result<(T, Vec<u8>), RdbError> {
+    fn part<T>(
+        &mut self,
+        read: impl FnOnce(&mut Tee<'_, R>) -> Result<T, RdbError>,
+    ) -> Result<(T, Vec<u8>), RdbError> {
         let mut tee = Tee { stream: &mut self.stream, kept: Vec::new(), from: self.at };
         let part = read(&mut tee)?;
         let kept = tee.kept;
@@ -91,7 +94,9 @@ impl<R: Read> Reader<R> {
                 }
                 // Programs are no keys.
                 opcode::FUNCTION => drop(self.part(|tee| tee.string())?),
-                opcode::FUNCTION_OLD => return Err(RdbError::Unsupported("a function of Redis 7.0-rc".to_owned())),
+                opcode::FUNCTION_OLD => {
+                    return Err(RdbError::Unsupported("a function of Redis 7.0-rc".to_owned()));
+                }
                 opcode::MODULE => return Err(RdbError::Unsupported("what a module has kept".to_owned())),
                 of => {
                     let Some(name) = kind::name(of) else {

@@ -34,7 +34,11 @@ impl<R: Read> Tee<'_, R> {
         // In parts, as a broken length would take all memory at once.
         let read = self.stream.by_ref().take(count).read_to_end(&mut self.kept)?;
         if u64::try_from(read).unwrap_or(u64::MAX) < count {
-            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it ends in the middle of a value").into());
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "it ends in the middle of a value",
+            )
+            .into());
         }
         Ok(at)
     }

@@ -38,7 +38,13 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Those of the stream.
-    pub fn key(&mut self, database: u64, key: &[u8], expires: Option<Expiry>, encoded: &[u8]) -> io::Result<()> {
+    pub fn key(
+        &mut self,
+        database: u64,
+        key: &[u8],
+        expires: Option<Expiry>,
+        encoded: &[u8],
+    ) -> io::Result<()> {
         let mut out = Vec::new();
         if self.database != Some(database) {
             self.database = Some(database);

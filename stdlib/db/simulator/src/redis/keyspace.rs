@@ -97,7 +97,8 @@ impl Keyspace {
     /// Those of writing into memory, which there are none of.
     pub fn to_rdb(&self, now: Timestamp, version: &str) -> io::Result<Vec<u8>> {
         let time = now.as_second().to_string();
-        let mut writer = Writer::new(Vec::new(), &[("redis-ver", version), ("redis-bits", "64"), ("ctime", &time)])?;
+        let mut writer =
+            Writer::new(Vec::new(), &[("redis-ver", version), ("redis-bits", "64"), ("ctime", &time)])?;
         for database in self.databases() {
             for (key, held) in self.keys(now, database) {
                 let expires = held.expires.and_then(|expires| u64::try_from(expires).ok());

@@ -127,18 +127,23 @@ impl<R: AsyncRead + Unpin> Requests<R> {
     }
 
     pub(super) async fn next(&mut self) -> std::io::Result<Read> {
-        let count = |line: &[u8]| std::str::from_utf8(line).ok().and_then(|digits| digits.parse::<i64>().ok());
+        let count =
+            |line: &[u8]| std::str::from_utf8(line).ok().and_then(|digits| digits.parse::<i64>().ok());
         loop {
             let Some(line) = self.line().await? else { return Ok(Read::End) };
             let Some((b'*', rest)) = line.split_first() else {
-                let words: Vec<Vec<u8>> =
-                    line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect();
+                let words: Vec<Vec<u8>> = line
+                    .split(|byte| *byte == b' ')
+                    .filter(|word| !word.is_empty())
+                    .map(<[u8]>::to_vec)
+                    .collect();
                 if words.is_empty() {
                     continue;
                 }
                 return Ok(Read::Request(words));
             };
-            let Some(items) = count(rest).filter(|items| *items <= i64::try_from(MOST).unwrap_or(i64::MAX)) else {
+            let Some(items) = count(rest).filter(|items| *items <= i64::try_from(MOST).unwrap_or(i64::MAX))
+            else {
                 return Ok(Read::Wrong("ERR Protocol error: invalid multibulk length"));
             };
             let mut request = Vec::new();

@@ -77,8 +77,10 @@ impl Database {
             self.set_sequence(at, name, copy.sequences.get(*name).cloned());
         }
         // What goes makes room for what comes.
-        let now = |name: &TableName, key: &Key| copy.tables.get(name).and_then(|table| table.get(key)).cloned();
-        let gone = touched.rows.iter().filter(|((name, key), before)| before.is_some() && now(name, key).is_none());
+        let now =
+            |name: &TableName, key: &Key| copy.tables.get(name).and_then(|table| table.get(key)).cloned();
+        let gone =
+            touched.rows.iter().filter(|((name, key), before)| before.is_some() && now(name, key).is_none());
         for ((name, key), _) in gone {
             self.remove(at, (*name).clone(), key)?;
         }

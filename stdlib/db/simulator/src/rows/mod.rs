@@ -246,13 +246,7 @@ impl Database {
     ///
     /// # Errors
     /// `NoTable`, `NoKey`, `Duplicate`.
-    pub fn replace(
-        &mut self,
-        at: Timestamp,
-        name: &TableName,
-        key: &Key,
-        row: Row,
-    ) -> Result<Key, RowError> {
+    pub fn replace(&mut self, at: Timestamp, name: &TableName, key: &Key, row: Row) -> Result<Key, RowError> {
         let table = self.known_mut(name)?;
         let before = table.get(key).cloned();
         let new = table.replace(name, key, row)?;
@@ -395,7 +389,9 @@ mod tests {
     /// `id=state …` of the table `orders`, `-` if there is none.
     fn told(database: &Database) -> String {
         let Some(orders) = database.table("orders") else { return "-".to_owned() };
-        let rows = orders.rows().map(|(key, row)| format!("{key}={}", orders.fields(row)["state"].as_str().unwrap_or("?")));
+        let rows = orders
+            .rows()
+            .map(|(key, row)| format!("{key}={}", orders.fields(row)["state"].as_str().unwrap_or("?")));
         rows.collect::<Vec<_>>().join(" ")
     }
 
@@ -425,7 +421,10 @@ mod tests {
     fn what_cannot_be_written_is_said_and_the_same_rows_have_the_same_checksum() {
         let mut database = Database::default();
         let columns = || vec![Column::new("id", Type::Int8), Column::new("state", Type::Text)];
-        assert_eq!(database.put(second(1), "orders", &row(1, "new")), Err(RowError::NoTable("orders".into())));
+        assert_eq!(
+            database.put(second(1), "orders", &row(1, "new")),
+            Err(RowError::NoTable("orders".into()))
+        );
         database.create_table(second(1), "orders", columns(), "id").expect("a table");
         let again = database.create_table(second(1), "orders", columns(), "id");
         assert_eq!(again, Err(RowError::TableExists("orders".into())));

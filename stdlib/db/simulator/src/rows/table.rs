@@ -98,7 +98,9 @@ impl Table {
     /// A row by the names of its columns.
     pub fn fields(&self, row: &Row) -> Fields {
         let columns = self.definition.columns.iter().zip(row.iter());
-        columns.map(|(column, datum)| (column.name.clone(), definition::to_json(datum, &column.kind))).collect()
+        columns
+            .map(|(column, datum)| (column.name.clone(), definition::to_json(datum, &column.kind)))
+            .collect()
     }
 
     /// A row of its columns by their names; those that are not named have no value.
@@ -108,13 +110,17 @@ impl Table {
     pub(super) fn row(&self, name: &TableName, fields: &Fields) -> Result<Row, RowError> {
         let mut row = vec![Datum::Null; self.definition.columns.len()];
         for (column, value) in fields {
-            let place = self.definition.place(column).ok_or_else(|| RowError::NoColumn {
-                table: name.to_string(),
-                column: column.clone(),
-            })?;
+            let place = self
+                .definition
+                .place(column)
+                .ok_or_else(|| RowError::NoColumn { table: name.to_string(), column: column.clone() })?;
             row[place] =
                 definition::from_json(value, &self.definition.columns[place].kind).map_err(|error| {
-                    RowError::NotOfType { table: name.to_string(), column: column.clone(), why: error.message }
+                    RowError::NotOfType {
+                        table: name.to_string(),
+                        column: column.clone(),
+                        why: error.message,
+                    }
                 })?;
         }
         Ok(row.into())
@@ -150,21 +156,24 @@ impl Table {
 
     /// The first index, with the row that it leads to, by which a row is one too many; `but` is the key of the one that it replaces.
     pub(crate) fn collision(&self, row: &Row, but: Option<&Key>) -> Option<(usize, Key)> {
-        self.definition.indexes.iter().enumerate().filter(|(_, index)| index.unique).find_map(|(at, index)| {
-            let values = self.values(&index.columns, row)?;
-            let there = match index.primary {
-                true => self.rows.contains_key(&values).then_some(values),
-                false => self.unique[at].get(&values).cloned(),
-            };
-            there.filter(|key| Some(key) != but).map(|key| (at, key))
-        })
+        self.definition.indexes.iter().enumerate().filter(|(_, index)| index.unique).find_map(
+            |(at, index)| {
+                let values = self.values(&index.columns, row)?;
+                let there = match index.primary {
+                    true => self.rows.contains_key(&values).then_some(values),
+                    false => self.unique[at].get(&values).cloned(),
+                };
+                there.filter(|key| Some(key) != but).map(|key| (at, key))
+            },
+        )
     }
 
     fn duplicate(&self, name: &TableName, at: usize, row: &Row) -> RowError {
         let index = &self.definition.indexes[at];
-        let values = index.columns.iter().map(|place| {
-            crate::value::to_text(&row[*place], &self.definition.columns[*place].kind)
-        });
+        let values = index
+            .columns
+            .iter()
+            .map(|place| crate::value::to_text(&row[*place], &self.definition.columns[*place].kind));
         RowError::Duplicate {
             table: name.to_string(),
             index: index.name.clone(),
@@ -207,7 +216,8 @@ impl Table {
     pub(super) fn set(&mut self, key: &Key, row: Option<Row>) -> Option<Row> {
         let before = self.rows.get(key).cloned();
         let definition = self.definition.clone();
-        let indexes = definition.indexes.iter().enumerate().filter(|(_, index)| index.unique && !index.primary);
+        let indexes =
+            definition.indexes.iter().enumerate().filter(|(_, index)| index.unique && !index.primary);
         for (at, index) in indexes {
             if let Some(values) = before.as_ref().and_then(|row| self.values(&index.columns, row)) {
                 self.unique[at].remove_mut(&values);
@@ -228,7 +238,8 @@ impl Table {
 
     /// It has become neither another nor other rows.
     pub(super) fn is_as(&self, other: &Table) -> bool {
-        let same = |(one, other): ((&Key, &Row), (&Key, &Row))| one.0 == other.0 && Arc::ptr_eq(one.1, other.1);
+        let same =
+            |(one, other): ((&Key, &Row), (&Key, &Row))| one.0 == other.0 && Arc::ptr_eq(one.1, other.1);
         (Arc::ptr_eq(&self.definition, &other.definition) || self.definition == other.definition)
             && self.len() == other.len()
             && self.rows().zip(other.rows()).all(same)

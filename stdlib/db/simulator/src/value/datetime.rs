@@ -81,8 +81,7 @@ pub(super) fn date_text(day: i32) -> String {
 }
 
 pub(super) fn time_text(micros: i64) -> String {
-    let mut text =
-        format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
+    let mut text = format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
     push_fraction(micros % SECOND, &mut text);
     text
 }
@@ -146,7 +145,11 @@ fn read(text: &str, kind: &str) -> Result<Read, ValueError> {
         return Err(malformed());
     }
     let year = if before.is_some() { 1 - year } else { year };
-    if !(1..=12).contains(&month) || day == 0 || day > days_of_month(year, month) || (year == 0 && before.is_none()) {
+    if !(1..=12).contains(&month)
+        || day == 0
+        || day > days_of_month(year, month)
+        || (year == 0 && before.is_none())
+    {
         return Err(out_of_range());
     }
     let (clock, offset) = match time.find(['+', '-', 'Z', 'z']) {
@@ -156,11 +159,8 @@ fn read(text: &str, kind: &str) -> Result<Read, ValueError> {
             None => (time, None),
         },
     };
-    let micros = if clock.is_empty() {
-        0
-    } else {
-        clock_of(clock).ok_or_else(malformed)?.ok_or_else(out_of_range)?
-    };
+    let micros =
+        if clock.is_empty() { 0 } else { clock_of(clock).ok_or_else(malformed)?.ok_or_else(out_of_range)? };
     let offset = match offset {
         Some(offset) => Some(offset_of(offset).ok_or_else(malformed)?),
         None => None,

@@ -45,7 +45,8 @@ impl Interval {
     /// # Errors
     /// 22007, 22008
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let malformed = || ValueError::new("22007", format!("invalid input syntax for type interval: \"{text}\""));
+        let malformed =
+            || ValueError::new("22007", format!("invalid input syntax for type interval: \"{text}\""));
         let spaced = spaced(text);
         let mut words = spaced.split_whitespace().filter(|word| *word != "@").peekable();
         let mut sum = Interval::default();
@@ -56,7 +57,8 @@ impl Interval {
             }
             some = true;
             if word.contains(':') {
-                sum.micros = sum.micros.checked_add(clock(word).ok_or_else(malformed)?).ok_or_else(malformed)?;
+                sum.micros =
+                    sum.micros.checked_add(clock(word).ok_or_else(malformed)?).ok_or_else(malformed)?;
                 continue;
             }
             let number: f64 = word.parse().map_err(|_| malformed())?;
@@ -193,8 +195,7 @@ impl fmt::Display for Interval {
 
 fn clock_text(micros: u64) -> String {
     let micros = i64::try_from(micros).unwrap_or(i64::MAX);
-    let mut text =
-        format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
+    let mut text = format!("{:02}:{:02}:{:02}", micros / HOUR, micros / MINUTE % 60, micros / SECOND % 60);
     datetime::push_fraction(micros % SECOND, &mut text);
     text
 }

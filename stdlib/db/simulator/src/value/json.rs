@@ -122,9 +122,10 @@ impl Json {
                 one.len().cmp(&other.len()).then_with(|| pairs.fold(Ordering::Equal, Ordering::then))
             }
             (Json::Object(one), Json::Object(other)) => {
-                let pairs = one.iter().zip(other).map(|((key, one), (name, other))| {
-                    by_length(key, name).then_with(|| one.order(other))
-                });
+                let pairs = one
+                    .iter()
+                    .zip(other)
+                    .map(|((key, one), (name, other))| by_length(key, name).then_with(|| one.order(other)));
                 one.len().cmp(&other.len()).then_with(|| pairs.fold(Ordering::Equal, Ordering::then))
             }
             _ => self.rank().cmp(&other.rank()),

@@ -78,10 +78,8 @@ impl Numeric {
     /// # Errors
     /// 22012
     pub fn divide(&self, other: &Self) -> Result<Self, ValueError> {
-        let (
-            Numeric::Finite { digits: one, scale: first },
-            Numeric::Finite { digits: two, scale: second },
-        ) = (self, other)
+        let (Numeric::Finite { digits: one, scale: first }, Numeric::Finite { digits: two, scale: second }) =
+            (self, other)
         else {
             return Ok(Numeric::NaN);
         };
@@ -288,7 +286,8 @@ impl FromStr for Numeric {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.abs() > 131_072 {
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.abs() > 131_072
+        {
             return Err(());
         }
         let mut digits = digits.parse::<BigInt>().map_err(drop)?;

@@ -108,8 +108,7 @@ pub fn from_text(text: &str, kind: &Type) -> Result<Datum, ValueError> {
         Type::Float4 => float(text, "real").and_then(|float| single(float, text)),
         Type::Float8 => float(text, "double precision").map(Datum::Float),
         Type::Numeric(modifier) => {
-            let number: Numeric =
-                text.trim().parse().map_err(|()| ValueError::syntax("numeric", text))?;
+            let number: Numeric = text.trim().parse().map_err(|()| ValueError::syntax("numeric", text))?;
             let number = match modifier {
                 Some((precision, scale)) => number.within(*precision, *scale)?,
                 None => number,
@@ -132,7 +131,9 @@ pub fn from_text(text: &str, kind: &Type) -> Result<Datum, ValueError> {
         Type::Jsonb => Json::parse(text).map(|json| Datum::Json(Arc::new(json))),
         Type::Array(element) => array(text, element),
         Type::Void => Ok(Datum::text("")),
-        Type::Record => Err(ValueError::new("0A000", "input of anonymous composite types is not implemented")),
+        Type::Record => {
+            Err(ValueError::new("0A000", "input of anonymous composite types is not implemented"))
+        }
     }
 }
 
@@ -283,7 +284,8 @@ fn uuid(text: &str) -> Result<Datum, ValueError> {
 /// One dimension: `{a,"b c",NULL}`.
 fn array(text: &str, element: &Type) -> Result<Datum, ValueError> {
     let malformed = || ValueError::new("22P02", format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).ok_or_else(malformed)?;
+    let inner =
+        text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).ok_or_else(malformed)?;
     let mut items = Vec::new();
     let mut characters = inner.trim().chars().peekable();
     if characters.peek().is_none() {

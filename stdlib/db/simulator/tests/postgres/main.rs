@@ -7,7 +7,6 @@ mod property;
 mod protocol;
 mod stage;
 
-
 /// Both servers, or nothing where there is no real one.
 macro_rules! real {
     () => {

@@ -51,7 +51,9 @@ fn both_have_the_same_rows_after_any_transactions() {
     let transactions = prop::collection::vec(transaction(), 1..6);
     let result = runner.run(&transactions, |transactions| {
         runtime.block_on(async {
-            let mut script = vec!["drop table if exists t; create table t (id int primary key, n int, text text)".to_owned()];
+            let mut script = vec![
+                "drop table if exists t; create table t (id int primary key, n int, text text)".to_owned(),
+            ];
             for (statements, commit) in transactions {
                 script.push("begin".to_owned());
                 script.extend(statements);

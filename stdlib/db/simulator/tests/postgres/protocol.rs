@@ -40,7 +40,8 @@ async fn rows_are_copied_in_and_out() {
     let rows = b"1\ta\\tb\\\\\t2026-03-02 00:00:00+00\n2\t\\N\t\\N\n";
     sink.send(bytes::Bytes::from_static(rows)).await.unwrap();
     assert_eq!(sink.finish().await.unwrap(), 2);
-    let out: Vec<bytes::Bytes> = client.copy_out("copy t to stdout").await.unwrap().try_collect().await.unwrap();
+    let out: Vec<bytes::Bytes> =
+        client.copy_out("copy t to stdout").await.unwrap().try_collect().await.unwrap();
     assert_eq!(out.concat(), rows);
     let out: Vec<bytes::Bytes> = client
         .copy_out("copy (select id, name from t order by id) to stdout (format csv, header)")
@@ -64,14 +65,18 @@ async fn a_statement_is_cancelled_and_a_session_ended() {
     let port = served(server.clone()).await;
     let (one, other) = (client(port, &config()).await.unwrap(), client(port, &config()).await.unwrap());
     let token = one.cancel_token();
-    let asleep = tokio::spawn(async move { (one.simple_query("select pg_sleep(1000)").await.map(drop), one) });
+    let asleep =
+        tokio::spawn(async move { (one.simple_query("select pg_sleep(1000)").await.map(drop), one) });
     while simple(&other, "select count(*) from pg_stat_activity where query like '%1000%' and state = 'active' and pid <> pg_backend_pid()").await != "count\n1\n= 1" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     token.cancel_query_raw(stream, NoTls).await.unwrap();
     let (slept, one) = asleep.await.unwrap();
-    assert_eq!(slept.expect_err("it was cancelled").as_db_error().map(|error| error.code().code()), Some("57014"));
+    assert_eq!(
+        slept.expect_err("it was cancelled").as_db_error().map(|error| error.code().code()),
+        Some("57014")
+    );
     let pid: i32 = one.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
     let ended: bool = other.query_one("select pg_terminate_backend($1)", &[&pid]).await.unwrap().get(0);
     assert!(ended);
@@ -109,8 +114,11 @@ async fn databases_are_apart_and_a_replica_takes_no_writes() {
 #[tokio::test]
 async fn of_two_that_write_the_same_row_the_later_one_is_refused() {
     let (server, _) = simulated(Login::Trust);
-    let (one, other) = (piped(server.clone(), &config()).await.unwrap(), piped(server, &config()).await.unwrap());
-    one.batch_execute("create table t (id int primary key, n int); insert into t values (1, 0), (2, 0)").await.unwrap();
+    let (one, other) =
+        (piped(server.clone(), &config()).await.unwrap(), piped(server, &config()).await.unwrap());
+    one.batch_execute("create table t (id int primary key, n int); insert into t values (1, 0), (2, 0)")
+        .await
+        .unwrap();
     for client in [&one, &other] {
         client.batch_execute("begin; update t set n = n + 1 where id = 1").await.unwrap();
     }
@@ -142,7 +150,10 @@ async fn a_dump_brings_everything_back_and_one_that_is_cut_off_nothing() {
     elsewhere.dbname("again");
     let again = piped(server.clone(), &elsewhere).await.unwrap();
     assert_eq!(simple(&again, sums).await, before);
-    assert_eq!(simple(&again, "insert into t (name) values ('next') returning id, price").await, "id|price\n21|1.50\n= 1");
+    assert_eq!(
+        simple(&again, "insert into t (name) values ('next') returning id, price").await,
+        "id|price\n21|1.50\n= 1"
+    );
     assert!(simple(&again, "insert into t (name) values ('n1')").await.starts_with("23505"));
     assert_eq!(simple(&again, "delete from t where id = 1").await, "= 1");
     assert_eq!(simple(&again, "select count(*) from audit.e").await, "count\n1\n= 1");
@@ -151,7 +162,8 @@ async fn a_dump_brings_everything_back_and_one_that_is_cut_off_nothing() {
         if at + 1 < text.len() {
             let mut none = Database::default();
             let cut = &text.as_bytes()[..=at];
-            pg_restore(cut, &mut none, jiff::Timestamp::UNIX_EPOCH, &DumpOptions::default()).expect_err("it is cut off");
+            pg_restore(cut, &mut none, jiff::Timestamp::UNIX_EPOCH, &DumpOptions::default())
+                .expect_err("it is cut off");
             assert_eq!(none.tables().count(), 0);
         }
     }
@@ -176,11 +188,14 @@ async fn psql_speaks_to_it() {
         ]
     });
     let said = said.await.expect("it ran");
-    assert_eq!(said, [
-        "CREATE TABLE\n",
-        "INSERT 0 2\n",
-        "1|new\n2|\n",
-        "1\tnew\n2\t\\N\n",
-        "public|orders|table|postgres\n",
-    ]);
+    assert_eq!(
+        said,
+        [
+            "CREATE TABLE\n",
+            "INSERT 0 2\n",
+            "1|new\n2|\n",
+            "1\tnew\n2\t\\N\n",
+            "public|orders|table|postgres\n",
+        ]
+    );
 }

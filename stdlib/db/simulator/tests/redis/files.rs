@@ -81,12 +81,16 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
             read.insert(key.clone(), value(&entry.value).expect("a value"));
             // What stands in the file is what RESTORE takes.
             theirs.ask(&[b"DEL", b"again"]).await;
-            assert_eq!(theirs.ask(&[b"RESTORE", b"again", b"0", &payload(&entry.value)]).await, "+OK", "{key}");
+            assert_eq!(
+                theirs.ask(&[b"RESTORE", b"again", b"0", &payload(&entry.value)]).await,
+                "+OK",
+                "{key}"
+            );
             let again = theirs.bytes(&[b"DUMP", b"again"]).await.expect("it is there");
             assert_eq!(of_payload(&again).expect("a payload"), read[&key], "{key}");
         }
     }
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 17);
     assert_eq!(dumped(&mut theirs, &names).await, read);
 
     // Into the simulated one, out of it as a file, and into another real one.
@@ -116,7 +120,10 @@ async fn what_one_dumps_the_other_restores() {
         let key = key.as_bytes();
         let payload = theirs.bytes(&[b"DUMP", key]).await.expect("a payload");
         assert_eq!(ours.ask(&[b"RESTORE", key, b"0", &payload]).await, "+OK");
-        assert_eq!(ours.ask(&[b"RESTORE", key, b"0", &payload]).await, "-BUSYKEY Target key name already exists.");
+        assert_eq!(
+            ours.ask(&[b"RESTORE", key, b"0", &payload]).await,
+            "-BUSYKEY Target key name already exists."
+        );
         let back = ours.bytes(&[b"DUMP", key]).await.expect("a payload");
         assert_eq!(theirs.ask(&[b"RESTORE", b"back", b"5000", &back, b"REPLACE"]).await, "+OK");
         let again = theirs.bytes(&[b"DUMP", b"back"]).await.expect("a payload");

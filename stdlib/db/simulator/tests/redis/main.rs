@@ -61,7 +61,12 @@ async fn redis_cli_speaks_to_it() {
     let said = tokio::task::spawn_blocking(move || {
         let port = port.to_string();
         let ask = |words: &[&str]| cli.run([&["-p", &port], words].concat()).ok();
-        [ask(&["SET", "greeting", "hello"]), ask(&["GET", "greeting"]), ask(&["-3", "HGETALL", "none"]), ask(&["DBSIZE"])]
+        [
+            ask(&["SET", "greeting", "hello"]),
+            ask(&["GET", "greeting"]),
+            ask(&["-3", "HGETALL", "none"]),
+            ask(&["DBSIZE"]),
+        ]
     });
     assert_eq!(said.await.expect("it ran"), ["OK\n", "hello\n", "\n", "1\n"]);
 }

@@ -29,9 +29,9 @@ use self::section::{QuotaSection, Times};
 use self::snapshot::Snapshot;
 use crate::fault::{Answer, Fault};
 use crate::protocol::Call;
-use opsrun_db_simulator::rows::{Database, Fields};
 use crate::services::place::{Place, place};
 use crate::world::{Aws, Caller};
+use opsrun_db_simulator::rows::{Database, Fields};
 
 /// Who wrote a row that an estate's `writes` added.
 const APP: &str = "app";

@@ -9,9 +9,9 @@ use super::instance::{AVAILABLE, Instance, Modification, Replica};
 use super::section::{InstanceSection, RdsSection, RowsSection, TableSection};
 use super::snapshot::Snapshot;
 use super::{Rds, Writer, made_up};
+use crate::world::Random;
 use opsrun_db_simulator::rows::{Column, Database};
 use opsrun_db_simulator::value::Type;
-use crate::world::Random;
 
 pub(super) const RESOURCE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 

@@ -5,8 +5,8 @@ use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use opsrun_db_simulator::rows::{Fields, Key};
 use crate::{Aws, NoDatabase, Options};
+use opsrun_db_simulator::rows::{Fields, Key};
 
 /// The estate, and the time there.
 struct Stage {

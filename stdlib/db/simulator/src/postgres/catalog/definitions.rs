@@ -52,7 +52,8 @@ pub(crate) fn constraint_definition(cx: &Context<'_>, oid: i64) -> Datum {
             return Some(format!("CHECK (({}))", check.expression));
         }
         let foreign = of.foreign.iter().find(|key| is(&key.name))?;
-        let there: Vec<String> = foreign.target_columns.iter().map(|column| quote_identifier(column)).collect();
+        let there: Vec<String> =
+            foreign.target_columns.iter().map(|column| quote_identifier(column)).collect();
         let action = match foreign.on_delete {
             OnDelete::Refuse => "",
             OnDelete::Cascade => " ON DELETE CASCADE",

@@ -90,7 +90,9 @@ pub(crate) fn search_path(cx: &Context<'_>) -> Vec<String> {
 }
 
 pub(crate) fn has_schema(cx: &Context<'_>, name: &str) -> bool {
-    name == PG_CATALOG || name == INFORMATION_SCHEMA || cx.database.borrow().schemas().any(|(known, _)| known == name)
+    name == PG_CATALOG
+        || name == INFORMATION_SCHEMA
+        || cx.database.borrow().schemas().any(|(known, _)| known == name)
 }
 
 /// The schema that something new comes into.
@@ -220,7 +222,9 @@ pub(crate) fn is_visible(cx: &Context<'_>, oid: i64) -> Datum {
 pub(crate) fn sequence_of(cx: &Context<'_>, table: &TableName, column: &str) -> Option<TableName> {
     let database = cx.database.borrow();
     let mut known = database.sequences();
-    let of = |owner: &Option<(TableName, String)>| owner.as_ref().is_some_and(|(of, name)| of == table && name == column);
+    let of = |owner: &Option<(TableName, String)>| {
+        owner.as_ref().is_some_and(|(of, name)| of == table && name == column)
+    };
     known.find(|(_, sequence)| of(&sequence.owner)).map(|(name, _)| name.clone())
 }
 
@@ -345,7 +349,12 @@ fn schema_oid(cx: &Context<'_>, name: &str) -> i64 {
     match name {
         PG_CATALOG => i64::from(OID_OF_PG_CATALOG),
         INFORMATION_SCHEMA => i64::from(OID_OF_INFORMATION_SCHEMA),
-        name => cx.database.borrow().schemas().find(|(known, _)| *known == name).map_or(0, |(_, oid)| i64::from(oid)),
+        name => cx
+            .database
+            .borrow()
+            .schemas()
+            .find(|(known, _)| *known == name)
+            .map_or(0, |(_, oid)| i64::from(oid)),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Definition, Line, OID_OF_OWNER, PG_CATALOG, all, all_indexes, count, heap_size, int, schema_oid, text, view_oid};
+use super::{
+    Definition, Line, OID_OF_OWNER, PG_CATALOG, all, all_indexes, count, heap_size, int, schema_oid, text,
+    view_oid,
+};
 use crate::postgres::sql::context::Context;
 use crate::rows::{Column, Table, TableName};
 use crate::value::{Datum, Type};
@@ -242,7 +245,13 @@ pub(super) const VIEWS: &[Definition] = &[
                 indexes
                     .map(|index| {
                         let definition = super::definitions::index_text(name, table, index);
-                        vec![text(&name.schema), text(&name.name), text(&index.name), Datum::Null, text(definition)]
+                        vec![
+                            text(&name.schema),
+                            text(&name.name),
+                            text(&index.name),
+                            Datum::Null,
+                            text(definition),
+                        ]
                     })
                     .collect()
             })
@@ -408,12 +417,25 @@ fn classes(cx: &Context<'_>) -> Vec<Line> {
         lines
     });
     let plain = |oid: i64, name: &str, schema: i64, kind: &str, columns: usize, pages: i64| {
-        class(&Class { oid, name, schema, kind, pages, tuples: 0, columns, checks: 0, indexed: false, method: 0 })
+        class(&Class {
+            oid,
+            name,
+            schema,
+            kind,
+            pages,
+            tuples: 0,
+            columns,
+            checks: 0,
+            indexed: false,
+            method: 0,
+        })
     };
     let sequences: Vec<(TableName, u32)> =
         cx.database.borrow().sequences().map(|(name, sequence)| (name.clone(), sequence.oid)).collect();
     lines.extend(
-        sequences.iter().map(|(name, oid)| plain((*oid).into(), &name.name, schema_oid(cx, &name.schema), "S", 3, 1)),
+        sequences
+            .iter()
+            .map(|(name, oid)| plain((*oid).into(), &name.name, schema_oid(cx, &name.schema), "S", 3, 1)),
     );
     lines.extend(all().map(|view| {
         plain(view_oid(view).into(), view.name, schema_oid(cx, view.schema), "v", view.columns.len(), 0)
@@ -425,9 +447,8 @@ fn constraints(cx: &Context<'_>) -> Vec<Line> {
     each_table(cx, |name, table| {
         let of = table.definition();
         let schema = schema_oid(cx, &name.schema);
-        let numbers = |places: &[usize]| {
-            Datum::Array(Arc::new(places.iter().map(|place| count(place + 1)).collect()))
-        };
+        let numbers =
+            |places: &[usize]| Datum::Array(Arc::new(places.iter().map(|place| count(place + 1)).collect()));
         let line = |oid: i64, name: &str, kind: &str, index: i64, target: i64, key: Datum, there: Datum| {
             vec![
                 int(oid),
@@ -448,7 +469,15 @@ fn constraints(cx: &Context<'_>) -> Vec<Line> {
         for index in of.indexes.iter().filter(|index| index.constraint) {
             let kind = if index.primary { "p" } else { "u" };
             let oid = super::definitions::constraint_oid(of, &index.name);
-            lines.push(line(oid, &index.name, kind, index.oid.into(), 0, numbers(&index.columns), Datum::Null));
+            lines.push(line(
+                oid,
+                &index.name,
+                kind,
+                index.oid.into(),
+                0,
+                numbers(&index.columns),
+                Datum::Null,
+            ));
         }
         for check in &of.checks {
             let oid = super::definitions::constraint_oid(of, &check.name);
@@ -457,12 +486,21 @@ fn constraints(cx: &Context<'_>) -> Vec<Line> {
         for foreign in &of.foreign {
             let target = cx.table(&foreign.target);
             let there = target.as_ref().map(|target| {
-                let places = foreign.target_columns.iter().filter_map(|column| target.definition().place(column));
+                let places =
+                    foreign.target_columns.iter().filter_map(|column| target.definition().place(column));
                 numbers(&places.collect::<Vec<_>>())
             });
             let oid = super::definitions::constraint_oid(of, &foreign.name);
             let target = target.map_or(0, |target| i64::from(target.definition().oid));
-            lines.push(line(oid, &foreign.name, "f", 0, target, numbers(&foreign.columns), there.unwrap_or(Datum::Null)));
+            lines.push(line(
+                oid,
+                &foreign.name,
+                "f",
+                0,
+                target,
+                numbers(&foreign.columns),
+                there.unwrap_or(Datum::Null),
+            ));
         }
         lines
     })

@@ -75,7 +75,8 @@ impl Session {
 
     fn nobody_else(&self, database: &str, what: &str) -> Result<()> {
         let sessions = self.server.sessions().list();
-        let others = sessions.iter().filter(|session| session.database == database && session.pid != self.pid).count();
+        let others =
+            sessions.iter().filter(|session| session.database == database && session.pid != self.pid).count();
         if others == 0 {
             return Ok(());
         }
@@ -83,6 +84,7 @@ impl Session {
             1 => "There is 1 other session using the database.".to_owned(),
             more => format!("There are {more} other sessions using the database."),
         };
-        Err(PgError::new("55006", format!("{what} \"{database}\" is being accessed by other users")).detail(detail))
+        Err(PgError::new("55006", format!("{what} \"{database}\" is being accessed by other users"))
+            .detail(detail))
     }
 }

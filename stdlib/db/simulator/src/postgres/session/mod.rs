@@ -114,14 +114,20 @@ impl Session {
             let columns = statement::columns(&binder, statement)?;
             let parameters = binder.parameters.take();
             // What nothing has said anything about is a text.
-            let parameters = parameters.into_iter().map(|kind| if kind == Type::Unknown { Type::Text } else { kind });
+            let parameters =
+                parameters.into_iter().map(|kind| if kind == Type::Unknown { Type::Text } else { kind });
             Ok(Described { parameters: parameters.collect(), columns })
         });
         described.map(|(described, _)| described).map_err(|error| error.within(&parsed.whole))
     }
 
     /// Runs one statement.
-    pub(crate) fn execute(&mut self, parsed: &Parsed, parameters: Vec<Datum>, kinds: &[Type]) -> Result<Outcome> {
+    pub(crate) fn execute(
+        &mut self,
+        parsed: &Parsed,
+        parameters: Vec<Datum>,
+        kinds: &[Type],
+    ) -> Result<Outcome> {
         let outcome = self.run(parsed, parameters, kinds);
         if outcome.is_err() {
             self.fail();
@@ -139,7 +145,8 @@ impl Session {
             return Ok(outcome);
         }
         let run = |cx: &Context<'_>| statement::run(cx, statement, kinds);
-        let (mut outcome, extra) = self.within(parameters, run).map_err(|error| error.within(&parsed.whole))?;
+        let (mut outcome, extra) =
+            self.within(parameters, run).map_err(|error| error.within(&parsed.whole))?;
         outcome.notices = extra.notices;
         outcome.wait = extra.wait;
         Ok(outcome)
@@ -191,7 +198,11 @@ impl Session {
     }
 
     /// Something done in the transaction, in one for itself if there is none.
-    fn within<T>(&mut self, parameters: Vec<Datum>, run: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<(T, Extra)> {
+    fn within<T>(
+        &mut self,
+        parameters: Vec<Datum>,
+        run: impl FnOnce(&Context<'_>) -> Result<T>,
+    ) -> Result<(T, Extra)> {
         let now = self.server.now();
         self.refresh()?;
         if self.transaction.is_none() {
@@ -266,10 +277,8 @@ impl Session {
     /// `BEGIN`, `COMMIT` and what belongs to them; `None` for everything else.
     fn of_transactions(&mut self, statement: &ast::Statement) -> Result<Option<Outcome>> {
         let done = |tag: &str| Outcome { tag: tag.to_owned(), ..Outcome::default() };
-        let warned = |tag: &str, text: &str| Outcome {
-            notices: vec![("WARNING", text.to_owned())],
-            ..done(tag)
-        };
+        let warned =
+            |tag: &str, text: &str| Outcome { notices: vec![("WARNING", text.to_owned())], ..done(tag) };
         let open = self.transaction.as_ref().is_some_and(|transaction| transaction.explicit);
         Ok(Some(match statement {
             ast::Statement::StartTransaction { modes, begin, .. } => {
@@ -293,7 +302,11 @@ impl Session {
             }
             ast::Statement::Rollback { chain: false, savepoint: None } => {
                 self.end(false);
-                if open { done("ROLLBACK") } else { warned("ROLLBACK", "there is no transaction in progress") }
+                if open {
+                    done("ROLLBACK")
+                } else {
+                    warned("ROLLBACK", "there is no transaction in progress")
+                }
             }
             ast::Statement::Rollback { chain: false, savepoint: Some(name) } => {
                 self.to_savepoint(&super::sql::names::folded(name), true)?;
@@ -320,8 +333,8 @@ impl Session {
     fn to_savepoint(&mut self, name: &str, back: bool) -> Result<()> {
         let verb = if back { "ROLLBACK TO SAVEPOINT" } else { "RELEASE SAVEPOINT" };
         let transaction = self.transaction.as_mut().filter(|transaction| transaction.explicit);
-        let transaction =
-            transaction.ok_or_else(|| PgError::new("25P01", format!("{verb} can only be used in transaction blocks")))?;
+        let transaction = transaction
+            .ok_or_else(|| PgError::new("25P01", format!("{verb} can only be used in transaction blocks")))?;
         let place = transaction.savepoints.iter().rposition(|(known, _)| known == name);
         let place =
             place.ok_or_else(|| PgError::new("3B001", format!("savepoint \"{name}\" does not exist")))?;
@@ -353,7 +366,11 @@ impl Session {
                     settings.set("transaction_read_only", Some("off"), true)?;
                 }
                 ast::TransactionMode::IsolationLevel(level) => {
-                    settings.set("transaction_isolation", Some(&level.to_string().to_ascii_lowercase()), true)?;
+                    settings.set(
+                        "transaction_isolation",
+                        Some(&level.to_string().to_ascii_lowercase()),
+                        true,
+                    )?;
                 }
             }
         }

@@ -46,7 +46,12 @@ pub(super) fn run(cx: &Context<'_>, statement: &Statement, kinds: &[Type]) -> Re
                 return Ok(changed(change.verb(), count, rows, change.columns.clone()));
             }
             let rows = bound.rows(cx, None)?;
-            Ok(Outcome { tag: format!("SELECT {}", rows.len()), rows, columns: Some(bound.columns), ..Outcome::default() })
+            Ok(Outcome {
+                tag: format!("SELECT {}", rows.len()),
+                rows,
+                columns: Some(bound.columns),
+                ..Outcome::default()
+            })
         }
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let change = binder.change(statement, None)?;
@@ -54,7 +59,9 @@ pub(super) fn run(cx: &Context<'_>, statement: &Statement, kinds: &[Type]) -> Re
             Ok(changed(change.verb(), count, rows, change.columns.clone()))
         }
         Statement::CreateTable(create) => match &create.query {
-            Some(query) => ddl::create_table_as(cx, create, query).map(|count| done(format!("SELECT {count}"))),
+            Some(query) => {
+                ddl::create_table_as(cx, create, query).map(|count| done(format!("SELECT {count}")))
+            }
             None => ddl::create_table(cx, create).map(|()| done("CREATE TABLE")),
         },
         Statement::CreateIndex(create) => ddl::create_index(cx, create).map(|()| done("CREATE INDEX")),
@@ -141,7 +148,11 @@ fn show(cx: &Context<'_>, variable: &[ast::Ident]) -> Result<Outcome> {
         return Err(PgError::unsupported("SHOW ALL (pg_settings has it)"));
     }
     let value = cx.settings.borrow().get(&name)?;
-    Ok(Outcome { columns: Some(shown_columns(variable)), rows: vec![vec![Datum::text(value)]], ..done("SHOW") })
+    Ok(Outcome {
+        columns: Some(shown_columns(variable)),
+        rows: vec![vec![Datum::text(value)]],
+        ..done("SHOW")
+    })
 }
 
 fn set(cx: &Context<'_>, set: &ast::Set) -> Result<()> {

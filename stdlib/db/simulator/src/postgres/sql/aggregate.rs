@@ -79,7 +79,9 @@ impl What {
             },
             What::Least | What::Greatest => match one()? {
                 Type::Unknown | Type::Varchar(_) => (Type::Text, Type::Text),
-                Type::Bool | Type::Uuid | Type::Jsonb | Type::Json | Type::Bytea | Type::Record => return None,
+                Type::Bool | Type::Uuid | Type::Jsonb | Type::Json | Type::Bytea | Type::Record => {
+                    return None;
+                }
                 kind => (kind.plain(), kind.plain()),
             },
             What::And | What::Or => (Type::Bool, Type::Bool),
@@ -125,7 +127,9 @@ impl Aggregate {
         }
         if self.distinct && self.order.is_empty() {
             taken.sort_by(|(one, _), (other, _)| {
-                one.first().zip(other.first()).map_or(std::cmp::Ordering::Equal, |(one, other)| one.order(other))
+                one.first()
+                    .zip(other.first())
+                    .map_or(std::cmp::Ordering::Equal, |(one, other)| one.order(other))
             });
         }
         taken.sort_by(|(_, one), (_, other)| {
@@ -179,7 +183,11 @@ impl Aggregate {
             What::And | What::Or => {
                 let all = self.what == What::And;
                 let decides = |item: &&Datum| **item == Datum::Bool(!all);
-                Datum::Bool(if std::iter::once(first).chain(items).any(|item| decides(&item)) { !all } else { all })
+                Datum::Bool(if std::iter::once(first).chain(items).any(|item| decides(&item)) {
+                    !all
+                } else {
+                    all
+                })
             }
             What::Strings => return Ok(strings(&rows)),
             _ => {

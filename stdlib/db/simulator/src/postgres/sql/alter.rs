@@ -115,7 +115,8 @@ fn rename_table(cx: &Context<'_>, name: &TableName, new: &TableName) -> Result<(
             database.set_sequence(cx.now, &sequence, Some(of));
         }
     }
-    let others: Vec<_> = database.tables().map(|(name, table)| (name.clone(), table.definition().clone())).collect();
+    let others: Vec<_> =
+        database.tables().map(|(name, table)| (name.clone(), table.definition().clone())).collect();
     for (other, mut definition) in others {
         let mut some = false;
         for key in definition.foreign.iter_mut().filter(|key| key.target == *name) {
@@ -129,12 +130,20 @@ fn rename_table(cx: &Context<'_>, name: &TableName, new: &TableName) -> Result<(
     Ok(())
 }
 
-fn add_column(cx: &Context<'_>, name: &TableName, column: &ast::ColumnDef, if_not_exists: bool) -> Result<()> {
+fn add_column(
+    cx: &Context<'_>,
+    name: &TableName,
+    column: &ast::ColumnDef,
+    if_not_exists: bool,
+) -> Result<()> {
     let mut draft = draft(cx, name)?;
     let wanted = names::folded(&column.name);
     if draft.definition.place(&wanted).is_some() {
         if if_not_exists {
-            cx.notice("NOTICE", format!("column \"{wanted}\" of relation \"{}\" already exists, skipping", name.name));
+            cx.notice(
+                "NOTICE",
+                format!("column \"{wanted}\" of relation \"{}\" already exists, skipping", name.name),
+            );
             return Ok(());
         }
         return Err(PgError::new(
@@ -162,7 +171,13 @@ fn add_column(cx: &Context<'_>, name: &TableName, column: &ast::ColumnDef, if_no
     validate_not_null(cx, name)
 }
 
-fn drop_column(cx: &Context<'_>, name: &TableName, column: &ast::Ident, if_exists: bool, cascade: bool) -> Result<()> {
+fn drop_column(
+    cx: &Context<'_>,
+    name: &TableName,
+    column: &ast::Ident,
+    if_exists: bool,
+    cascade: bool,
+) -> Result<()> {
     let mut draft = draft(cx, name)?;
     let place = match place(&draft, name, column) {
         Err(error) if if_exists => {
@@ -173,20 +188,29 @@ fn drop_column(cx: &Context<'_>, name: &TableName, column: &ast::Ident, if_exist
     };
     let wanted = draft.definition.columns[place].name.clone();
     let referring = cx.database.borrow().tables().any(|(_, table)| {
-        table.definition().foreign.iter().any(|key| key.target == *name && key.target_columns.contains(&wanted))
+        table
+            .definition()
+            .foreign
+            .iter()
+            .any(|key| key.target == *name && key.target_columns.contains(&wanted))
     });
     if referring {
         let error = PgError::new(
             "2BP01",
             format!("cannot drop column {wanted} of table {} because other objects depend on it", name.name),
         );
-        return Err(if cascade { PgError::unsupported("DROP COLUMN … CASCADE of a key that others refer to") } else { error });
+        return Err(if cascade {
+            PgError::unsupported("DROP COLUMN … CASCADE of a key that others refer to")
+        } else {
+            error
+        });
     }
     let definition = &mut draft.definition;
     definition.columns.remove(place);
     definition.indexes.retain(|index| !index.columns.contains(&place));
     definition.foreign.retain(|key| !key.columns.contains(&place));
-    let names_it = |sql: &str| sql.split(|one: char| !one.is_alphanumeric() && one != '_').any(|word| word == wanted);
+    let names_it =
+        |sql: &str| sql.split(|one: char| !one.is_alphanumeric() && one != '_').any(|word| word == wanted);
     definition.checks.retain(|check| !names_it(&check.expression));
     let moved = |columns: &mut Vec<usize>| {
         columns.iter_mut().filter(|column| **column > place).for_each(|column| *column -= 1);
@@ -212,7 +236,9 @@ fn rename_column(cx: &Context<'_>, name: &TableName, old: &ast::Ident, new: &ast
     let wanted = names::folded(new);
     let at = match place(&draft, name, old) {
         Ok(at) => at,
-        Err(_) => return Err(PgError::new("42703", format!("column \"{}\" does not exist", names::folded(old)))),
+        Err(_) => {
+            return Err(PgError::new("42703", format!("column \"{}\" does not exist", names::folded(old))));
+        }
     };
     if draft.definition.place(&wanted).is_some() {
         return Err(PgError::new(
@@ -221,7 +247,8 @@ fn rename_column(cx: &Context<'_>, name: &TableName, old: &ast::Ident, new: &ast
         ));
     }
     let before = std::mem::replace(&mut draft.definition.columns[at].name, wanted.clone());
-    let names_it = |sql: &str| sql.split(|one: char| !one.is_alphanumeric() && one != '_').any(|word| word == before);
+    let names_it =
+        |sql: &str| sql.split(|one: char| !one.is_alphanumeric() && one != '_').any(|word| word == before);
     if draft.definition.checks.iter().any(|check| names_it(&check.expression)) {
         return Err(PgError::unsupported("renaming a column that a check names"));
     }
@@ -237,7 +264,8 @@ fn rename_column(cx: &Context<'_>, name: &TableName, old: &ast::Ident, new: &ast
             database.set_sequence(cx.now, &sequence, Some(of));
         }
     }
-    let others: Vec<_> = database.tables().map(|(name, table)| (name.clone(), table.definition().clone())).collect();
+    let others: Vec<_> =
+        database.tables().map(|(name, table)| (name.clone(), table.definition().clone())).collect();
     for (other, mut definition) in others {
         let keys = definition.foreign.iter_mut().filter(|key| key.target == *name);
         let columns: Vec<&mut String> =
@@ -251,7 +279,12 @@ fn rename_column(cx: &Context<'_>, name: &TableName, old: &ast::Ident, new: &ast
     Ok(())
 }
 
-fn alter_column(cx: &Context<'_>, name: &TableName, column: &ast::Ident, op: &AlterColumnOperation) -> Result<()> {
+fn alter_column(
+    cx: &Context<'_>,
+    name: &TableName,
+    column: &ast::Ident,
+    op: &AlterColumnOperation,
+) -> Result<()> {
     let mut draft = draft(cx, name)?;
     let at = place(&draft, name, column)?;
     match op {
@@ -325,7 +358,10 @@ fn change_type(
 }
 
 fn no_constraint(table: &TableName, constraint: &str) -> PgError {
-    PgError::new("42704", format!("constraint \"{constraint}\" of relation \"{}\" does not exist", table.name))
+    PgError::new(
+        "42704",
+        format!("constraint \"{constraint}\" of relation \"{}\" does not exist", table.name),
+    )
 }
 
 fn drop_constraint(cx: &Context<'_>, name: &TableName, constraint: &str, if_exists: bool) -> Result<()> {
@@ -358,7 +394,10 @@ fn validate(cx: &Context<'_>, name: &TableName) -> Result<()> {
             if condition.truth(cx, &Rows { row, outer: None })? == Some(false) {
                 return Err(PgError::new(
                     "23514",
-                    format!("check constraint \"{check}\" of relation \"{}\" is violated by some row", name.name),
+                    format!(
+                        "check constraint \"{check}\" of relation \"{}\" is violated by some row",
+                        name.name
+                    ),
                 ));
             }
         }

@@ -42,7 +42,9 @@ pub(crate) fn castable(from: &Type, to: &Type) -> Option<How> {
         return Some(if one < other { How::Implicit } else { How::Assignment });
     }
     Some(match (&from, &to) {
-        (Type::Text, Type::Varchar(_)) | (Type::Varchar(_) | Type::Name | Type::Char, Type::Text) => How::Implicit,
+        (Type::Text, Type::Varchar(_)) | (Type::Varchar(_) | Type::Name | Type::Char, Type::Text) => {
+            How::Implicit
+        }
         (Type::Name, Type::Varchar(_)) => How::Assignment,
         (Type::Text | Type::Varchar(_), Type::Name) => How::Implicit,
         (Type::Text | Type::Varchar(_), Type::Char) => How::Assignment,
@@ -80,7 +82,8 @@ pub(crate) fn cast(cx: &Context<'_>, value: Datum, from: &Type, to: &Type, how: 
         (Datum::Int(number), Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid) => whole(number, to)?,
         (Datum::Int(number), Type::Regclass) => Datum::Int(number),
         (Datum::Int(number), Type::Bool) => Datum::Bool(number != 0),
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // that is what these types are
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+        // that is what these types are
         (Datum::Int(number), Type::Float4) => Datum::Float(f64::from(number as f32)),
         #[allow(clippy::cast_precision_loss)] // that is what this type is
         (Datum::Int(number), Type::Float8) => Datum::Float(number as f64),
@@ -236,8 +239,8 @@ fn number_of(digits: &str, kind: &Type) -> Result<i64> {
     if digits.len() > width {
         return Err(ValueError::range(&kind.plain_name()).into());
     }
-    let number = u64::from_str_radix(&format!("0{digits}"), 2)
-        .map_err(|_| ValueError::range(&kind.plain_name()))?;
+    let number =
+        u64::from_str_radix(&format!("0{digits}"), 2).map_err(|_| ValueError::range(&kind.plain_name()))?;
     // As many digits as the number has bits: the first one is the sign.
     Ok(match width {
         32 => i64::from(u32::try_from(number).unwrap_or(u32::MAX).cast_signed()),

@@ -29,8 +29,10 @@ impl Constraints {
             let table = cx.table(name);
             let kinds: Vec<Type> =
                 table.iter().flat_map(Table::columns).map(|column| column.kind.clone()).collect();
-            let shown: Vec<Datum> =
-                row.iter().map(|datum| if datum.is_null() { Datum::text("null") } else { datum.clone() }).collect();
+            let shown: Vec<Datum> = row
+                .iter()
+                .map(|datum| if datum.is_null() { Datum::text("null") } else { datum.clone() })
+                .collect();
             let text = plain_row(&kinds, &shown);
             format!("Failing row contains {text}.")
         };
@@ -60,7 +62,8 @@ impl Constraints {
     pub(crate) fn settle(&self, cx: &Context<'_>, name: &TableName, touched: Touched) -> Result<()> {
         let table = cx.table(name).ok_or_else(|| internal("a table is missing"))?;
         for foreign in &table.definition().foreign {
-            let target = cx.table(&foreign.target).ok_or_else(|| internal("the target of a key is missing"))?;
+            let target =
+                cx.table(&foreign.target).ok_or_else(|| internal("the target of a key is missing"))?;
             for row in &touched.written {
                 refers(&table, name, foreign, &target, row)?;
             }
@@ -69,7 +72,9 @@ impl Constraints {
             .database
             .borrow()
             .tables()
-            .flat_map(|(other, table)| table.definition().foreign.iter().map(move |key| (other.clone(), key.clone())))
+            .flat_map(|(other, table)| {
+                table.definition().foreign.iter().map(move |key| (other.clone(), key.clone()))
+            })
             .filter(|(_, key)| key.target == *name)
             .collect();
         for (other, foreign) in referring {
@@ -180,7 +185,10 @@ fn abandoned(
                     name.name, foreign.name, other.name
                 ),
             )
-            .detail(format!("Key ({columns})=({values}) is still referenced from table \"{}\".", other.name)));
+            .detail(format!(
+                "Key ({columns})=({values}) is still referenced from table \"{}\".",
+                other.name
+            )));
         }
     }
     Constraints::default().settle(cx, other, touched)

@@ -290,8 +290,9 @@ fn copy_in(cx: &Context<'_>, source: &CopySource, format: Format) -> Result<Copy
     let places = places(&binder, &name, &table, columns)?;
     let kinds = places.iter().map(|place| table.columns()[*place].kind.clone()).collect();
     let names = places.iter().map(|place| table.columns()[*place].name.clone()).collect();
-    let defaults =
-        (0..table.columns().len()).map(|place| binder.default(&name, &table, place)).collect::<Result<_>>()?;
+    let defaults = (0..table.columns().len())
+        .map(|place| binder.default(&name, &table, place))
+        .collect::<Result<_>>()?;
     let change = Change {
         constraints: binder.constraints(&table)?,
         table: name,

@@ -38,9 +38,12 @@ fn new_name(cx: &Context<'_>, name: &ast::ObjectName) -> Result<TableName> {
 pub(super) fn taken(cx: &Context<'_>, name: &TableName) -> bool {
     let database = cx.database.borrow();
     let index = |(other, table): (&TableName, &Table)| {
-        other.schema == name.schema && table.definition().indexes.iter().any(|index| *index.name == *name.name)
+        other.schema == name.schema
+            && table.definition().indexes.iter().any(|index| *index.name == *name.name)
     };
-    database.table(name.clone()).is_some() || database.sequence(name).is_some() || database.tables().any(index)
+    database.table(name.clone()).is_some()
+        || database.sequence(name).is_some()
+        || database.tables().any(index)
 }
 
 fn exists(name: &TableName) -> PgError {
@@ -50,7 +53,8 @@ fn exists(name: &TableName) -> PgError {
 /// A name that is not taken: `orders_id_seq`, `orders_id_seq1`, ….
 fn free(cx: &Context<'_>, schema: &str, base: &str) -> TableName {
     let numbered = (1..).map(|number| format!("{base}{number}"));
-    let mut names = std::iter::once(base.to_owned()).chain(numbered).map(|name| TableName::new(schema, &name));
+    let mut names =
+        std::iter::once(base.to_owned()).chain(numbered).map(|name| TableName::new(schema, &name));
     // Numbers do not end.
     names.find(|name| !taken(cx, name)).unwrap_or_else(|| TableName::new(schema, base))
 }
@@ -83,7 +87,11 @@ pub(crate) fn create_table(cx: &Context<'_>, create: &ast::CreateTable) -> Resul
 }
 
 /// `CREATE TABLE … AS`: gives the number of rows.
-pub(crate) fn create_table_as(cx: &Context<'_>, create: &ast::CreateTable, query: &ast::Query) -> Result<usize> {
+pub(crate) fn create_table_as(
+    cx: &Context<'_>,
+    create: &ast::CreateTable,
+    query: &ast::Query,
+) -> Result<usize> {
     read_only(cx, "CREATE TABLE AS")?;
     refuse(create)?;
     let name = new_name(cx, &create.name)?;
@@ -160,7 +168,12 @@ impl Draft {
     }
 
     /// What is said of it besides.
-    pub(super) fn options(&mut self, cx: &Context<'_>, table: &TableName, column: &ast::ColumnDef) -> Result<()> {
+    pub(super) fn options(
+        &mut self,
+        cx: &Context<'_>,
+        table: &TableName,
+        column: &ast::ColumnDef,
+    ) -> Result<()> {
         let name = names::folded(&column.name);
         let place = self.definition.place(&name).ok_or_else(|| internal("a column is missing"))?;
         for option in &column.options {
@@ -172,7 +185,13 @@ impl Draft {
                 ColumnOption::PrimaryKey(_) => self.index(cx, table, given, &[name.clone()], true)?,
                 ColumnOption::Unique(_) => self.index(cx, table, given, &[name.clone()], false)?,
                 ColumnOption::Check(check) => {
-                    self.check(cx, table, given.or_else(|| check.name.as_ref().map(names::folded)), Some(&name), &check.expr)?;
+                    self.check(
+                        cx,
+                        table,
+                        given.or_else(|| check.name.as_ref().map(names::folded)),
+                        Some(&name),
+                        &check.expr,
+                    )?;
                 }
                 ColumnOption::ForeignKey(foreign) => {
                     self.foreign(cx, table, given, std::slice::from_ref(&name), foreign)?;
@@ -186,7 +205,8 @@ impl Draft {
                     self.definition.columns[place].not_null = true;
                     self.sequences.push(name.clone());
                 }
-                ColumnOption::Collation(collation) if matches!(collation.to_string().as_str(), "\"C\"" | "\"default\"") => {}
+                ColumnOption::Collation(collation)
+                    if matches!(collation.to_string().as_str(), "\"C\"" | "\"default\"") => {}
                 other => return Err(PgError::unsupported(format_args!("`{other}` of a column"))),
             }
         }
@@ -215,7 +235,12 @@ impl Draft {
         Ok(())
     }
 
-    pub(super) fn constraint(&mut self, cx: &Context<'_>, table: &TableName, constraint: &TableConstraint) -> Result<()> {
+    pub(super) fn constraint(
+        &mut self,
+        cx: &Context<'_>,
+        table: &TableName,
+        constraint: &TableConstraint,
+    ) -> Result<()> {
         let given = |name: &Option<ast::Ident>| name.as_ref().map(names::folded);
         match constraint {
             TableConstraint::PrimaryKey(key) => {
@@ -235,9 +260,9 @@ impl Draft {
 
     fn places(&self, columns: &[String], what: &str) -> Result<Vec<usize>> {
         let place = |column: &String| {
-            self.definition.place(column).ok_or_else(|| {
-                PgError::new("42703", format!("column \"{column}\" {what} does not exist"))
-            })
+            self.definition
+                .place(column)
+                .ok_or_else(|| PgError::new("42703", format!("column \"{column}\" {what} does not exist")))
         };
         columns.iter().map(place).collect()
     }
@@ -272,7 +297,14 @@ impl Draft {
             None => self.free_index(cx, table, &base),
         };
         let oid = cx.database.borrow_mut().new_oid();
-        self.definition.indexes.push(Index { oid, name, columns: places, unique: true, primary, constraint: true });
+        self.definition.indexes.push(Index {
+            oid,
+            name,
+            columns: places,
+            unique: true,
+            primary,
+            constraint: true,
+        });
         Ok(())
     }
 
@@ -314,8 +346,10 @@ impl Draft {
     /// The columns that an expression names, by its text.
     fn columns_in(&self, expression: &ast::Expr) -> Vec<String> {
         let text = expression.to_string();
-        let words: Vec<&str> =
-            text.split(|one: char| !one.is_alphanumeric() && one != '_').filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = text
+            .split(|one: char| !one.is_alphanumeric() && one != '_')
+            .filter(|word| !word.is_empty())
+            .collect();
         let columns = self.definition.columns.iter().map(|column| column.name.clone());
         columns.filter(|column| words.contains(&column.as_str())).collect()
     }
@@ -355,7 +389,9 @@ impl Draft {
         let target_columns: Vec<String> = match foreign.referred_columns.is_empty() {
             false => foreign.referred_columns.iter().map(names::folded).collect(),
             true => match of.primary() {
-                Some(primary) => primary.columns.iter().map(|place| of.columns[*place].name.clone()).collect(),
+                Some(primary) => {
+                    primary.columns.iter().map(|place| of.columns[*place].name.clone()).collect()
+                }
                 None => {
                     return Err(PgError::new(
                         "42704",
@@ -366,17 +402,21 @@ impl Draft {
         };
         let there: Option<Vec<usize>> = target_columns.iter().map(|column| of.place(column)).collect();
         let unique = |index: &Index| {
-            index.unique && there.as_ref().is_some_and(|there| {
-                let (mut one, mut other) = (index.columns.clone(), there.clone());
-                one.sort_unstable();
-                other.sort_unstable();
-                one == other
-            })
+            index.unique
+                && there.as_ref().is_some_and(|there| {
+                    let (mut one, mut other) = (index.columns.clone(), there.clone());
+                    one.sort_unstable();
+                    other.sort_unstable();
+                    one == other
+                })
         };
         if !of.indexes.iter().any(unique) {
             return Err(PgError::new(
                 "42830",
-                format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name),
+                format!(
+                    "there is no unique constraint matching given keys for referenced table \"{}\"",
+                    target.name
+                ),
             ));
         }
         let name = name.unwrap_or_else(|| format!("{}_{}_fkey", table.name, columns.join("_")));
@@ -448,7 +488,14 @@ pub(crate) fn create_index(cx: &Context<'_>, create: &ast::CreateIndex) -> Resul
         return Err(exists(&full));
     }
     let oid = cx.database.borrow_mut().new_oid();
-    let index = Index { oid, name: name.clone(), columns: places, unique: create.unique, primary: false, constraint: false };
+    let index = Index {
+        oid,
+        name: name.clone(),
+        columns: places,
+        unique: create.unique,
+        primary: false,
+        constraint: false,
+    };
     draft.definition.indexes.push(index);
     redefine_unique(cx, &table_name, draft.definition, &name)
 }
@@ -477,7 +524,9 @@ pub(super) fn redefine_unique(
 pub(crate) fn create_schema(cx: &Context<'_>, name: &ast::SchemaName, if_not_exists: bool) -> Result<()> {
     read_only(cx, "CREATE SCHEMA")?;
     let name = match name {
-        ast::SchemaName::Simple(name) | ast::SchemaName::NamedAuthorization(name, _) => names::qualified(name, cx.name)?.1,
+        ast::SchemaName::Simple(name) | ast::SchemaName::NamedAuthorization(name, _) => {
+            names::qualified(name, cx.name)?.1
+        }
         ast::SchemaName::UnnamedAuthorization(user) => names::folded(user),
     };
     if name.starts_with("pg_") {
@@ -510,9 +559,11 @@ pub(crate) fn create_sequence(
         return Err(exists(&name));
     }
     let number = |expression: &ast::Expr| {
-        expression.to_string().replace(' ', "").parse::<i64>().map_err(|_| {
-            PgError::new("42601", format!("syntax error at or near \"{expression}\""))
-        })
+        expression
+            .to_string()
+            .replace(' ', "")
+            .parse::<i64>()
+            .map_err(|_| PgError::new("42601", format!("syntax error at or near \"{expression}\"")))
     };
     let (mut start, mut increment) = (None, 1);
     for option in options {

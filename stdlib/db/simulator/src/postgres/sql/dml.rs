@@ -137,7 +137,9 @@ impl Change {
             }
             self.constraints.check(cx, &self.table, &row)?;
             let row: Row = row.into();
-            let Some(written) = self.insert_one(cx, outer, row, conflict, &mut updated, touched)? else { continue };
+            let Some(written) = self.insert_one(cx, outer, row, conflict, &mut updated, touched)? else {
+                continue;
+            };
             count += 1;
             self.give_back(cx, outer, &written, lines)?;
         }
@@ -186,7 +188,14 @@ impl Change {
         Ok(Some(row.to_vec()))
     }
 
-    fn replace(&self, cx: &Context<'_>, key: &Key, before: &Row, new: Row, touched: &mut Touched) -> Result<()> {
+    fn replace(
+        &self,
+        cx: &Context<'_>,
+        key: &Key,
+        before: &Row,
+        new: Row,
+        touched: &mut Touched,
+    ) -> Result<()> {
         cx.database.borrow_mut().replace(cx.now, &self.table, key, new.clone())?;
         touched.gone.push((before.clone(), Some(new.clone())));
         touched.written.push(new);

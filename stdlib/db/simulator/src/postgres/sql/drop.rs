@@ -48,7 +48,9 @@ fn referring(cx: &Context<'_>, table: &TableName) -> Vec<(TableName, String)> {
     let database = cx.database.borrow();
     let others = database.tables().filter(|(name, _)| *name != table);
     others
-        .flat_map(|(name, other)| other.definition().foreign.iter().map(move |key| (name.clone(), key.clone())))
+        .flat_map(|(name, other)| {
+            other.definition().foreign.iter().map(move |key| (name.clone(), key.clone()))
+        })
         .filter(|(_, key)| key.target == *table)
         .map(|(name, key)| (name, key.name))
         .collect()
@@ -68,7 +70,9 @@ fn remove_table(cx: &Context<'_>, table: &TableName, cascade: bool) -> Result<()
     if !keys.is_empty() && !cascade {
         let lines: Vec<String> = keys
             .iter()
-            .map(|(other, key)| format!("constraint {key} on table {} depends on table {}", other.name, table.name))
+            .map(|(other, key)| {
+                format!("constraint {key} on table {} depends on table {}", other.name, table.name)
+            })
             .collect();
         return Err(PgError::new(
             "2BP01",
@@ -103,19 +107,22 @@ fn drop_index(cx: &Context<'_>, name: &ast::ObjectName) -> Result<()> {
     let path = schema.map_or_else(|| catalog::search_path(cx), |schema| vec![schema]);
     let found: Option<(TableName, Definition)> = {
         let database = cx.database.borrow();
-        let mut tables = database.tables().filter(|(table, _)| path.iter().any(|schema| **schema == *table.schema));
+        let mut tables =
+            database.tables().filter(|(table, _)| path.iter().any(|schema| **schema == *table.schema));
         tables
             .find(|(_, table)| table.definition().indexes.iter().any(|known| known.name == index))
             .map(|(name, table)| (name.clone(), table.definition().clone()))
     };
-    let (table, mut definition) = found.ok_or_else(|| {
-        PgError::new("42704", format!("index \"{index}\" does not exist"))
-    })?;
+    let (table, mut definition) =
+        found.ok_or_else(|| PgError::new("42704", format!("index \"{index}\" does not exist")))?;
     let of_constraint = definition.indexes.iter().any(|known| known.name == index && known.constraint);
     if of_constraint {
         return Err(PgError::new(
             "2BP01",
-            format!("cannot drop index {index} because constraint {index} on table {} requires it", table.name),
+            format!(
+                "cannot drop index {index} because constraint {index} on table {} requires it",
+                table.name
+            ),
         )
         .hint(format!("You can drop constraint {index} on table {} instead.", table.name)));
     }
@@ -130,8 +137,13 @@ fn drop_schema(cx: &Context<'_>, name: &ast::ObjectName, cascade: bool) -> Resul
     if !known {
         return Err(PgError::new("3F000", format!("schema \"{schema}\" does not exist")));
     }
-    let tables: Vec<TableName> =
-        cx.database.borrow().tables().filter(|(name, _)| *name.schema == *schema).map(|(name, _)| name.clone()).collect();
+    let tables: Vec<TableName> = cx
+        .database
+        .borrow()
+        .tables()
+        .filter(|(name, _)| *name.schema == *schema)
+        .map(|(name, _)| name.clone())
+        .collect();
     let sequences: Vec<TableName> = cx
         .database
         .borrow()
@@ -140,8 +152,11 @@ fn drop_schema(cx: &Context<'_>, name: &ast::ObjectName, cascade: bool) -> Resul
         .map(|(name, _)| name.clone())
         .collect();
     if !cascade && !(tables.is_empty() && sequences.is_empty()) {
-        let lines = tables.iter().map(|table| format!("table {} depends on schema {schema}", catalog::shown(table)));
-        let others = sequences.iter().map(|name| format!("sequence {} depends on schema {schema}", catalog::shown(name)));
+        let lines =
+            tables.iter().map(|table| format!("table {} depends on schema {schema}", catalog::shown(table)));
+        let others = sequences
+            .iter()
+            .map(|name| format!("sequence {} depends on schema {schema}", catalog::shown(name)));
         return Err(PgError::new(
             "2BP01",
             format!("cannot drop schema {schema} because other objects depend on it"),
@@ -195,12 +210,15 @@ pub(crate) fn truncate(cx: &Context<'_>, truncate: &ast::Truncate) -> Result<()>
                 continue;
             }
             if !cascade {
-                return Err(PgError::new("0A000", "cannot truncate a table referenced in a foreign key constraint")
-                    .detail(format!("Table \"{}\" references \"{}\".", other.name, tables[at].name))
-                    .hint(format!(
-                        "Truncate table \"{}\" at the same time, or use TRUNCATE ... CASCADE.",
-                        other.name
-                    )));
+                return Err(PgError::new(
+                    "0A000",
+                    "cannot truncate a table referenced in a foreign key constraint",
+                )
+                .detail(format!("Table \"{}\" references \"{}\".", other.name, tables[at].name))
+                .hint(format!(
+                    "Truncate table \"{}\" at the same time, or use TRUNCATE ... CASCADE.",
+                    other.name
+                )));
             }
             cx.notice("NOTICE", format!("truncate cascades to table \"{}\"", other.name));
             tables.push(other);
@@ -214,13 +232,16 @@ pub(crate) fn truncate(cx: &Context<'_>, truncate: &ast::Truncate) -> Result<()>
             .database
             .borrow()
             .sequences()
-            .filter(|(_, sequence)| restart && sequence.owner.as_ref().is_some_and(|(owner, _)| owner == table))
+            .filter(|(_, sequence)| {
+                restart && sequence.owner.as_ref().is_some_and(|(owner, _)| owner == table)
+            })
             .map(|(name, sequence)| (name.clone(), sequence.start))
             .collect();
         for (sequence, start) in owned {
             let mut database = cx.database.borrow_mut();
             let before = database.sequence(&sequence).cloned();
-            let restarted = before.map(|before| crate::rows::Sequence { last: start, called: false, ..before });
+            let restarted =
+                before.map(|before| crate::rows::Sequence { last: start, called: false, ..before });
             database.set_sequence(cx.now, &sequence, restarted);
         }
     }

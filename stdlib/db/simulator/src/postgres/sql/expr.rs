@@ -137,9 +137,11 @@ impl Expr {
     pub(crate) fn value(&self, cx: &Context<'_>, rows: &Rows<'_>) -> Result<Datum> {
         match &self.node {
             Node::Constant(datum) => Ok(datum.clone()),
-            Node::Parameter(at) => cx.parameters.get(*at).cloned().ok_or_else(|| {
-                PgError::new("42P02", format!("there is no parameter ${}", at + 1))
-            }),
+            Node::Parameter(at) => cx
+                .parameters
+                .get(*at)
+                .cloned()
+                .ok_or_else(|| PgError::new("42P02", format!("there is no parameter ${}", at + 1))),
             Node::Column { up, at } => {
                 let mut rows = rows;
                 for _ in 0..*up {
@@ -271,7 +273,10 @@ impl Expr {
             Kind::Exists => return Ok(Datum::Bool(!found.is_empty())),
             Kind::Array => return Ok(Datum::Array(Arc::new(found.iter().map(first).collect()))),
             Kind::Scalar if found.len() > 1 => {
-                return Err(PgError::new("21000", "more than one row returned by a subquery used as an expression"));
+                return Err(PgError::new(
+                    "21000",
+                    "more than one row returned by a subquery used as an expression",
+                ));
             }
             Kind::Scalar => return Ok(found.first().map_or(Datum::Null, first)),
             Kind::Any(comparison) => (comparison, false),

@@ -21,9 +21,19 @@ pub(crate) struct Parsed {
 pub(crate) enum Statement {
     Sql(Box<ast::Statement>),
     /// What is about databases, and not in one; `sqlparser` does not know the half of it.
-    CreateDatabase { name: String, template: Option<String> },
-    DropDatabase { name: String, if_exists: bool, force: bool },
-    RenameDatabase { name: String, new: String },
+    CreateDatabase {
+        name: String,
+        template: Option<String>,
+    },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+        force: bool,
+    },
+    RenameDatabase {
+        name: String,
+        new: String,
+    },
 }
 
 /// How deep expressions may be nested.
@@ -56,7 +66,9 @@ pub(crate) fn statements(sql: &str) -> Result<Vec<Parsed>> {
         let rest = parser.peek_token();
         if rest.token != Token::EOF {
             let found = rest.token.to_string();
-            return Err(PgError::new("42601", format!("syntax error at or near \"{found}\"")).at(rest.span.start));
+            return Err(
+                PgError::new("42601", format!("syntax error at or near \"{found}\"")).at(rest.span.start)
+            );
         }
         let statement = Statement::Sql(Box::new(statement));
         parsed.push(Parsed { statement, text: text_of(sql, part), whole: whole.clone() });
@@ -156,7 +168,11 @@ fn text_of(sql: &str, part: &[TokenWithSpan]) -> String {
         before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
     };
     let begin = part.first().map_or(0, |token| offset(token.span.start));
-    let end = part.iter().rev().find(|token| token.token != Token::EOF).map_or(sql.len(), |token| offset(token.span.end));
+    let end = part
+        .iter()
+        .rev()
+        .find(|token| token.token != Token::EOF)
+        .map_or(sql.len(), |token| offset(token.span.end));
     sql.get(begin..end).unwrap_or(sql).trim().to_owned()
 }
 

@@ -53,12 +53,7 @@ pub(crate) struct Output {
 pub(crate) enum Body {
     Select(Box<Select>),
     Values(Vec<Vec<Expr>>),
-    Set {
-        how: SetHow,
-        all: bool,
-        left: Box<Query>,
-        right: Box<Query>,
-    },
+    Set { how: SetHow, all: bool, left: Box<Query>, right: Box<Query> },
     Change(Box<Change>),
 }
 
@@ -197,8 +192,20 @@ impl Query {
 pub(crate) fn compare(one: &Datum, other: &Datum, descending: bool, nulls_first: bool) -> Ordering {
     match (one.is_null(), other.is_null()) {
         (true, true) => Ordering::Equal,
-        (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-        (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+        (true, false) => {
+            if nulls_first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (false, true) => {
+            if nulls_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
         _ if descending => other.order(one),
         _ => one.order(other),
     }

@@ -49,9 +49,12 @@ impl Window {
         for members in partitions.values_mut() {
             let compare = |one: &usize, other: &usize| {
                 let pairs = orders[*one].iter().zip(&orders[*other]).zip(&self.order);
-                pairs.fold(std::cmp::Ordering::Equal, |order, ((one, other), (_, descending, nulls_first))| {
-                    order.then_with(|| plan::compare(one, other, *descending, *nulls_first))
-                })
+                pairs.fold(
+                    std::cmp::Ordering::Equal,
+                    |order, ((one, other), (_, descending, nulls_first))| {
+                        order.then_with(|| plan::compare(one, other, *descending, *nulls_first))
+                    },
+                )
             };
             members.sort_by(compare);
             // Where each group of peers ends.
@@ -117,7 +120,8 @@ impl What {
                 }
             }
             What::Aggregate(aggregate) => {
-                let frame = part.members[..part.end].iter().map(|at| part.rows[*at].clone()).collect::<Vec<_>>();
+                let frame =
+                    part.members[..part.end].iter().map(|at| part.rows[*at].clone()).collect::<Vec<_>>();
                 aggregate.value(cx, outer, &frame)?
             }
         })

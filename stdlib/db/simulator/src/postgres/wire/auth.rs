@@ -48,7 +48,8 @@ impl Scram {
         let nonce = format!("{nonce}{}", BASE64_STANDARD.encode(&random[16..]));
         let first = format!("r={nonce},s={},i={ITERATIONS}", BASE64_STANDARD.encode(salt));
         let said = format!("{bare},{first}");
-        let scram = Scram { password: password.to_owned(), salt, nonce, said, header: format!("{flag},{name},") };
+        let scram =
+            Scram { password: password.to_owned(), salt, nonce, said, header: format!("{flag},{name},") };
         Ok((scram, first))
     }
 

@@ -39,7 +39,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         let bytes: [u8; 4] = self.buffer[at..at + 4].try_into().unwrap_or_default();
         let length = u32::from_be_bytes(bytes) as usize;
         let fits = (4..=LONGEST).contains(&length);
-        fits.then_some(length).ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "a message's length"))
+        fits.then_some(length)
+            .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "a message's length"))
     }
 
     /// The first message of a connection has no letter.

@@ -103,7 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     fn bind(&mut self, mut body: BytesMut) -> Result<(), PgError> {
         let (portal, statement) = (text(&mut body)?, text(&mut body)?);
-        let prepared = self.extended.prepared.get(&statement).cloned().ok_or_else(|| no_statement(&statement))?;
+        let prepared =
+            self.extended.prepared.get(&statement).cloned().ok_or_else(|| no_statement(&statement))?;
         let formats = int2s(&mut body)?;
         let count = usize::try_from(int2(&mut body)?).unwrap_or(0);
         let kinds = &prepared.described.parameters;
@@ -131,7 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let name = text(&mut body)?;
         let (prepared, formats) = match kind {
             b'S' => {
-                let prepared = self.extended.prepared.get(&name).cloned().ok_or_else(|| no_statement(&name))?;
+                let prepared =
+                    self.extended.prepared.get(&name).cloned().ok_or_else(|| no_statement(&name))?;
                 let kinds = &prepared.described.parameters;
                 self.answers.message(b't', |out| {
                     out.put_i16(i16::try_from(kinds.len()).unwrap_or(i16::MAX));
@@ -167,9 +169,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let parameters = portal.parameters.clone();
                 self.active(&parsed.text);
                 let mut outcome = self.session.execute(parsed, parameters, &prepared.described.parameters)?;
-                let Some(columns) = outcome.columns.take() else { return self.finish(outcome, false, &formats).await };
-                let running =
-                    Running { rows: std::mem::take(&mut outcome.rows).into_iter(), columns, tag: outcome.tag };
+                let Some(columns) = outcome.columns.take() else {
+                    return self.finish(outcome, false, &formats).await;
+                };
+                let running = Running {
+                    rows: std::mem::take(&mut outcome.rows).into_iter(),
+                    columns,
+                    tag: outcome.tag,
+                };
                 let rest = Outcome { notices: outcome.notices, wait: outcome.wait, ..Outcome::default() };
                 self.pause(rest).await?;
                 running

@@ -82,6 +82,7 @@ impl From<PgError> for End {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn talk(&mut self) -> std::io::Result<()> {
         self.ready();
+        self.flush().await?;
         loop {
             let end = match self.turn().await {
                 Ok(()) => continue,

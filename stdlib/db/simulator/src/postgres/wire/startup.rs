@@ -54,7 +54,11 @@ where
             }
             Ok(version) => Err(Refused::Error(PgError::fatal(
                 "0A000",
-                format!("unsupported frontend protocol {}.{}: server supports 3.0 to 3.0", version >> 16, version & 0xffff),
+                format!(
+                    "unsupported frontend protocol {}.{}: server supports 3.0 to 3.0",
+                    version >> 16,
+                    version & 0xffff
+                ),
             ))),
             Err(error) => Err(Refused::Error(error)),
         };
@@ -119,8 +123,10 @@ where
         });
     }
     let user = given.remove("user").filter(|user| !user.is_empty());
-    let user = user.ok_or_else(|| PgError::fatal("28000", "no PostgreSQL user name specified in startup packet"))?;
-    let database = given.remove("database").filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
+    let user =
+        user.ok_or_else(|| PgError::fatal("28000", "no PostgreSQL user name specified in startup packet"))?;
+    let database =
+        given.remove("database").filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
     sign_in(reader, stream, server, answers, &user).await?;
     if !server.databases().contains(&database) {
         return Err(PgError::fatal("3D000", format!("database \"{database}\" does not exist")).into());
@@ -163,7 +169,10 @@ fn configure(session: &mut Session, given: BTreeMap<String, String>) -> Result<(
                     };
                     let setting = setting.and_then(|setting| setting.split_once('='));
                     let (name, value) = setting.ok_or_else(|| {
-                        PgError::new("42601", format!("invalid command-line argument for server process: {word}"))
+                        PgError::new(
+                            "42601",
+                            format!("invalid command-line argument for server process: {word}"),
+                        )
                     })?;
                     settings.set(&name.replace('-', "_"), Some(value), false)?;
                 }
@@ -237,7 +246,11 @@ fn utf8(bytes: &[u8]) -> Result<String, PgError> {
 }
 
 /// Sends what there is to send, and waits for the client's answer to it.
-async fn asked<R, W>(reader: &mut Reader<R>, stream: &mut W, answers: &mut Writer) -> Result<BytesMut, Refused>
+async fn asked<R, W>(
+    reader: &mut Reader<R>,
+    stream: &mut W,
+    answers: &mut Writer,
+) -> Result<BytesMut, Refused>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,

@@ -12,7 +12,10 @@ pub(super) const COMMANDS: &[Command] = &[
             return Err("ERR wrong number of arguments for 'hset' command".to_owned());
         }
         let mut hash = call.hash(&words[0])?;
-        let new = words[1..].chunks(2).filter(|pair| hash.insert(pair[0].clone(), pair[1].clone()).is_none()).count();
+        let new = words[1..]
+            .chunks(2)
+            .filter(|pair| hash.insert(pair[0].clone(), pair[1].clone()).is_none())
+            .count();
         call.keep(&words[0], Value::Hash(hash));
         Ok(count(new))
     }),
@@ -25,13 +28,19 @@ pub(super) const COMMANDS: &[Command] = &[
         }
         Ok(truth(free))
     }),
-    reads("hget", 3, |call, words| Ok(call.hash(&words[0])?.get(&words[1]).map_or(Reply::Null, |text| bulk(text)))),
+    reads("hget", 3, |call, words| {
+        Ok(call.hash(&words[0])?.get(&words[1]).map_or(Reply::Null, |text| bulk(text)))
+    }),
     reads("hmget", -3, |call, words| {
         let hash = call.hash(&words[0])?;
-        Ok(Reply::Array(words[1..].iter().map(|field| hash.get(field).map_or(Reply::Null, |text| bulk(text))).collect()))
+        Ok(Reply::Array(
+            words[1..].iter().map(|field| hash.get(field).map_or(Reply::Null, |text| bulk(text))).collect(),
+        ))
     }),
     reads("hgetall", 2, |call, words| {
-        Ok(Reply::Map(call.hash(&words[0])?.iter().map(|(field, value)| (bulk(field), bulk(value))).collect()))
+        Ok(Reply::Map(
+            call.hash(&words[0])?.iter().map(|(field, value)| (bulk(field), bulk(value))).collect(),
+        ))
     }),
     reads("hkeys", 2, |call, words| Ok(Reply::Array(bulks(call.hash(&words[0])?.keys())))),
     reads("hvals", 2, |call, words| Ok(Reply::Array(bulks(call.hash(&words[0])?.values())))),

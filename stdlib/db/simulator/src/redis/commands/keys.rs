@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Call, Command, Held, Reply, SYNTAX, Words, bulk, count, integer, is, matches, reads, truth, writes};
+use super::{
+    Call, Command, Held, Reply, SYNTAX, Words, bulk, count, integer, is, matches, reads, truth, writes,
+};
 use crate::rdb;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -25,7 +27,9 @@ pub(super) const COMMANDS: &[Command] = &[
     reads("expiretime", 2, |call, words| {
         Ok(expiry(call, &words[0]).map_or_else(Reply::Number, |at| Reply::Number(at / 1000)))
     }),
-    reads("pexpiretime", 2, |call, words| Ok(expiry(call, &words[0]).map_or_else(Reply::Number, Reply::Number))),
+    reads("pexpiretime", 2, |call, words| {
+        Ok(expiry(call, &words[0]).map_or_else(Reply::Number, Reply::Number))
+    }),
     writes("expire", -3, |call, words| expire(call, words, 1000, true, "expire")),
     writes("pexpire", -3, |call, words| expire(call, words, 1, true, "pexpire")),
     writes("expireat", -3, |call, words| expire(call, words, 1000, false, "expireat")),
@@ -87,7 +91,13 @@ fn left(call: &Call<'_>, key: &[u8]) -> Result<i64, i64> {
     expiry(call, key).map(|at| at - call.now.as_millisecond())
 }
 
-fn expire(call: &mut Call<'_>, words: Words<'_>, unit: i64, relative: bool, name: &str) -> Result<Reply, String> {
+fn expire(
+    call: &mut Call<'_>,
+    words: Words<'_>,
+    unit: i64,
+    relative: bool,
+    name: &str,
+) -> Result<Reply, String> {
     let from = if relative { call.now.as_millisecond() } else { 0 };
     let at = integer(&words[1])?.checked_mul(unit).and_then(|span| span.checked_add(from));
     let at = at.ok_or_else(|| format!("ERR invalid expire time in '{name}' command"))?;
@@ -139,6 +149,9 @@ fn scan(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     Ok(Reply::Array(vec![Reply::Text(next.to_string()), Reply::Array(found)]))
 }
 
+/// Of a payload: its version and checksum.
+const SHORTEST: usize = 10;
+
 /// `RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]`
 fn restore(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     let (mut replace, mut absolute) = (false, false);
@@ -160,6 +173,7 @@ fn restore(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     }
     let value = rdb::of_payload(&words[2]).map_err(|error| match error {
         rdb::RdbError::Unsupported(what) => format!("ERR {what} is not simulated"),
+        _ if words[2].len() < SHORTEST => "ERR DUMP payload version or checksum are wrong".to_owned(),
         rdb::RdbError::Newer(_) | rdb::RdbError::Checksum { .. } => {
             "ERR DUMP payload version or checksum are wrong".to_owned()
         }

@@ -1,6 +1,8 @@
 //! Lists.
 
-use super::{Call, Command, Reply, Value, WRONG_TYPE, Words, bulk, bulks, count, integer, part, reads, writes};
+use super::{
+    Call, Command, Reply, Value, WRONG_TYPE, Words, bulk, bulks, count, integer, part, reads, writes,
+};
 
 pub(super) const COMMANDS: &[Command] = &[
     writes("rpush", -3, |call, words| push(call, words, false)),
@@ -88,7 +90,9 @@ fn pop(call: &mut Call<'_>, words: Words<'_>, front: bool) -> Result<Reply, Stri
     let mut list = call.list(&words[0])?;
     let most = match words.get(1) {
         None => 1,
-        Some(most) => usize::try_from(integer(most)?).map_err(|_| "ERR value is out of range, must be positive")?,
+        Some(most) => {
+            usize::try_from(integer(most)?).map_err(|_| "ERR value is out of range, must be positive")?
+        }
     };
     if list.is_empty() {
         return Ok(if words.len() > 1 { Reply::NullArray } else { Reply::Null });

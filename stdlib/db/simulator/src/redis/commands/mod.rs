@@ -197,7 +197,9 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         b'*' => (0..=text.len()).any(|at| matches(rest, &text[at..])),
         b'?' => text.split_first().is_some_and(|(_, text)| matches(rest, text)),
         b'[' => {
-            let (Some((one, text)), Some(end)) = (text.split_first(), rest.iter().position(|byte| *byte == b']')) else {
+            let (Some((one, text)), Some(end)) =
+                (text.split_first(), rest.iter().position(|byte| *byte == b']'))
+            else {
                 return false;
             };
             let (set, rest) = (&rest[..end], &rest[end + 1..]);
@@ -218,7 +220,9 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
             }
             found != negated && matches(rest, text)
         }
-        b'\\' if !rest.is_empty() => text.first() == rest.first() && !text.is_empty() && matches(&rest[1..], &text[1..]),
+        b'\\' if !rest.is_empty() => {
+            text.first() == rest.first() && !text.is_empty() && matches(&rest[1..], &text[1..])
+        }
         byte => text.first() == Some(byte) && matches(rest, &text[1..]),
     }
 }

@@ -106,7 +106,10 @@ fn hello(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
             } else if is(option, "setname") {
                 call.session.name = next()?.clone();
             } else {
-                return Err(format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(option)));
+                return Err(format!(
+                    "ERR Syntax error in HELLO option '{}'",
+                    String::from_utf8_lossy(option)
+                ));
             }
         }
     }
@@ -149,7 +152,9 @@ fn config(_: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     if !is(&words[0], "get") || words.len() < 2 {
         return Err(format!("ERR CONFIG {} is not simulated", String::from_utf8_lossy(&words[0])));
     }
-    let wanted = |name: &str| words[1..].iter().any(|pattern| super::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
+    let wanted = |name: &str| {
+        words[1..].iter().any(|pattern| super::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+    };
     let found = CONFIGURATION.iter().filter(|(name, _)| wanted(name));
     let text = |text: &str| Reply::Text(text.to_owned());
     Ok(Reply::Map(found.map(|(name, value)| (text(name), text(value))).collect()))
@@ -177,7 +182,8 @@ fn info(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
             })
         })
         .collect();
-    let (role, followed) = if server.is_replica() { ("slave", "master_link_status:up\r\n") } else { ("master", "") };
+    let (role, followed) =
+        if server.is_replica() { ("slave", "master_link_status:up\r\n") } else { ("master", "") };
     let sections = [
         (
             "Server",

@@ -31,8 +31,12 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(Reply::Array(words[1..].iter().map(|item| truth(set.contains(item))).collect()))
     }),
     reads("sunion", -2, |call, words| of_all(call, words, |one, other| one.union(other).cloned().collect())),
-    reads("sinter", -2, |call, words| of_all(call, words, |one, other| one.intersection(other).cloned().collect())),
-    reads("sdiff", -2, |call, words| of_all(call, words, |one, other| one.difference(other).cloned().collect())),
+    reads("sinter", -2, |call, words| {
+        of_all(call, words, |one, other| one.intersection(other).cloned().collect())
+    }),
+    reads("sdiff", -2, |call, words| {
+        of_all(call, words, |one, other| one.difference(other).cloned().collect())
+    }),
 ];
 
 impl Call<'_> {

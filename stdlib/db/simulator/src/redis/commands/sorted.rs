@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{Call, Command, Reply, SYNTAX, Value, WRONG_TYPE, Words, bulk, count, float, integer, is, part, reads, writes};
+use super::{
+    Call, Command, Reply, SYNTAX, Value, WRONG_TYPE, Words, bulk, count, float, integer, is, part, reads,
+    writes,
+};
 
 type Scores = BTreeMap<Vec<u8>, f64>;
 
@@ -42,7 +45,9 @@ pub(super) const COMMANDS: &[Command] = &[
         let reversed = words[3..].iter().any(|word| is(word, "rev"));
         if let Some(other) = words[3..].iter().find(|word| !is(word, "rev") && !is(word, "withscores")) {
             let known = ["byscore", "bylex", "limit"].iter().any(|name| is(other, name));
-            return Err(if known { "ERR ZRANGE by score or name is not simulated" } else { SYNTAX }.to_owned());
+            return Err(
+                if known { "ERR ZRANGE by score or name is not simulated" } else { SYNTAX }.to_owned()
+            );
         }
         range(call, words, reversed)
     }),
@@ -129,7 +134,8 @@ fn by_score(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
             return Err(SYNTAX.to_owned());
         }
     }
-    let all = ordered(call.scores(&words[0])?, false).into_iter().filter(|(_, score)| within(*score, from, to));
+    let all =
+        ordered(call.scores(&words[0])?, false).into_iter().filter(|(_, score)| within(*score, from, to));
     let found: Vec<_> = all.skip(skipped).take(most).collect();
     Ok(shown(call, &found, with_scores))
 }
@@ -139,8 +145,12 @@ fn add(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     let options = words[1..].iter().take_while(|word| float(word).is_err());
     let options: Vec<String> = options.map(|word| super::lower(word)).collect();
     let has = |name: &str| options.iter().any(|option| option == name);
-    if let Some(unknown) = options.iter().find(|option| !["nx", "xx", "gt", "lt", "ch"].contains(&option.as_str())) {
-        return Err(if unknown == "incr" { "ERR ZADD INCR is not simulated" } else { super::NO_FLOAT }.to_owned());
+    if let Some(unknown) =
+        options.iter().find(|option| !["nx", "xx", "gt", "lt", "ch"].contains(&option.as_str()))
+    {
+        return Err(
+            if unknown == "incr" { "ERR ZADD INCR is not simulated" } else { super::NO_FLOAT }.to_owned()
+        );
     }
     let pairs = &words[1 + options.len()..];
     if pairs.is_empty() || pairs.len() % 2 != 0 {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Call, Command, Held, Reply, SYNTAX, Value, WRONG_TYPE, Words, bulk, count, float, integer, is, part, reads, truth, writes};
+use super::{
+    Call, Command, Held, Reply, SYNTAX, Value, WRONG_TYPE, Words, bulk, count, float, integer, is, part,
+    reads, truth, writes,
+};
 
 pub(super) const COMMANDS: &[Command] = &[
     reads("get", 2, |call, words| Ok(call.string(&words[0])?.map_or(Reply::Null, |text| bulk(text)))),

@@ -30,14 +30,16 @@ impl Binder<'_, '_> {
         }
         let found = catalog::table_named(self.cx, schema.as_deref(), &table)
             .map_err(|error| error.at(names::place(name)))?;
-        let table = self.cx.table(&found).ok_or_else(|| super::super::expr::internal("a table is missing"))?;
+        let table =
+            self.cx.table(&found).ok_or_else(|| super::super::expr::internal("a table is missing"))?;
         Ok((found, table))
     }
 
     /// What rows of a table must be.
     pub(crate) fn constraints(&self, table: &Table) -> Result<Constraints> {
         let columns = table.columns().iter().enumerate();
-        let not_null = columns.filter(|(_, column)| column.not_null).map(|(at, column)| (at, column.name.clone()));
+        let not_null =
+            columns.filter(|(_, column)| column.not_null).map(|(at, column)| (at, column.name.clone()));
         let scope = Scope::new(visible(table, "", 0), None, "check constraints");
         let checks = table.definition().checks.iter().map(|check| {
             let expression = super::super::parse::expression(&check.expression)?;
@@ -100,12 +102,19 @@ impl Binder<'_, '_> {
                 Source::Lines(lines) => lines.first().is_some_and(|line| *at < line.len()),
             });
             let overriding = insert.overriding.is_some();
-            if column.identity == Some(Identity::Always) && given.is_some() && !overriding && gives(&source, given) {
+            if column.identity == Some(Identity::Always)
+                && given.is_some()
+                && !overriding
+                && gives(&source, given)
+            {
                 return Err(PgError::new(
                     "428C9",
                     format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
                 )
-                .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
+                .detail(format!(
+                    "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                    column.name
+                ))
                 .hint("Use OVERRIDING SYSTEM VALUE to override."));
             }
             columns.push(Filled { from: given, default: self.default(&name, &table, place)? });
@@ -128,7 +137,12 @@ impl Binder<'_, '_> {
         })
     }
 
-    pub(crate) fn places(&self, name: &TableName, table: &Table, columns: &[ast::ObjectName]) -> Result<Vec<usize>> {
+    pub(crate) fn places(
+        &self,
+        name: &TableName,
+        table: &Table,
+        columns: &[ast::ObjectName],
+    ) -> Result<Vec<usize>> {
         let mut places = Vec::new();
         for column in columns {
             let (_, wanted) = names::qualified(column, self.cx.name)?;
@@ -191,8 +205,11 @@ impl Binder<'_, '_> {
         }
         let mut query = self.query(query, outer)?;
         too_many(query.columns.len())?;
-        let kinds: Vec<Type> =
-            places.iter().take(query.columns.len()).map(|place| table.columns()[*place].kind.clone()).collect();
+        let kinds: Vec<Type> = places
+            .iter()
+            .take(query.columns.len())
+            .map(|place| table.columns()[*place].kind.clone())
+            .collect();
         for ((column, kind), place) in query.columns.iter().zip(&kinds).zip(places) {
             let value = Expr::new(Node::Constant(Datum::Null), column.kind.clone());
             if column.kind != Type::Unknown {
@@ -203,12 +220,19 @@ impl Binder<'_, '_> {
         Ok(Source::Query(Box::new(query)))
     }
 
-    fn conflict(&self, name: &TableName, table: &Table, alias: &str, on: &ast::OnConflict) -> Result<Conflict> {
+    fn conflict(
+        &self,
+        name: &TableName,
+        table: &Table,
+        alias: &str,
+        on: &ast::OnConflict,
+    ) -> Result<Conflict> {
         let indexes = match &on.conflict_target {
             None => None,
             Some(ast::ConflictTarget::OnConstraint(constraint)) => {
                 let (_, wanted) = names::qualified(constraint, self.cx.name)?;
-                let known = table.definition().indexes.iter().any(|index| index.constraint && index.name == wanted);
+                let known =
+                    table.definition().indexes.iter().any(|index| index.constraint && index.name == wanted);
                 if !known {
                     return Err(PgError::new(
                         "42704",
@@ -275,7 +299,10 @@ impl Binder<'_, '_> {
             let place = self.places(name, table, std::slice::from_ref(column))?[0];
             let of = &table.columns()[place];
             if set.iter().any(|(other, _)| *other == place) {
-                return Err(PgError::new("42601", format!("multiple assignments to same column \"{}\"", of.name)));
+                return Err(PgError::new(
+                    "42601",
+                    format!("multiple assignments to same column \"{}\"", of.name),
+                ));
             }
             let value = match is_default(value) {
                 true => self.default(name, table, place)?,
@@ -284,7 +311,10 @@ impl Binder<'_, '_> {
                         "428C9",
                         format!("column \"{}\" can only be updated to DEFAULT", of.name),
                     )
-                    .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", of.name)));
+                    .detail(format!(
+                        "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                        of.name
+                    )));
                 }
                 false => {
                     let bound = self.expr(scope, value)?;
@@ -298,7 +328,9 @@ impl Binder<'_, '_> {
         for assignment in assignments {
             match (&assignment.target, &assignment.value) {
                 (AssignmentTarget::ColumnName(column), value) => one(column, value)?,
-                (AssignmentTarget::Tuple(columns), ast::Expr::Tuple(values)) if columns.len() == values.len() => {
+                (AssignmentTarget::Tuple(columns), ast::Expr::Tuple(values))
+                    if columns.len() == values.len() =>
+                {
                     columns.iter().zip(values).try_for_each(|(column, value)| one(column, value))?;
                 }
                 _ => return Err(PgError::unsupported("columns set from a query")),
@@ -308,7 +340,11 @@ impl Binder<'_, '_> {
     }
 
     fn update(&self, update: &ast::Update, outer: Option<&Scope<'_>>) -> Result<Change> {
-        if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() || !update.table.joins.is_empty() {
+        if update.or.is_some()
+            || !update.order_by.is_empty()
+            || update.limit.is_some()
+            || !update.table.joins.is_empty()
+        {
             return Err(PgError::unsupported("a clause of this UPDATE"));
         }
         let (name, table, alias) = self.target_of(&update.table.relation)?;

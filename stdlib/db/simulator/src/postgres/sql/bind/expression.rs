@@ -35,7 +35,12 @@ impl Binder<'_, '_> {
                     .map_err(|error| error.at(typed.value.span.start))
             }
             E::Nested(inner) => self.expr(scope, inner),
-            E::Cast { expr, data_type: kind, format: None, kind: ast::CastKind::Cast | ast::CastKind::DoubleColon } => {
+            E::Cast {
+                expr,
+                data_type: kind,
+                format: None,
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+            } => {
                 let kind = data_type(kind)?;
                 let bound = self.expr(scope, expr)?;
                 self.cast(bound, &kind).map_err(|error| error.at(start(expr)))
@@ -68,7 +73,8 @@ impl Binder<'_, '_> {
             E::IsDistinctFrom(left, right) => self.distinct(scope, left, right, false),
             E::IsNotDistinctFrom(left, right) => self.distinct(scope, left, right, true),
             E::Between { expr, negated, low, high } => {
-                let (value, low, high) = (self.expr(scope, expr)?, self.expr(scope, low)?, self.expr(scope, high)?);
+                let (value, low, high) =
+                    (self.expr(scope, expr)?, self.expr(scope, low)?, self.expr(scope, high)?);
                 let above = self.compared(Comparison::GreaterOrEqual, ">=", value.clone(), low)?;
                 let below = self.compared(Comparison::LessOrEqual, "<=", value, high)?;
                 let both = Expr::new(Node::And(Box::new(above), Box::new(below)), Type::Bool);
@@ -81,7 +87,9 @@ impl Binder<'_, '_> {
             E::ILike { negated, any: false, expr, pattern, escape_char } => {
                 self.like(scope, expr, pattern, escape_char.as_deref(), *negated, true)
             }
-            E::AnyOp { left, compare_op, right, .. } => self.quantified(scope, left, compare_op, right, false),
+            E::AnyOp { left, compare_op, right, .. } => {
+                self.quantified(scope, left, compare_op, right, false)
+            }
             E::AllOp { left, compare_op, right } => self.quantified(scope, left, compare_op, right, true),
             E::Case { operand, conditions, else_result, .. } => {
                 self.case(scope, operand.as_deref(), conditions, else_result.as_deref())
@@ -100,7 +108,8 @@ impl Binder<'_, '_> {
                 Ok(Expr::new(Node::Subquery(Kind::Scalar, None, shared(query)), kind))
             }
             E::Array(array) => {
-                let items = array.elem.iter().map(|item| self.expr(scope, item)).collect::<Result<Vec<_>>>()?;
+                let items =
+                    array.elem.iter().map(|item| self.expr(scope, item)).collect::<Result<Vec<_>>>()?;
                 if items.is_empty() {
                     // Its type is what it is cast to.
                     return Ok(Expr::constant(Datum::text("{}"), Type::Unknown));
@@ -124,7 +133,10 @@ impl Binder<'_, '_> {
                 );
                 if !known {
                     let kind = value.kind.plain_name();
-                    return Err(PgError::new("42883", format!("function pg_catalog.extract(unknown, {kind}) does not exist")));
+                    return Err(PgError::new(
+                        "42883",
+                        format!("function pg_catalog.extract(unknown, {kind}) does not exist"),
+                    ));
                 }
                 let field = Expr::constant(Datum::text(field.to_string()), Type::Text);
                 let function: Function = |_, a| match &a[0] {
@@ -243,7 +255,12 @@ impl Binder<'_, '_> {
             if let Some(called) = functions::call(self, &name, &[])?
                 && matches!(
                     name.as_str(),
-                    "current_user" | "session_user" | "user" | "current_role" | "current_catalog" | "current_schema"
+                    "current_user"
+                        | "session_user"
+                        | "user"
+                        | "current_role"
+                        | "current_catalog"
+                        | "current_schema"
                 )
             {
                 return Ok(called.expression);
@@ -295,13 +312,25 @@ impl Binder<'_, '_> {
         Ok(not_if(negated, Expr::new(Node::Is(Box::new(inner), wanted), Type::Bool)))
     }
 
-    fn distinct(&self, scope: &Scope<'_>, left: &ast::Expr, right: &ast::Expr, negated: bool) -> Result<Expr> {
+    fn distinct(
+        &self,
+        scope: &Scope<'_>,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        negated: bool,
+    ) -> Result<Expr> {
         let (left, right) = (self.expr(scope, left)?, self.expr(scope, right)?);
         let (left, right) = self.matched("=", left, right)?;
         Ok(not_if(negated, Expr::new(Node::Distinct(Box::new(left), Box::new(right)), Type::Bool)))
     }
 
-    fn within(&self, scope: &Scope<'_>, left: &ast::Expr, target: &ast::InTarget, negated: bool) -> Result<Expr> {
+    fn within(
+        &self,
+        scope: &Scope<'_>,
+        left: &ast::Expr,
+        target: &ast::InTarget,
+        negated: bool,
+    ) -> Result<Expr> {
         let value = self.expr(scope, left)?;
         match target {
             ast::InTarget::List(items) => {
@@ -318,7 +347,8 @@ impl Binder<'_, '_> {
                     return any.map(|any| not_if(negated, any)).ok_or_else(|| internal("IN without items"));
                 }
                 let kinds = std::iter::once(&value).chain(&items).map(|item| item.kind.clone());
-                let first = items.iter().find(|item| item.kind != Type::Unknown).map(|item| item.kind.clone());
+                let first =
+                    items.iter().find(|item| item.kind != Type::Unknown).map(|item| item.kind.clone());
                 let missing = || no_operator(&value.kind, "=", &first.unwrap_or(Type::Unknown));
                 let kind = self.common(kinds, "IN").map_err(|_| missing())?.plain();
                 let items = items.into_iter().map(|item| self.coerced(item, &kind, How::Implicit));
@@ -360,7 +390,9 @@ impl Binder<'_, '_> {
         let mut kinds = Vec::new();
         for (side, column) in sides.iter().zip(&query.columns) {
             let missing = || no_operator(&side.kind, op, &column.kind);
-            kinds.push(self.common([side.kind.clone(), column.kind.clone()], op).map_err(|_| missing())?.plain());
+            kinds.push(
+                self.common([side.kind.clone(), column.kind.clone()], op).map_err(|_| missing())?.plain(),
+            );
         }
         query = self.recast(query, &kinds)?;
         let sides = sides.into_iter().zip(&kinds).map(|(side, kind)| self.coerced(side, kind, How::Implicit));
@@ -401,7 +433,8 @@ impl Binder<'_, '_> {
             }
             Type::Array(element) => {
                 let missing = || no_operator(&left.kind, &op.to_string(), &element);
-                let kind = self.common([left.kind.clone(), (*element).clone()], "").map_err(|_| missing())?.plain();
+                let kind =
+                    self.common([left.kind.clone(), (*element).clone()], "").map_err(|_| missing())?.plain();
                 let array = self.coerced(array, &Type::Array(Box::new(kind.clone())), How::Implicit)?;
                 (self.coerced(left, &kind, How::Implicit)?, array)
             }
@@ -466,15 +499,17 @@ impl Binder<'_, '_> {
             .into_iter()
             .map(|(condition, result)| Ok((condition, self.coerced(result, &kind, How::Implicit)?)))
             .collect::<Result<_>>()?;
-        let otherwise = otherwise.map(|otherwise| self.coerced(otherwise, &kind, How::Implicit)).transpose()?;
+        let otherwise =
+            otherwise.map(|otherwise| self.coerced(otherwise, &kind, How::Implicit)).transpose()?;
         Ok(Expr::new(Node::Case { branches, otherwise: otherwise.map(Box::new) }, kind))
     }
 
     /// The only time zone is UTC: a time with a zone loses it, one without gets it.
     fn at_time_zone(&self, scope: &Scope<'_>, time: &ast::Expr, zone: &ast::Expr) -> Result<Expr> {
         let utc = match zone {
-            ast::Expr::Value(value) => super::string_of(&value.value)
-                .is_some_and(|zone| matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "ETC/UTC" | "GMT" | "Z")),
+            ast::Expr::Value(value) => super::string_of(&value.value).is_some_and(|zone| {
+                matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "ETC/UTC" | "GMT" | "Z")
+            }),
             _ => false,
         };
         if !utc {
@@ -508,7 +543,10 @@ impl Binder<'_, '_> {
             let Type::Array(element) = value.kind.clone() else {
                 return Err(PgError::new(
                     "42804",
-                    format!("cannot subscript type {} because it does not support subscripting", value.kind.plain_name()),
+                    format!(
+                        "cannot subscript type {} because it does not support subscripting",
+                        value.kind.plain_name()
+                    ),
                 ));
             };
             let index = self.expr(scope, index)?;

@@ -39,7 +39,12 @@ impl Binder<'_, '_> {
                 }
             });
         }
-        Ok(all.unwrap_or(Source { from: From::Nothing, columns: Vec::new(), aliases: Vec::new(), lateral: false }))
+        Ok(all.unwrap_or(Source {
+            from: From::Nothing,
+            columns: Vec::new(),
+            aliases: Vec::new(),
+            lateral: false,
+        }))
     }
 
     fn joins(
@@ -51,7 +56,9 @@ impl Binder<'_, '_> {
         let mut left = self.factor(&table.relation, outer, before)?;
         for join in &table.joins {
             let (kind, constraint) = match &join.join_operator {
-                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (JoinKind::Inner, Some(constraint)),
+                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+                    (JoinKind::Inner, Some(constraint))
+                }
                 JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
                     (JoinKind::Left, Some(constraint))
                 }
@@ -78,14 +85,18 @@ impl Binder<'_, '_> {
     ) -> Result<Source> {
         let (left_width, right_width) = (left.width(), right.width());
         if right.lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
-            return Err(PgError::new("42P10", "invalid reference to FROM-clause entry: a lateral side of a join"));
+            return Err(PgError::new(
+                "42P10",
+                "invalid reference to FROM-clause entry: a lateral side of a join",
+            ));
         }
         if let Some(twice) = right.aliases.iter().find(|alias| left.aliases.contains(alias)) {
             return Err(PgError::new("42712", format!("table name \"{twice}\" specified more than once")));
         }
         let aliases = [left.aliases, right.aliases].concat();
         let mut columns = left.columns;
-        let shifted = right.columns.into_iter().map(|column| Visible { at: column.at + left_width, ..column });
+        let shifted =
+            right.columns.into_iter().map(|column| Visible { at: column.at + left_width, ..column });
         columns.extend(shifted);
         let on = match constraint {
             None | Some(JoinConstraint::None) => None,
@@ -98,7 +109,8 @@ impl Binder<'_, '_> {
                 self.using(&mut columns, left_width, &names.collect::<Result<Vec<_>>>()?, kind)?
             }
             Some(JoinConstraint::Natural) => {
-                let left: Vec<&Visible> = columns.iter().filter(|column| column.at < left_width && !column.merged).collect();
+                let left: Vec<&Visible> =
+                    columns.iter().filter(|column| column.at < left_width && !column.merged).collect();
                 let right = columns.iter().filter(|column| column.at >= left_width);
                 let both = right.filter(|column| left.iter().any(|other| other.name == column.name));
                 let names: Vec<String> = both.map(|column| column.name.clone()).collect();
@@ -160,10 +172,19 @@ impl Binder<'_, '_> {
 
     fn factor(&self, factor: &TableFactor, outer: Option<&Scope<'_>>, before: &[Visible]) -> Result<Source> {
         match factor {
-            TableFactor::Table { name, alias, args: None, with_ordinality: false, sample: None, version: None, .. } => {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_ordinality: false,
+                sample: None,
+                version: None,
+                ..
+            } => {
                 let mut source = self.table(name)?;
                 rename(&mut source.columns, alias.as_ref())?;
-                source.aliases = alias.as_ref().map_or(source.aliases, |alias| vec![names::folded(&alias.name)]);
+                source.aliases =
+                    alias.as_ref().map_or(source.aliases, |alias| vec![names::folded(&alias.name)]);
                 Ok(source)
             }
             TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } => {
@@ -207,7 +228,9 @@ impl Binder<'_, '_> {
                 let aliases = vec![names::folded(&alias.name)];
                 Ok(Source { from: From::Query(Box::new(query)), columns, aliases, lateral: *lateral })
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.joins(table_with_joins, outer, before),
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.joins(table_with_joins, outer, before)
+            }
             other => Err(PgError::unsupported(format_args!("`{other}` in FROM"))),
         }
     }

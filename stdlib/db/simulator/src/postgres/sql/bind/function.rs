@@ -24,7 +24,8 @@ struct Arguments<'a> {
 pub(super) fn no_function(name: &str, arguments: &[Expr]) -> PgError {
     let kinds: Vec<String> = arguments.iter().map(|argument| argument.kind.plain_name()).collect();
     let message = format!("function {name}({}) does not exist", kinds.join(", "));
-    let hint = "No function matches the given name and argument types. You might need to add explicit type casts.";
+    let hint =
+        "No function matches the given name and argument types. You might need to add explicit type casts.";
     PgError::new("42883", message).hint(hint)
 }
 
@@ -184,7 +185,8 @@ impl Binder<'_, '_> {
                 })
                 .collect::<Result<_>>()?,
         };
-        let filter = call.filter.as_ref().map(|filter| self.condition(scope, filter, "FILTER")).transpose()?;
+        let filter =
+            call.filter.as_ref().map(|filter| self.condition(scope, filter, "FILTER")).transpose()?;
         let aggregate = Aggregate {
             what,
             arguments: bound,
@@ -219,8 +221,11 @@ impl Binder<'_, '_> {
     ) -> Result<Expr> {
         let place = names::place(&call.name);
         let Some(collected) = &scope.collected else {
-            return Err(PgError::new("42P20", format!("window functions are not allowed in {}", scope.clause))
-                .at(place));
+            return Err(PgError::new(
+                "42P20",
+                format!("window functions are not allowed in {}", scope.clause),
+            )
+            .at(place));
         };
         let spec = match &call.over {
             Some(ast::WindowType::WindowSpec(spec)) if spec.window_name.is_none() => spec,
@@ -233,7 +238,8 @@ impl Binder<'_, '_> {
             let (aggregate, kind) = self.aggregate(scope, call, what, name, arguments)?;
             (window::What::Aggregate(aggregate), kind)
         } else {
-            let mut bound = arguments.list.iter().map(|one| self.expr(scope, one)).collect::<Result<Vec<_>>>()?;
+            let mut bound =
+                arguments.list.iter().map(|one| self.expr(scope, one)).collect::<Result<Vec<_>>>()?;
             match (name, bound.len()) {
                 ("row_number", 0) => (window::What::RowNumber, Type::Int8),
                 ("rank", 0) => (window::What::Rank, Type::Int8),
@@ -249,7 +255,8 @@ impl Binder<'_, '_> {
                     let value = rest.next().map(|value| self.settled(value)).transpose()?;
                     let value = value.ok_or_else(|| no_function(name, &[]))?;
                     let kind = value.kind.clone();
-                    let by = rest.next().map(|by| self.coerced(by, &Type::Int4, How::Implicit)).transpose()?;
+                    let by =
+                        rest.next().map(|by| self.coerced(by, &Type::Int4, How::Implicit)).transpose()?;
                     let otherwise =
                         rest.next().map(|other| self.coerced(other, &kind, How::Implicit)).transpose()?;
                     (window::What::Beside { value, by, otherwise, back: name == "lag" }, kind)
@@ -257,7 +264,8 @@ impl Binder<'_, '_> {
                 _ => return Err(no_function(name, &bound).at(place)),
             }
         };
-        let partition = spec.partition_by.iter().map(|one| self.expr(scope, one)).collect::<Result<Vec<_>>>()?;
+        let partition =
+            spec.partition_by.iter().map(|one| self.expr(scope, one)).collect::<Result<Vec<_>>>()?;
         let window = Window { what, partition, order: self.order(scope, &spec.order_by)? };
         let mut collected = collected.borrow_mut();
         collected.windows.push(window);
@@ -268,7 +276,11 @@ impl Binder<'_, '_> {
 /// The largest, or smallest, of what there is.
 fn extreme(items: &[Datum], largest: bool) -> Datum {
     let there = items.iter().filter(|item| !item.is_null());
-    let found = if largest { there.max_by(|one, other| one.order(other)) } else { there.min_by(|one, other| one.order(other)) };
+    let found = if largest {
+        there.max_by(|one, other| one.order(other))
+    } else {
+        there.min_by(|one, other| one.order(other))
+    };
     found.cloned().unwrap_or(Datum::Null)
 }
 

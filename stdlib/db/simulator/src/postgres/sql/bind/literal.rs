@@ -76,8 +76,9 @@ fn number(digits: &str) -> Result<Expr> {
         let kind = if i32::try_from(number).is_ok() { Type::Int4 } else { Type::Int8 };
         return Ok(Expr::constant(Datum::Int(number), kind));
     }
-    let number: Numeric =
-        digits.parse().map_err(|()| PgError::new("42601", format!("syntax error at or near \"{digits}\"")))?;
+    let number: Numeric = digits
+        .parse()
+        .map_err(|()| PgError::new("42601", format!("syntax error at or near \"{digits}\"")))?;
     Ok(Expr::constant(Datum::Numeric(number), Type::Numeric(None)))
 }
 
@@ -98,7 +99,10 @@ fn decimal(info: &ExactNumberInfo) -> Result<Type> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
     };
     if !(1..=1000).contains(&precision) {
-        return Err(PgError::new("22023", format!("NUMERIC precision {precision} must be between 1 and 1000")));
+        return Err(PgError::new(
+            "22023",
+            format!("NUMERIC precision {precision} must be between 1 and 1000"),
+        ));
     }
     match (u16::try_from(precision), u16::try_from(scale)) {
         (Ok(precision), Ok(scale)) if scale <= precision => Ok(Type::Numeric(Some((precision, scale)))),

@@ -185,7 +185,13 @@ impl<'b, 's> Binder<'b, 's> {
                 (Type::Unknown, _) => kind,
                 (one, other) if one.plain() == other.plain() => kind.plain(),
                 (one, other) => match (rank(one), rank(other)) {
-                    (Some(first), Some(second)) => if first >= second { one.plain() } else { other.plain() },
+                    (Some(first), Some(second)) => {
+                        if first >= second {
+                            one.plain()
+                        } else {
+                            other.plain()
+                        }
+                    }
                     _ if castable(other, one) == Some(How::Implicit) && !prefers(other, one) => one.plain(),
                     _ if castable(one, other) == Some(How::Implicit) => other.plain(),
                     _ => {

@@ -57,9 +57,13 @@ impl Binder<'_, '_> {
                 return Err(PgError::new("42601", "unequal number of entries in row expressions"));
             }
             let pairs = one.iter().cloned().zip(other.iter().cloned());
-            let matched = pairs.map(|(one, other)| self.matched(op, one, other)).collect::<Result<Vec<_>>>()?;
+            let matched =
+                pairs.map(|(one, other)| self.matched(op, one, other)).collect::<Result<Vec<_>>>()?;
             let (one, other) = matched.into_iter().unzip();
-            return Ok((Expr::new(Node::Record(one), Type::Record), Expr::new(Node::Record(other), Type::Record)));
+            return Ok((
+                Expr::new(Node::Record(one), Type::Record),
+                Expr::new(Node::Record(other), Type::Record),
+            ));
         }
         let missing = no_operator(&left.kind, op, &right.kind);
         let kind = self.common([left.kind.clone(), right.kind.clone()], op).map_err(|_| missing.clone())?;
@@ -101,12 +105,8 @@ impl Binder<'_, '_> {
             }
             Op::PGRegexMatch => self.texts("~", left, right, |_, a| matches(a, false)),
             Op::PGRegexIMatch => self.texts("~*", left, right, |_, a| matches(a, true)),
-            Op::PGRegexNotMatch => {
-                Ok(negated(self.texts("!~", left, right, |_, a| matches(a, false))?))
-            }
-            Op::PGRegexNotIMatch => {
-                Ok(negated(self.texts("!~*", left, right, |_, a| matches(a, true))?))
-            }
+            Op::PGRegexNotMatch => Ok(negated(self.texts("!~", left, right, |_, a| matches(a, false))?)),
+            Op::PGRegexNotIMatch => Ok(negated(self.texts("!~*", left, right, |_, a| matches(a, true))?)),
             Op::PGLikeMatch => self.texts("~~", left, right, |_, a| like(a, false)),
             Op::PGILikeMatch => self.texts("~~*", left, right, |_, a| like(a, true)),
             Op::PGNotLikeMatch => Ok(negated(self.texts("!~~", left, right, |_, a| like(a, false))?)),
@@ -217,7 +217,9 @@ impl Binder<'_, '_> {
         if left.kind == Type::Jsonb || right.kind == Type::Jsonb {
             let (left, right) = self.both(left, &Type::Jsonb, right, &Type::Jsonb, "||")?;
             return Ok(Expr::call(
-                |_, a| Ok(Datum::Json(std::sync::Arc::new(json::joined(json::json(a, 0)?, json::json(a, 1)?)))),
+                |_, a| {
+                    Ok(Datum::Json(std::sync::Arc::new(json::joined(json::json(a, 0)?, json::json(a, 1)?))))
+                },
                 vec![left, right],
                 Type::Jsonb,
             ));
@@ -226,7 +228,9 @@ impl Binder<'_, '_> {
             let (left, right) = self.both(left, &Type::Bytea, right, &Type::Bytea, "||")?;
             return Ok(Expr::call(
                 |_, a| match (&a[0], &a[1]) {
-                    (Datum::Bytes(one), Datum::Bytes(other)) => Ok(Datum::Bytes([&**one, &**other].concat().into())),
+                    (Datum::Bytes(one), Datum::Bytes(other)) => {
+                        Ok(Datum::Bytes([&**one, &**other].concat().into()))
+                    }
                     _ => Err(internal("an argument is no bytea")),
                 },
                 vec![left, right],
@@ -255,7 +259,9 @@ impl Binder<'_, '_> {
         let missing = no_operator(&left.kind, &sign, &right.kind);
         let left = match left.kind {
             // It is read each time; the result is `json` as well.
-            Type::Json => return Err(PgError::unsupported(format_args!("the operator {sign} of json (jsonb has it)"))),
+            Type::Json => {
+                return Err(PgError::unsupported(format_args!("the operator {sign} of json (jsonb has it)")));
+            }
             Type::Jsonb => left,
             _ => return Err(missing),
         };
@@ -327,9 +333,11 @@ impl Binder<'_, '_> {
                         Ok(match &a[0] {
                             Datum::Numeric(number) => Datum::Numeric(number.negated()),
                             Datum::Float(number) => Datum::Float(-number),
-                            Datum::Interval(of) => {
-                                Datum::Interval(Interval { months: -of.months, days: -of.days, micros: -of.micros })
-                            }
+                            Datum::Interval(of) => Datum::Interval(Interval {
+                                months: -of.months,
+                                days: -of.days,
+                                micros: -of.micros,
+                            }),
                             _ => return Err(internal("an argument is no number")),
                         })
                     },
@@ -384,7 +392,9 @@ fn among(arguments: &[Datum], has: fn(&[Datum], &Datum) -> bool, all: bool) -> R
 
 pub(super) fn matches(arguments: &[Datum], ignore_case: bool) -> Result<Datum> {
     match (&arguments[0], &arguments[1]) {
-        (Datum::Text(text), Datum::Text(pattern)) => Ok(Datum::Bool(regex(pattern, ignore_case)?.is_match(text))),
+        (Datum::Text(text), Datum::Text(pattern)) => {
+            Ok(Datum::Bool(regex(pattern, ignore_case)?.is_match(text)))
+        }
         _ => Err(internal("an argument is no text")),
     }
 }
@@ -512,9 +522,15 @@ fn time_function(op: &BinaryOperator, one: &Type, other: &Type) -> Option<TimeFu
     use Type::{Date, Interval as Span, Timestamp, Timestamptz};
     let whole = |kind: &Type| kind.is_integer();
     Some(match (op, one, other) {
-        (Op::Plus, Timestamp | Timestamptz, Span) => (|_, a| later(&a[0], &a[1], false), one.clone(), Span, one.clone()),
-        (Op::Plus, Span, Timestamp | Timestamptz) => (|_, a| later(&a[1], &a[0], false), Span, other.clone(), other.clone()),
-        (Op::Minus, Timestamp | Timestamptz, Span) => (|_, a| later(&a[0], &a[1], true), one.clone(), Span, one.clone()),
+        (Op::Plus, Timestamp | Timestamptz, Span) => {
+            (|_, a| later(&a[0], &a[1], false), one.clone(), Span, one.clone())
+        }
+        (Op::Plus, Span, Timestamp | Timestamptz) => {
+            (|_, a| later(&a[1], &a[0], false), Span, other.clone(), other.clone())
+        }
+        (Op::Minus, Timestamp | Timestamptz, Span) => {
+            (|_, a| later(&a[0], &a[1], true), one.clone(), Span, one.clone())
+        }
         (Op::Plus, Date, Span) => (|_, a| later(&a[0], &a[1], false), Timestamp, Span, Timestamp),
         (Op::Minus, Date, Span) => (|_, a| later(&a[0], &a[1], true), Timestamp, Span, Timestamp),
         (Op::Plus, Date, days) if whole(days) => (|_, a| days_on(&a[0], &a[1], 1), Date, Type::Int4, Date),

@@ -89,7 +89,8 @@ impl Binder<'_, '_> {
                 self.named.borrow_mut().push(Seen { name: name.clone(), place, columns });
             };
             if with.recursive
-                && let SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, left, right } = &*cte.query.body
+                && let SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, left, right } =
+                    &*cte.query.body
                 && cte.query.order_by.is_none()
                 && cte.query.with.is_none()
             {
@@ -99,7 +100,10 @@ impl Binder<'_, '_> {
                 see(renamed(base.columns.clone()));
                 let step = self.body(right, &[], outer)?;
                 if step.columns.len() != kinds.len() {
-                    return Err(PgError::new("42601", "each UNION query must have the same number of columns"));
+                    return Err(PgError::new(
+                        "42601",
+                        "each UNION query must have the same number of columns",
+                    ));
                 }
                 let step = self.recast(step, &kinds)?;
                 let distinct = *set_quantifier != SetQuantifier::All;
@@ -134,7 +138,9 @@ impl Binder<'_, '_> {
                     SetOperator::Union => SetHow::Union,
                     SetOperator::Intersect => SetHow::Intersect,
                     SetOperator::Except => SetHow::Except,
-                    SetOperator::Minus => return Err(PgError::new("42601", "syntax error at or near \"minus\"")),
+                    SetOperator::Minus => {
+                        return Err(PgError::new("42601", "syntax error at or near \"minus\""));
+                    }
                 };
                 let all = match set_quantifier {
                     SetQuantifier::All => true,
@@ -158,7 +164,8 @@ impl Binder<'_, '_> {
                     })
                     .collect::<Result<Vec<_>>>()?;
                 let (left, right) = (self.recast(left, &kinds)?, self.recast(right, &kinds)?);
-                let columns = left.columns.iter().map(|column| Output { of: None, ..column.clone() }).collect();
+                let columns =
+                    left.columns.iter().map(|column| Output { of: None, ..column.clone() }).collect();
                 let body = Body::Set { how, all, left: Box::new(left), right: Box::new(right) };
                 self.ordered(plain(body, columns), order)
             }
@@ -285,7 +292,8 @@ pub(super) fn plain(body: Body, columns: Vec<Output>) -> Query {
 
 /// A query of all that another one gives.
 fn wrapped(inner: Query) -> Query {
-    let columns: Vec<Output> = inner.columns.iter().map(|column| Output { of: None, ..column.clone() }).collect();
+    let columns: Vec<Output> =
+        inner.columns.iter().map(|column| Output { of: None, ..column.clone() }).collect();
     let project = columns.iter().enumerate();
     let project = project.map(|(at, column)| Expr::new(Node::Column { up: 0, at }, column.kind.clone()));
     let select = Select {

@@ -52,7 +52,8 @@ impl Binder<'_, '_> {
         scope.collected = Some(RefCell::new(collected));
 
         let mut items = self.items(&scope, &select.projection)?;
-        let having = select.having.as_ref().map(|having| self.condition(&scope, having, "HAVING")).transpose()?;
+        let having =
+            select.having.as_ref().map(|having| self.condition(&scope, having, "HAVING")).transpose()?;
         let visible = items.len();
         let order = self.order_of_select(&scope, order, &mut items, select.distinct.is_some())?;
         let distinct = self.distinct_of(&scope, select.distinct.as_ref(), &mut items, visible, &order)?;
@@ -62,7 +63,9 @@ impl Binder<'_, '_> {
         if let (true, Some((name, at))) = (grouped, collected.bare) {
             return Err(PgError::new(
                 "42803",
-                format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"),
+                format!(
+                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                ),
             )
             .at(at));
         }
@@ -98,7 +101,8 @@ impl Binder<'_, '_> {
         };
         let source = self.from(&[ast::TableWithJoins { relation: factor, joins: Vec::new() }], None)?;
         let project = source.columns.iter();
-        let project = project.map(|column| Expr::new(Node::Column { up: 0, at: column.at }, column.kind.clone()));
+        let project =
+            project.map(|column| Expr::new(Node::Column { up: 0, at: column.at }, column.kind.clone()));
         let project = project.collect();
         let columns = source.columns.iter().map(output_of).collect();
         let select = Select {
@@ -127,7 +131,9 @@ impl Binder<'_, '_> {
                     usize::try_from(number - 1).is_ok_and(|place| primary.columns.contains(&place))
                 })
             };
-            if of_alias().filter(is_key).all(|column| allowed.contains(&column.at)) && of_alias().any(|one| is_key(&one)) {
+            if of_alias().filter(is_key).all(|column| allowed.contains(&column.at))
+                && of_alias().any(|one| is_key(&one))
+            {
                 let others: Vec<usize> = of_alias().map(|column| column.at).collect();
                 allowed.extend(others);
             }
@@ -153,7 +159,10 @@ impl Binder<'_, '_> {
                     let shown: Vec<&Visible> = scope.columns.iter().filter(|column| !column.merged).collect();
                     self.spread(scope, &shown, &mut items)?;
                 }
-                SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                SelectItem::QualifiedWildcard(
+                    ast::SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => {
                     refuse_options(options)?;
                     let (_, table) = names::qualified(name, self.cx.name)?;
                     let shown: Vec<&Visible> =
@@ -230,7 +239,9 @@ impl Binder<'_, '_> {
                 None => {
                     let bound = self.settled(self.expr(scope, &by.expr)?)?;
                     let same = |item: &Item<'_>| match (&item.bound.node, &bound.node) {
-                        (Node::Column { up, at }, Node::Column { up: other, at: place }) => up == other && at == place,
+                        (Node::Column { up, at }, Node::Column { up: other, at: place }) => {
+                            up == other && at == place
+                        }
                         _ => false,
                     };
                     match items.iter().position(same) {
@@ -275,7 +286,9 @@ impl Binder<'_, '_> {
                 None => {
                     let item = self.item(scope, expression, String::new())?;
                     let same = |other: &Item<'_>| match (&other.bound.node, &item.bound.node) {
-                        (Node::Column { up, at }, Node::Column { up: other, at: place }) => up == other && at == place,
+                        (Node::Column { up, at }, Node::Column { up: other, at: place }) => {
+                            up == other && at == place
+                        }
                         _ => false,
                     };
                     items.iter().position(same).unwrap_or_else(|| {
@@ -354,7 +367,9 @@ fn group_keys(select: &ast::Select) -> Result<Vec<ast::Expr>> {
     }
     let aliased = |name: &ast::Ident| {
         select.projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } if names::folded(alias) == names::folded(name) => Some(expr),
+            SelectItem::ExprWithAlias { expr, alias } if names::folded(alias) == names::folded(name) => {
+                Some(expr)
+            }
             _ => None,
         })
     };
@@ -362,7 +377,9 @@ fn group_keys(select: &ast::Select) -> Result<Vec<ast::Expr>> {
         .map(|key| match key {
             ast::Expr::Value(value) => match position(&value.value, select.projection.len()) {
                 Ok(Some(place)) => match &select.projection[place] {
-                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Ok(expr.clone()),
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                        Ok(expr.clone())
+                    }
                     other => Err(PgError::unsupported(format_args!("GROUP BY a place that is {other}"))),
                 },
                 Ok(None) => Err(PgError::new("42601", "non-integer constant in GROUP BY")),
@@ -374,7 +391,9 @@ fn group_keys(select: &ast::Select) -> Result<Vec<ast::Expr>> {
                 Err(PgError::unsupported("grouping sets"))
             }
             // A column comes before an alias; what is no column is found by binding it.
-            ast::Expr::Identifier(name) => Ok(aliased(name).filter(|_| !is_column(select, name)).unwrap_or(key).clone()),
+            ast::Expr::Identifier(name) => {
+                Ok(aliased(name).filter(|_| !is_column(select, name)).unwrap_or(key).clone())
+            }
             key => Ok(key.clone()),
         })
         .collect()
@@ -383,7 +402,9 @@ fn group_keys(select: &ast::Select) -> Result<Vec<ast::Expr>> {
 /// It is selected under its own name, or some table could have it: then it is taken for the column.
 fn is_column(select: &ast::Select, name: &ast::Ident) -> bool {
     select.projection.iter().any(|item| match item {
-        SelectItem::ExprWithAlias { expr: ast::Expr::Identifier(column), alias } => column == name && alias == name,
+        SelectItem::ExprWithAlias { expr: ast::Expr::Identifier(column), alias } => {
+            column == name && alias == name
+        }
         SelectItem::ExprWithAlias { expr: ast::Expr::CompoundIdentifier(parts), alias } => {
             parts.last() == Some(name) && alias == name
         }

@@ -16,14 +16,18 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         _ => Err(PgError::new("22023", "cannot get array length of a scalar")),
     }),
     set("jsonb_array_elements", "jsonb", "jsonb", |_, a| {
-        Ok(Datum::Array(Arc::new(items(json(a, 0)?)?.iter().map(|item| Datum::Json(Arc::new(item.clone()))).collect())))
+        Ok(Datum::Array(Arc::new(
+            items(json(a, 0)?)?.iter().map(|item| Datum::Json(Arc::new(item.clone()))).collect(),
+        )))
     }),
     set("jsonb_array_elements_text", "jsonb", "text", |_, a| {
         let texts = items(json(a, 0)?)?.iter().map(|item| item.as_text().map_or(Datum::Null, Datum::text));
         Ok(Datum::Array(Arc::new(texts.collect())))
     }),
     set("jsonb_object_keys", "jsonb", "text", |_, a| match json(a, 0)? {
-        Json::Object(fields) => Ok(Datum::Array(Arc::new(fields.iter().map(|(key, _)| Datum::text(key)).collect()))),
+        Json::Object(fields) => {
+            Ok(Datum::Array(Arc::new(fields.iter().map(|(key, _)| Datum::text(key)).collect())))
+        }
         other => {
             let what = if matches!(other, Json::Array(_)) { "an array" } else { "a scalar" };
             Err(PgError::new("22023", format!("cannot call jsonb_object_keys on {what}")))
@@ -34,8 +38,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
             return Err(PgError::new("22023", "argument list must have even number of elements"));
         }
         let fields = a.chunks(2).enumerate().map(|(at, pair)| {
-            let key = as_text(&pair[0])
-                .ok_or_else(|| PgError::new("22023", format!("argument {}: key must not be null", at * 2 + 1)))?;
+            let key = as_text(&pair[0]).ok_or_else(|| {
+                PgError::new("22023", format!("argument {}: key must not be null", at * 2 + 1))
+            })?;
             Ok((key, any(&pair[1])))
         });
         Ok(Datum::Json(Arc::new(Json::object(fields.collect::<Result<_>>()?))))
@@ -85,7 +90,9 @@ pub(crate) fn of(datum: &Datum, kind: &Type) -> Json {
             Json::Number(to_text(&Datum::Float(*float), kind).parse().unwrap_or(Numeric::NaN))
         }
         (Datum::Json(json), _) => json.as_ref().clone(),
-        (Datum::Text(text), Type::Json) => Json::parse(text).unwrap_or_else(|_| Json::String(text.to_string())),
+        (Datum::Text(text), Type::Json) => {
+            Json::parse(text).unwrap_or_else(|_| Json::String(text.to_string()))
+        }
         (Datum::Array(items), Type::Array(element)) => {
             Json::Array(items.iter().map(|item| of(item, element)).collect())
         }
@@ -169,9 +176,7 @@ pub(crate) fn along(arguments: &[Datum]) -> Result<Option<&Json>> {
 /// `||` of two documents.
 pub(crate) fn joined(one: &Json, other: &Json) -> Json {
     match (one, other) {
-        (Json::Object(one), Json::Object(other)) => {
-            Json::object(one.iter().chain(other).cloned().collect())
-        }
+        (Json::Object(one), Json::Object(other)) => Json::object(one.iter().chain(other).cloned().collect()),
         (one, other) => {
             let items = |json: &Json| match json {
                 Json::Array(items) => items.clone(),

@@ -63,9 +63,16 @@ const fn set(
 }
 
 fn all() -> impl Iterator<Item = &'static Signature> {
-    [text::FUNCTIONS, number::FUNCTIONS, time::FUNCTIONS, json::FUNCTIONS, array::FUNCTIONS, system::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    [
+        text::FUNCTIONS,
+        number::FUNCTIONS,
+        time::FUNCTIONS,
+        json::FUNCTIONS,
+        array::FUNCTIONS,
+        system::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A call whose function is known.

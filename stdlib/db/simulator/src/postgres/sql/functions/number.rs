@@ -10,7 +10,10 @@ use crate::value::{Datum, Numeric, Type};
 pub(super) const FUNCTIONS: &[Signature] = &[
     strict("abs", "int4", "int4", |_, a| whole(number(a, 0)?.abs(), &Type::Int4)),
     strict("abs", "int8", "int8", |_, a| {
-        number(a, 0)?.checked_abs().map(Datum::Int).ok_or_else(|| PgError::new("22003", "bigint out of range"))
+        number(a, 0)?
+            .checked_abs()
+            .map(Datum::Int)
+            .ok_or_else(|| PgError::new("22003", "bigint out of range"))
     }),
     strict("abs", "numeric", "numeric", |_, a| {
         let number = numeric(a, 0)?;
@@ -30,7 +33,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     strict("trunc", "float8", "float8", |_, a| Ok(Datum::Float(float(a, 0)?.trunc()))),
     strict("floor", "numeric", "numeric", |_, a| Ok(Datum::Numeric(numeric(a, 0)?.floor()))),
     strict("floor", "float8", "float8", |_, a| Ok(Datum::Float(float(a, 0)?.floor()))),
-    strict("ceil", "numeric", "numeric", |_, a| Ok(Datum::Numeric(numeric(a, 0)?.negated().floor().negated()))),
+    strict("ceil", "numeric", "numeric", |_, a| {
+        Ok(Datum::Numeric(numeric(a, 0)?.negated().floor().negated()))
+    }),
     strict("ceil", "float8", "float8", |_, a| Ok(Datum::Float(float(a, 0)?.ceil()))),
     strict("ceiling", "numeric", "numeric", |_, a| {
         Ok(Datum::Numeric(numeric(a, 0)?.negated().floor().negated()))

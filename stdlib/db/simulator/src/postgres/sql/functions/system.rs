@@ -73,7 +73,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         })?;
         catalog::database_size(cx, &name)
     }),
-    strict("pg_relation_size", "regclass", "int8", |cx, a| Ok(catalog::relation_size(cx, number(a, 0)?, false))),
+    strict("pg_relation_size", "regclass", "int8", |cx, a| {
+        Ok(catalog::relation_size(cx, number(a, 0)?, false))
+    }),
     strict("pg_table_size", "regclass", "int8", |cx, a| Ok(catalog::relation_size(cx, number(a, 0)?, false))),
     strict("pg_indexes_size", "regclass", "int8", |cx, a| Ok(catalog::indexes_size(cx, number(a, 0)?))),
     strict("pg_total_relation_size", "regclass", "int8", |cx, a| {
@@ -95,7 +97,10 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         let given = cx.given.borrow();
         let value = given.iter().find(|(sequence, _)| *sequence == name).map(|(_, value)| *value);
         value.map(Datum::Int).ok_or_else(|| {
-            PgError::new("55000", format!("currval of sequence \"{}\" is not yet defined in this session", name.name))
+            PgError::new(
+                "55000",
+                format!("currval of sequence \"{}\" is not yet defined in this session", name.name),
+            )
         })
     }),
     strict("lastval", "", "int8", |cx, _| {
@@ -121,7 +126,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         0 => Ok(catalog::index_definition(cx, number(a, 0)?)),
         _ => Err(PgError::unsupported("pg_get_indexdef() of one column")),
     }),
-    strict("pg_get_constraintdef", "oid", "text", |cx, a| Ok(catalog::constraint_definition(cx, number(a, 0)?))),
+    strict("pg_get_constraintdef", "oid", "text", |cx, a| {
+        Ok(catalog::constraint_definition(cx, number(a, 0)?))
+    }),
     strict("pg_get_constraintdef", "oid,bool", "text", |cx, a| {
         Ok(catalog::constraint_definition(cx, number(a, 0)?))
     }),
@@ -136,9 +143,11 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     strict("pg_try_advisory_lock", "int8", "bool", |cx, a| {
         Ok(Datum::Bool(cx.server.sessions().lock(cx.pid, number(a, 0)?)))
     }),
-    strict("pg_advisory_lock", "int8", "void", |cx, a| match cx.server.sessions().lock(cx.pid, number(a, 0)?) {
-        true => Ok(Datum::text("")),
-        false => Err(PgError::unsupported("waiting for an advisory lock that another session holds")),
+    strict("pg_advisory_lock", "int8", "void", |cx, a| {
+        match cx.server.sessions().lock(cx.pid, number(a, 0)?) {
+            true => Ok(Datum::text("")),
+            false => Err(PgError::unsupported("waiting for an advisory lock that another session holds")),
+        }
     }),
     strict("pg_advisory_unlock", "int8", "bool", |cx, a| {
         Ok(Datum::Bool(cx.server.sessions().unlock(cx.pid, number(a, 0)?)))
@@ -156,7 +165,12 @@ pub(crate) fn full_version(version: &str) -> String {
 }
 
 fn sequence(cx: &Context<'_>, oid: i64) -> Result<TableName> {
-    let found = cx.database.borrow().sequences().find(|(_, of)| i64::from(of.oid) == oid).map(|(name, _)| name.clone());
+    let found = cx
+        .database
+        .borrow()
+        .sequences()
+        .find(|(_, of)| i64::from(of.oid) == oid)
+        .map(|(name, _)| name.clone());
     found.ok_or_else(|| {
         let name = catalog::relation_name(cx, &Datum::Int(oid));
         PgError::new("42809", format!("\"{name}\" is not a sequence"))
@@ -202,4 +216,3 @@ fn pretty(bytes: i64) -> String {
     }
     format!("{bytes} bytes")
 }
-

@@ -27,7 +27,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     strict("sha384", "bytea", "bytea", |_, a| Ok(Datum::Bytes(Sha384::digest(bytes(a, 0)?).to_vec().into()))),
     strict("sha512", "bytea", "bytea", |_, a| Ok(Datum::Bytes(Sha512::digest(bytes(a, 0)?).to_vec().into()))),
     strict("substr", "text,int4", "text", |_, a| substring(text(a, 0)?, number(a, 1)?, None)),
-    strict("substr", "text,int4,int4", "text", |_, a| substring(text(a, 0)?, number(a, 1)?, Some(number(a, 2)?))),
+    strict("substr", "text,int4,int4", "text", |_, a| {
+        substring(text(a, 0)?, number(a, 1)?, Some(number(a, 2)?))
+    }),
     strict("substring", "text,int4", "text", |_, a| substring(text(a, 0)?, number(a, 1)?, None)),
     strict("substring", "text,int4,int4", "text", |_, a| {
         substring(text(a, 0)?, number(a, 1)?, Some(number(a, 2)?))
@@ -46,11 +48,13 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         Ok(Datum::text(if from.is_empty() { all.to_owned() } else { all.replace(from, text(a, 2)?) }))
     }),
     strict("translate", "text,text,text", "text", |_, a| {
-        let (from, to): (Vec<char>, Vec<char>) = (text(a, 1)?.chars().collect(), text(a, 2)?.chars().collect());
-        let mapped = text(a, 0)?.chars().filter_map(|one| match from.iter().position(|other| *other == one) {
-            Some(at) => to.get(at).copied(),
-            None => Some(one),
-        });
+        let (from, to): (Vec<char>, Vec<char>) =
+            (text(a, 1)?.chars().collect(), text(a, 2)?.chars().collect());
+        let mapped =
+            text(a, 0)?.chars().filter_map(|one| match from.iter().position(|other| *other == one) {
+                Some(at) => to.get(at).copied(),
+                None => Some(one),
+            });
         Ok(Datum::text(mapped.collect::<String>()))
     }),
     strict("reverse", "text", "text", |_, a| Ok(Datum::text(text(a, 0)?.chars().rev().collect::<String>()))),
@@ -61,11 +65,15 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         }
         Ok(Datum::text(text(a, 0)?.repeat(times)))
     }),
-    strict("lpad", "text,int4", "text", |_, a| Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, " ", true)))),
+    strict("lpad", "text,int4", "text", |_, a| {
+        Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, " ", true)))
+    }),
     strict("lpad", "text,int4,text", "text", |_, a| {
         Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, text(a, 2)?, true)))
     }),
-    strict("rpad", "text,int4", "text", |_, a| Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, " ", false)))),
+    strict("rpad", "text,int4", "text", |_, a| {
+        Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, " ", false)))
+    }),
     strict("rpad", "text,int4,text", "text", |_, a| {
         Ok(Datum::text(padded(text(a, 0)?, number(a, 1)?, text(a, 2)?, false)))
     }),
@@ -84,17 +92,22 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         let set = text(a, 1)?;
         Ok(Datum::text(text(a, 0)?.trim_end_matches(|one| set.contains(one))))
     }),
-    strict("split_part", "text,text,int4", "text", |_, a| split_part(text(a, 0)?, text(a, 1)?, number(a, 2)?)),
+    strict("split_part", "text,text,int4", "text", |_, a| {
+        split_part(text(a, 0)?, text(a, 1)?, number(a, 2)?)
+    }),
     strict("starts_with", "text,text", "bool", |_, a| Ok(Datum::Bool(text(a, 0)?.starts_with(text(a, 1)?)))),
     strict("ascii", "text", "int4", |_, a| {
         Ok(Datum::Int(text(a, 0)?.chars().next().map_or(0, |first| i64::from(u32::from(first)))))
     }),
     strict("chr", "int4", "text", |_, a| {
         let character = u32::try_from(number(a, 0)?).ok().filter(|code| *code != 0).and_then(char::from_u32);
-        let character = character.ok_or_else(|| PgError::new("54000", "requested character not valid for encoding"))?;
+        let character =
+            character.ok_or_else(|| PgError::new("54000", "requested character not valid for encoding"))?;
         Ok(Datum::text(character.to_string()))
     }),
-    strict("to_hex", "int4", "text", |_, a| Ok(Datum::text(format!("{:x}", i32::try_from(number(a, 0)?).unwrap_or(0))))),
+    strict("to_hex", "int4", "text", |_, a| {
+        Ok(Datum::text(format!("{:x}", i32::try_from(number(a, 0)?).unwrap_or(0))))
+    }),
     strict("to_hex", "int8", "text", |_, a| Ok(Datum::text(format!("{:x}", number(a, 0)?)))),
     strict("quote_ident", "text", "text", |_, a| Ok(Datum::text(quote_identifier(text(a, 0)?)))),
     strict("quote_literal", "text", "text", |_, a| Ok(Datum::text(quote_literal(text(a, 0)?)))),
@@ -112,7 +125,9 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     }),
     always("format", "text,any...", "text", |_, a| format(a)),
     always("format", "text", "text", |_, a| format(a)),
-    strict("regexp_replace", "text,text,text", "text", |_, a| replaced(text(a, 0)?, text(a, 1)?, text(a, 2)?, "")),
+    strict("regexp_replace", "text,text,text", "text", |_, a| {
+        replaced(text(a, 0)?, text(a, 1)?, text(a, 2)?, "")
+    }),
     strict("regexp_replace", "text,text,text,text", "text", |_, a| {
         replaced(text(a, 0)?, text(a, 1)?, text(a, 2)?, text(a, 3)?)
     }),
@@ -120,9 +135,8 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         let regex = regex(text(a, 1)?, false)?;
         let Some(found) = regex.captures(text(a, 0)?) else { return Ok(Datum::Null) };
         let from = usize::from(found.len() > 1);
-        let parts = found.iter().skip(from).map(|part| {
-            part.map_or(Datum::Null, |part| Datum::text(part.as_str()))
-        });
+        let parts =
+            found.iter().skip(from).map(|part| part.map_or(Datum::Null, |part| Datum::text(part.as_str())));
         Ok(Datum::Array(Arc::new(parts.collect())))
     }),
     set("regexp_split_to_table", "text,text", "text", |_, a| {
@@ -295,7 +309,11 @@ pub(crate) fn quote_identifier(name: &str) -> String {
 
 fn quote_literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
-    if escaped.contains('\\') { format!(" E'{}'", escaped.replace('\\', "\\\\")).trim_start().to_owned() } else { format!("'{escaped}'") }
+    if escaped.contains('\\') {
+        format!(" E'{}'", escaped.replace('\\', "\\\\")).trim_start().to_owned()
+    } else {
+        format!("'{escaped}'")
+    }
 }
 
 /// `%s`, `%I`, `%L` and `%%`.
@@ -312,7 +330,8 @@ fn format(arguments: &[Datum]) -> Result<Datum> {
             out.push(character);
             continue;
         }
-        let kind = characters.next().ok_or_else(|| PgError::new("22023", "unterminated format() type specifier"))?;
+        let kind =
+            characters.next().ok_or_else(|| PgError::new("22023", "unterminated format() type specifier"))?;
         if kind == '%' {
             out.push('%');
             continue;
@@ -343,7 +362,8 @@ pub(crate) fn regex(pattern: &str, ignore_case: bool) -> Result<regex::Regex> {
     if let Some(what) = differs.iter().find(|what| pattern.contains(**what)) {
         return Err(PgError::unsupported(format_args!("`{what}` in a regular expression")));
     }
-    let built = regex::RegexBuilder::new(pattern).case_insensitive(ignore_case).dot_matches_new_line(true).build();
+    let built =
+        regex::RegexBuilder::new(pattern).case_insensitive(ignore_case).dot_matches_new_line(true).build();
     built.map_err(|error| PgError::new("2201B", format!("invalid regular expression: {error}")))
 }
 
@@ -372,7 +392,12 @@ fn replaced(all: &str, pattern: &str, by: &str, flags: &str) -> Result<Datum> {
 }
 
 /// `LIKE`: `%` is any text, `_` any character, and what follows `escape` is itself.
-pub(crate) fn matches_like(text: &str, pattern: &str, escape: Option<char>, ignore_case: bool) -> Result<bool> {
+pub(crate) fn matches_like(
+    text: &str,
+    pattern: &str,
+    escape: Option<char>,
+    ignore_case: bool,
+) -> Result<bool> {
     let mut regex = String::from("^");
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
@@ -390,7 +415,7 @@ pub(crate) fn matches_like(text: &str, pattern: &str, escape: Option<char>, igno
         }
     }
     regex.push('$');
-    let built = regex::RegexBuilder::new(&regex).case_insensitive(ignore_case).dot_matches_new_line(true).build();
+    let built =
+        regex::RegexBuilder::new(&regex).case_insensitive(ignore_case).dot_matches_new_line(true).build();
     Ok(built.map_err(|_| internal("a LIKE pattern is no regular expression"))?.is_match(text))
 }
-

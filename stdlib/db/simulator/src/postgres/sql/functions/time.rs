@@ -39,14 +39,22 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     strict("justify_hours", "interval", "interval", |_, a| match &a[0] {
         Datum::Interval(of) => {
             let whole = Interval::of_micros_with_days(of.micros);
-            Ok(Datum::Interval(Interval { months: of.months, days: of.days + whole.days, micros: whole.micros }))
+            Ok(Datum::Interval(Interval {
+                months: of.months,
+                days: of.days + whole.days,
+                micros: whole.micros,
+            }))
         }
         _ => Err(internal("an argument is no interval")),
     }),
     set("generate_series", "int4,int4", "int4", |_, a| series(number(a, 0)?, number(a, 1)?, 1)),
-    set("generate_series", "int4,int4,int4", "int4", |_, a| series(number(a, 0)?, number(a, 1)?, number(a, 2)?)),
+    set("generate_series", "int4,int4,int4", "int4", |_, a| {
+        series(number(a, 0)?, number(a, 1)?, number(a, 2)?)
+    }),
     set("generate_series", "int8,int8", "int8", |_, a| series(number(a, 0)?, number(a, 1)?, 1)),
-    set("generate_series", "int8,int8,int8", "int8", |_, a| series(number(a, 0)?, number(a, 1)?, number(a, 2)?)),
+    set("generate_series", "int8,int8,int8", "int8", |_, a| {
+        series(number(a, 0)?, number(a, 1)?, number(a, 2)?)
+    }),
     set("generate_series", "numeric,numeric", "numeric", |_, a| {
         numerics(numeric(a, 0)?, numeric(a, 1)?, &Numeric::from(1))
     }),
@@ -166,7 +174,9 @@ pub(crate) fn extracted(field: &str, of: &Datum) -> Result<Datum> {
     let is_date = matches!(of, Datum::Date(_));
     match field.as_str() {
         "epoch" if is_date => whole(datetime::since_1970(micros) / SECOND),
-        "epoch" => fraction(if kind.starts_with("time w") { micros } else { datetime::since_1970(micros) }, 6),
+        "epoch" => {
+            fraction(if kind.starts_with("time w") { micros } else { datetime::since_1970(micros) }, 6)
+        }
         "hour" if !is_date => whole(clock / HOUR),
         "minute" if !is_date => whole(clock / MINUTE % 60),
         "second" if !is_date => fraction(clock % MINUTE, 6),
@@ -234,6 +244,8 @@ fn age(later: i64, earlier: i64) -> Result<Datum> {
         days += i64::from(datetime::days_of_month(first_year, first_month));
         months -= 1;
     }
-    let narrow = |number: i64| i32::try_from(number * sign).map_err(|_| PgError::new("22008", "interval out of range"));
+    let narrow = |number: i64| {
+        i32::try_from(number * sign).map_err(|_| PgError::new("22008", "interval out of range"))
+    };
     Ok(Datum::Interval(Interval { months: narrow(months)?, days: narrow(days)?, micros: micros * sign }))
 }
