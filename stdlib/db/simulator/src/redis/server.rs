@@ -35,7 +35,7 @@ pub trait Server: Send + Sync {
     /// Forty hexadecimal digits that stand for this server's history.
     fn replication_id(&self) -> String;
 
-    /// Reads or changes the keys.
+    /// Reads or changes the keys. The other methods are called while `with` runs.
     ///
     /// # Errors
     /// Why nobody can now: what the client is told.
@@ -59,13 +59,9 @@ pub struct Memory<S> {
     started: Timestamp,
     password: Option<String>,
     replication_id: String,
-    state: Mutex<State>,
-}
-
-struct State {
-    keys: Keyspace,
-    saved: Timestamp,
-    rdb: Option<Vec<u8>>,
+    keys: Mutex<Keyspace>,
+    /// When, and what: apart, as it is looked at and written while the keys are.
+    saved: Mutex<(Timestamp, Option<Vec<u8>>)>,
 }
 
 impl<S: Surroundings> Memory<S> {
@@ -77,28 +73,29 @@ impl<S: Surroundings> Memory<S> {
             started,
             password: password.map(str::to_owned),
             replication_id: replication_id.to_owned(),
-            state: Mutex::new(State { keys: Keyspace::default(), saved: started, rdb: None }),
+            keys: Mutex::default(),
+            saved: Mutex::new((started, None)),
         }
     }
 
     /// The keys, with their history.
     pub fn get(&self) -> Keyspace {
-        self.state().keys.clone()
+        locked(&self.keys).clone()
     }
 
     /// These keys in the place of those that it has.
     pub fn put(&self, keys: Keyspace) {
-        self.state().keys = keys;
+        *locked(&self.keys) = keys;
     }
 
     /// The file that was saved last.
     pub fn rdb(&self) -> Option<Vec<u8>> {
-        self.state().rdb.clone()
+        locked(&self.saved).1.clone()
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Surroundings> Server for Memory<S> {
@@ -120,18 +117,15 @@ impl<S: Surroundings> Server for Memory<S> {
 
     fn keys(&self, with: &mut dyn FnMut(Timestamp, &mut Keyspace)) -> Result<(), String> {
         let now = self.now();
-        with(now, &mut self.state().keys);
+        with(now, &mut locked(&self.keys));
         Ok(())
     }
 
     fn save(&self, rdb: Vec<u8>) {
-        let now = self.now();
-        let mut state = self.state();
-        state.saved = now;
-        state.rdb = Some(rdb);
+        *locked(&self.saved) = (self.now(), Some(rdb));
     }
 
     fn saved(&self) -> Timestamp {
-        self.state().saved
+        locked(&self.saved).0
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::types::{FromSql, Kind, Type};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// After so long there is no answer.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// The bytes of a value, whatever its type.
 struct Raw(Option<Vec<u8>>);
@@ -61,6 +61,13 @@ pub(crate) async fn simple(client: &Client, sql: &str) -> String {
 
 /// By the extended protocol: names and types of columns, types of parameters, and rows in binary.
 pub(crate) async fn extended(client: &Client, sql: &str) -> String {
+    match tokio::time::timeout(LONGEST, in_steps(client, sql)).await {
+        Ok(answer) => answer,
+        Err(_) => "no answer".to_owned(),
+    }
+}
+
+async fn in_steps(client: &Client, sql: &str) -> String {
     let statement = match client.prepare(sql).await {
         Ok(statement) => statement,
         Err(failed) => return error(&failed),

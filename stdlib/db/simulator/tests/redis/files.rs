@@ -90,7 +90,7 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
             assert_eq!(of_payload(&again).expect("a payload"), read[&key], "{key}");
         }
     }
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 17);
     assert_eq!(dumped(&mut theirs, &names).await, read);
 
     // Into the simulated one, out of it as a file, and into another real one.
