@@ -16,6 +16,13 @@ struct Stage {
 }
 
 impl Stage {
+    fn new(estate: &serde_json::Value) -> Self {
+        let estate = serde_json::from_value(estate.clone()).expect("a section");
+        let now = Timestamp::from_second(1_772_420_400).unwrap();
+        let options = Options { estate, seed: 1, now, folders: Default::default() };
+        Stage { aws: Aws::start(options).expect("an estate"), now }
+    }
+
     fn pass(&mut self, seconds: i64) {
         self.now = Timestamp::from_second(self.now.as_second() + seconds).unwrap();
     }
@@ -65,10 +72,7 @@ fn a_snapshot_has_the_keys_of_its_time_and_a_restored_cache_holds_them() {
     let estate = json!({ "accounts": { "111122223333": { "regions": { "us-west-2": { "elasticache": { "groups": {
         "prod": { "keys": { "a": 1 }, "writes": "10s" },
     } } } } } } });
-    let estate = serde_json::from_value(estate).expect("a section");
-    let now = Timestamp::from_second(1_772_420_400).unwrap();
-    let options = Options { estate, seed: 1, now, folders: Default::default() };
-    let mut stage = Stage { aws: Aws::start(options).expect("an estate"), now };
+    let mut stage = Stage::new(&estate);
     let prod = stage.address("prod");
     stage.set(&prod, "b", 2);
     stage.pass(60);
@@ -97,4 +101,30 @@ fn a_snapshot_has_the_keys_of_its_time_and_a_restored_cache_holds_them() {
     };
     // 60 s, 301 s and 600 s at one in 10 s, and none in the minute of the failover.
     assert_eq!(count(&mut stage.aws, stage.now), 96);
+}
+
+#[test]
+fn what_has_a_replica_elsewhere_goes_there_when_its_zone_goes_down() {
+    let mut stage = Stage::new(&json!({
+        "outages": [{ "region": "us-west-2", "zone": "us-west-2a", "from": "10m", "for": "1h" }],
+        "accounts": { "111122223333": { "regions": { "us-west-2": { "elasticache": { "groups": {
+            "prod": { "replicas": 2, "keys": { "a": 1 }, "writes": "10s" },
+            "alone": { "replicas": 0, "keys": { "b": 2 } },
+        } } } } } },
+    }));
+    let (prod, alone) = (stage.address("prod"), stage.address("alone"));
+    stage.pass(630);
+    assert_eq!(stage.keys(&prod), Err(NoCache::Down("failing-over")));
+    assert_eq!(stage.keys(&alone), Err(NoCache::Down("in a zone that is down")));
+    stage.pass(90);
+    assert_eq!(stage.keys(&prod), Ok(vec!["a=1".to_owned()]));
+    assert_eq!(stage.keys(&alone), Err(NoCache::Down("in a zone that is down")));
+    let told = stage.done("Action=DescribeReplicationGroups&ReplicationGroupId=prod");
+    let (_, second) = told.split_once("<CacheClusterId>prod-002</CacheClusterId>").expect("its second node");
+    assert!(second.split("</NodeGroupMember>").next().is_some_and(|node| node.contains("primary")), "{told}");
+    // One in 10 s until 9:50, and again after the minute that it took.
+    let keys = stage.aws.cache_mut(&prod, stage.now).expect("a cache").table(KEYS).expect("the keys");
+    assert_eq!(keys.len() - 1, 59 + 6);
+    stage.pass(3600);
+    assert_eq!(stage.keys(&alone), Ok(vec!["b=2".to_owned()]));
 }

@@ -48,11 +48,14 @@ pub(super) struct Step {
     pub(super) what: What,
 }
 
-/// It is available after each of them.
+/// It is available after each of them but `Lost`.
 #[derive(Debug, Clone)]
 pub(super) enum What {
     Ready,
-    FailedOver,
+    /// Its primary does not answer any more.
+    Lost,
+    /// This node is the primary now.
+    FailedOver(u32),
     OfType(String),
     OfNodes(u32),
     Removed,
@@ -111,17 +114,27 @@ impl Group {
         self.plan.push_back(Step { at: span.after(now), what });
     }
 
+    /// The nodes that may become the primary, in the order in which they would.
+    pub(super) fn heirs(&self) -> impl Iterator<Item = u32> {
+        let (before, after): (Vec<u32>, Vec<u32>) = self.nodes.iter().partition(|node| **node < self.primary);
+        let primary = self.primary;
+        after.into_iter().chain(before).filter(move |node| *node != primary)
+    }
+
+    /// Fails over to this node, as its primary is lost since then.
+    pub(super) fn flee(&mut self, node: u32, since: Timestamp, span: Span) {
+        self.plan.push_back(Step { at: since, what: What::Lost });
+        self.plan.push_back(Step { at: span.after(since), what: What::FailedOver(node) });
+    }
+
     /// Takes the next step; whether it is still there.
     pub(super) fn step(&mut self) -> bool {
         let Some(step) = self.plan.pop_front() else { return true };
         self.status = AVAILABLE;
         match step.what {
             What::Ready => {}
-            What::FailedOver => {
-                let at = self.nodes.iter().position(|node| *node == self.primary).unwrap_or_default();
-                let next = self.nodes.get(at + 1).or(self.nodes.first()).copied();
-                self.primary = next.unwrap_or(self.primary);
-            }
+            What::Lost => self.status = FAILING_OVER,
+            What::FailedOver(node) => self.primary = node,
             What::OfType(node_type) => self.node_type = node_type,
             What::OfNodes(count) => self.have(count),
             What::Removed => return false,

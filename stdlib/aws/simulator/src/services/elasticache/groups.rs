@@ -143,7 +143,8 @@ pub(super) fn fail_over(world: &mut Aws, caller: &Caller, input: &Value) -> Answ
         let message = format!("Automatic failover is not enabled for replication group {name}.");
         return Err(Fault::sender("TestFailoverNotAvailableFault", message));
     }
-    group.then(times.failover, caller.now, FAILING_OVER, What::FailedOver);
+    let next = group.heirs().next().unwrap_or(group.primary);
+    group.then(times.failover, caller.now, FAILING_OVER, What::FailedOver(next));
     described(world, caller, &name)
 }
 

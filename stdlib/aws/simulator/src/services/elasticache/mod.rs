@@ -98,6 +98,7 @@ fn settle(world: &mut Aws, account: &str, region: &str, now: Timestamp) {
         Some(std::mem::take(&mut content.elasticache))
     };
     let Some(mut elasticache) = taken(world) else { return };
+    elasticache.flee(&|group, node| world.down_since(region, Some(&group.zone(node, region)), now));
     elasticache.advance(now, &|group, at| {
         let zone = group.zone(group.primary, region);
         world.is_down(region, Some(&zone), at)
@@ -141,6 +142,21 @@ impl ElastiCache {
             elasticache.snapshots.insert(name.clone(), snapshot);
         }
         Ok(elasticache)
+    }
+
+    /// What fails over by itself does so when its primary's zone goes down, to a replica whose zone is not.
+    fn flee(&mut self, down_since: &dyn Fn(&Group, u32) -> Option<Timestamp>) {
+        let span = self.times.failover;
+        for group in self.groups.values_mut() {
+            if !group.automatic_failover || group.status != AVAILABLE || !group.plan.is_empty() {
+                continue;
+            }
+            let Some(since) = down_since(group, group.primary) else { continue };
+            let next = group.heirs().find(|node| down_since(group, *node).is_none());
+            if let Some(next) = next {
+                group.flee(next, since, span);
+            }
+        }
     }
 
     /// Takes all steps that are due, and writes in between what is written.
