@@ -12,6 +12,8 @@ use crate::client::Client;
 use crate::rds::time;
 
 const DESCRIBE: &str = "ecr:DescribeImages";
+/// So many images one request asks for.
+const MOST_AT_ONCE: usize = 100;
 
 /// An image of a repository.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -151,6 +153,32 @@ pub(crate) async fn manifest(client: &Client, repository: &str, image: &str) -> 
     let text = text.ok_or_else(|| Error::failed(format!("{tried}: AWS gives none")))?.to_owned();
     let media_type = found.and_then(|image| image.image_manifest_media_type()).map(str::to_owned);
     Ok(Manifest { text, media_type })
+}
+
+/// Those of these images, by their digests; what is gone meanwhile is left out.
+///
+/// # Errors
+/// Those of AWS.
+pub(crate) async fn manifests(
+    client: &Client,
+    repository: &str,
+    digests: impl Iterator<Item = &str>,
+) -> Result<BTreeMap<String, Manifest>> {
+    let tried = format!("reading the manifests of {repository}");
+    let ids: Vec<ImageIdentifier> = digests.map(identifier).collect();
+    let mut all = BTreeMap::new();
+    for ids in ids.chunks(MOST_AT_ONCE) {
+        let asked = client.ecr().batch_get_image().repository_name(repository);
+        let found =
+            client.call("ecr:BatchGetImage", &tried, asked.set_image_ids(Some(ids.into())).send()).await?;
+        for image in found.images() {
+            let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default().to_owned();
+            let text = image.image_manifest().unwrap_or_default().to_owned();
+            let media_type = image.image_manifest_media_type().map(str::to_owned);
+            all.insert(digest, Manifest { text, media_type });
+        }
+    }
+    Ok(all)
 }
 
 /// Puts a manifest, which may be there already, under a tag or under none.

@@ -2,6 +2,7 @@
 //! taken over into a simulated one, as an estate file would have it, and from then on that one answers.
 
 mod import;
+mod objects;
 mod real;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,8 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use opsrun_aws_simulator::{Asked, Aws, Options};
+use jiff::Timestamp;
+use opsrun_aws_simulator::{Asked, Aws, Options, Taken};
 use opsrun_core::{
     Alteration, Alterations, Clock, Error, FieldAlteration, How, Original, Precondition, Result, Simulator,
     Surroundings, Value, serve,
@@ -45,6 +47,7 @@ pub(crate) fn lay(original: Original, surroundings: &Surroundings) -> Result<Arc
             taken: BTreeSet::new(),
             before: BTreeMap::new(),
             told: BTreeMap::new(),
+            buckets: objects::Buckets::default(),
         }),
         taking: tokio::sync::Mutex::new(()),
     };
@@ -73,6 +76,7 @@ struct State {
     before: BTreeMap<String, Value>,
     /// As it was when it was told last.
     told: BTreeMap<String, Value>,
+    buckets: objects::Buckets,
 }
 
 impl Simulator for Overlay {
@@ -103,7 +107,7 @@ impl Simulator for Overlay {
 
     fn alterations(&self) -> Alterations {
         let mut state = self.laid.state();
-        let now = state.world.snapshot(self.laid.clock.now());
+        let now = things(&mut state.world, self.laid.clock.now());
         let things = altered(&state.told, &now);
         state.told = now;
         Alterations { things, consequences: Vec::new() }
@@ -111,9 +115,11 @@ impl Simulator for Overlay {
 
     fn preconditions(&self) -> Vec<Precondition> {
         let mut state = self.laid.state();
-        let now = state.world.snapshot(self.laid.clock.now());
+        let now = things(&mut state.world, self.laid.clock.now());
         let changed = |(name, _): &(&String, &Value)| state.before.get(*name) != now.get(*name);
-        state.before.iter().filter(changed).map(|(name, was)| precondition(name, Some(was))).collect()
+        let was = state.before.iter().filter(changed).map(|(name, was)| precondition(name, Some(was)));
+        let made = state.made_objects().filter(|name| now.contains_key(name));
+        was.chain(made.map(|name| precondition(&name, None))).collect()
     }
 }
 
@@ -131,6 +137,10 @@ impl Laid {
         let Some(asked) = opsrun_aws_simulator::asked(&request) else {
             return refused("it is not known what is asked for");
         };
+        if asked.service == "s3" {
+            let answered = objects::answer(self, &request, &asked).await;
+            return answered.unwrap_or_else(|error| refused(&error.report()));
+        }
         let prepared = self.prepare(&asked).await;
         let answered = match prepared {
             Ok(true) => return self.simulated(&request, &asked),
@@ -152,7 +162,9 @@ impl Laid {
         let _taking = self.taking.lock().await;
         let is_taken = self.state().taken.contains(&place);
         let reads = only_reads(&asked.service, &asked.operation);
-        if is_one && asked.thing.is_none() {
+        // Signing in to a registry is about no image.
+        let is_about_none = asked.operation == "GetAuthorizationToken";
+        if is_one && asked.thing.is_none() && !is_about_none {
             return self.is_all_real(asked, reads).map(|()| false);
         }
         if is_taken || reads {
@@ -162,11 +174,12 @@ impl Laid {
         let found = import::services(&self.original, (&asked.service, &asked.region), thing).await?;
         let mut state = self.state();
         let now = self.clock.now();
-        let known = state.world.snapshot(now);
+        let known = things(&mut state.world, now);
         for (service, content) in found {
             let region = if service == "route53" { asked.region.clone() } else { content.region.clone() };
             if is_one {
                 state.taken.insert(place.clone());
+                // These have two names.
                 let names = content.secrets.iter().flat_map(|(name, secret)| [name, &secret.arn]);
                 let names = names.map(|name| (service.to_owned(), format!("{region}/{name}")));
                 state.taken.extend(names);
@@ -177,7 +190,7 @@ impl Laid {
             state.taken.insert((service.to_owned(), region));
         }
         // What the run has made since it began is not of before.
-        let all = state.world.snapshot(now).into_iter();
+        let all = things(&mut state.world, now).into_iter();
         let found: Vec<(String, Value)> = all.filter(|(name, _)| !known.contains_key(name)).collect();
         state.before.extend(found.clone());
         state.told.extend(found);
@@ -236,6 +249,17 @@ fn host_part(name: &str) -> String {
     if part.is_empty() { "target".to_owned() } else { part }
 }
 
+/// What a user would call state: of what has versions, the latest.
+fn things(world: &mut Aws, now: Timestamp) -> BTreeMap<String, Value> {
+    let all = world.snapshot(now).into_iter();
+    let latest = all.map(|(name, state)| match state {
+        Value::Array(mut versions) => (name, versions.pop().unwrap_or_default()),
+        state => (name, state),
+    });
+    // What a marker says to be deleted is not there.
+    latest.filter(|(_, state)| !state.is_null()).collect()
+}
+
 fn altered(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Vec<Alteration> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     names
@@ -278,15 +302,26 @@ fn precondition(name: &str, was: Option<&Value>) -> Precondition {
 /// # Errors
 /// Why that cannot be asked.
 pub(crate) async fn look(cx: opsrun_core::Cx, then: Precondition) -> Result<Precondition> {
+    if let Some(object) = then.object.strip_prefix("s3 ") {
+        let found = import::objects::named(&cx, object).await?;
+        return now_is(&cx, &then, found);
+    }
     let mut words = then.object.split(' ');
     let (service, _, place) =
         (words.next().unwrap_or_default(), words.next(), words.next().unwrap_or_default());
     let (region, thing) = place.split_once('/').unwrap_or((place, ""));
+    // An image is looked up with its repository.
+    let thing = if service == "ecr" { thing.split('@').next().unwrap_or_default() } else { thing };
     let found = import::of_service(&cx, (service, region), Some(thing)).await?;
+    now_is(&cx, &then, found)
+}
+
+/// How something is, by what was found of it.
+fn now_is(cx: &opsrun_core::Cx, then: &Precondition, found: Taken) -> Result<Precondition> {
     let now = cx.now();
     let estate = opsrun_aws_simulator::EstateSection::default();
     let mut world =
         Aws::start(Options { estate, seed: 0, now, folders: Default::default() }).map_err(Error::failed)?;
     world.take_over(found, now).map_err(Error::failed)?;
-    Ok(precondition(&then.what, world.snapshot(now).get(&then.object)))
+    Ok(precondition(&then.what, things(&mut world, now).get(&then.object)))
 }

@@ -11,7 +11,7 @@ mod services;
 mod signature;
 mod trouble;
 mod world;
-mod xml;
+pub mod xml;
 
 pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
@@ -23,12 +23,12 @@ pub use protocol::reads;
 pub use services::cloudfront::DistributionSection;
 pub use services::cloudwatch::{AlarmSection, CloudWatchSection, MetricSection};
 pub use services::cost::{CostSection, KnownCost};
-pub use services::ecr::{ImageSection, RepositorySection};
+pub use services::ecr::{ImageSection, RepositorySection, TakenImage, TakenRepository};
 pub use services::elasticache::{
     CacheSection, CacheSnapshotSection, ElastiCacheSection, KeysSection, NoCache,
 };
 pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
-pub use services::s3::{BucketSection, Folders, S3Section};
+pub use services::s3::{BucketSection, Folders, Origin, S3Section, TakenBucket, TakenObject, Whereabouts};
 pub use services::secretsmanager::TakenSecret;
 pub use services::ssm::{KnownParameter, ParameterSection};
 pub use trouble::{ClockSection, ThrottleSection};

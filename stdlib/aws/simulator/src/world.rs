@@ -96,7 +96,7 @@ pub struct Asked {
     pub region: String,
     pub operation: String,
     pub signed: bool,
-    /// The one secret or parameter that it is about.
+    /// The one secret, parameter or repository that it is about.
     pub thing: Option<String>,
 }
 
@@ -116,6 +116,7 @@ pub fn asked(request: &Request<Bytes>) -> Option<Asked> {
         thing: match name.as_str() {
             "secretsmanager" => call.input.get("SecretId").and_then(Value::as_str).map(str::to_owned),
             "ssm" => call.input.get("Name").and_then(Value::as_str).map(str::to_owned),
+            "ecr" => ecr::repository_of(&call.input),
             _ => None,
         },
         signing_name: name,
@@ -132,6 +133,8 @@ pub struct Taken {
     pub zones: BTreeMap<String, ZoneSection>,
     /// By name.
     pub secrets: BTreeMap<String, TakenSecret>,
+    pub buckets: BTreeMap<String, s3::TakenBucket>,
+    pub repositories: BTreeMap<String, ecr::TakenRepository>,
 }
 
 fn read(service: &str, request: &Request<Bytes>) -> Option<Call> {
@@ -156,6 +159,7 @@ impl Aws {
             let zones = route53::Zones::start(&found.zones, &mut self.random);
             self.accounts.entry(number.clone()).or_default().route53 = zones;
         }
+        self.buckets.take_over(&number, found.buckets, now);
         let region = Region::start(&found.content, (&number, &found.region), &mut self.random, now)?;
         let account = self.accounts.entry(number).or_default();
         let secrets = found.secrets;
@@ -172,6 +176,7 @@ impl Aws {
         // These are taken over one by one.
         known.parameters.add(region.parameters);
         known.secrets.add(secrets, now);
+        known.repositories.add(found.repositories, now);
         Ok(())
     }
 

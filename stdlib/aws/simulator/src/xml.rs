@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
 /// A document with this root.
-pub(crate) fn document(root: &str, content: &Value) -> String {
+pub fn document(root: &str, content: &Value) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     element(&mut out, root, content);
     out
@@ -60,7 +60,7 @@ fn escaped(text: &str) -> String {
 ///
 /// # Errors
 /// Why it is no XML.
-pub(crate) fn read(text: &[u8]) -> Result<Value, String> {
+pub fn read(text: &[u8]) -> Result<Value, String> {
     let mut reader = Reader::from_reader(text);
     let mut open: Vec<(Map<String, Value>, String)> = vec![(Map::new(), String::new())];
     loop {
@@ -109,7 +109,7 @@ fn put(open: &mut [(Map<String, Value>, String)], name: &[u8], content: Value) {
 }
 
 /// What may be one element or several.
-pub(crate) fn items(value: Option<&Value>) -> Vec<&Value> {
+pub fn items(value: Option<&Value>) -> Vec<&Value> {
     match value {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(items)) => items.iter().collect(),

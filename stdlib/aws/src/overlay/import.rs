@@ -1,5 +1,8 @@
 //! What an account has, in the words of an estate file.
 
+mod images;
+pub(super) mod objects;
+
 use std::collections::BTreeMap;
 
 use opsrun_aws_simulator::{
@@ -14,7 +17,7 @@ use crate::rds;
 use crate::route53;
 
 /// Services of which no more is taken over than the one thing that is written to.
-pub(super) const ONE_BY_ONE: &[&str] = &["secretsmanager", "ssm"];
+pub(super) const ONE_BY_ONE: &[&str] = &["ecr", "secretsmanager", "ssm"];
 
 /// Everything that has to be known of the real thing when one service is written to: by its service.
 pub(super) async fn services(
@@ -30,6 +33,7 @@ pub(super) async fn services(
             Ok(match service.as_str() {
                 // The groups of nodes are in both.
                 "autoscaling" | "eks" => vec![("eks", taken.clone()), ("autoscaling", taken)],
+                "ecr" => vec![("ecr", taken)],
                 "elasticache" => vec![("elasticache", taken)],
                 "rds" => vec![("rds", taken)],
                 "route53" => vec![("route53", taken)],
@@ -51,6 +55,10 @@ pub(super) async fn of_service(
     let mut taken = Taken { region: region.to_owned(), ..Taken::default() };
     match service {
         "autoscaling" | "eks" => taken.content = clusters(&Client::new(cx, Some(region))?).await?,
+        "ecr" => {
+            let client = Client::new(cx, Some(region))?;
+            taken.repositories = images::repository(&client, thing.unwrap_or_default()).await?;
+        }
         "elasticache" => taken.content = caches(&Client::new(cx, Some(region))?).await?,
         "rds" => taken.content = databases(&Client::new(cx, Some(region))?).await?,
         "route53" => taken.zones = zones(&Client::new(cx, None)?).await?,

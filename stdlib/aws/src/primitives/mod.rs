@@ -4,7 +4,7 @@ mod autoscaling;
 mod cloudfront;
 mod cloudwatch;
 mod cost;
-mod ecr;
+pub(crate) mod ecr;
 pub(crate) mod eks;
 mod elasticache;
 mod quotas;

@@ -84,7 +84,11 @@ impl Primitive for DeleteRepository {
     }
 }
 
-async fn tags(client: &Client, arn: &str) -> Result<std::collections::BTreeMap<String, String>> {
+/// The tags of a repository.
+///
+/// # Errors
+/// Those of AWS.
+pub(crate) async fn tags(client: &Client, arn: &str) -> Result<std::collections::BTreeMap<String, String>> {
     let tried = format!("asking for the tags of {arn}");
     let asked = client.ecr().list_tags_for_resource().resource_arn(arn).send();
     let found = client.call("ecr:ListTagsForResource", &tried, asked).await?;

@@ -13,6 +13,9 @@ mod untag;
 
 use opsrun_core::Declaration;
 
+pub(crate) use self::delete_repository::tags as repository_tags;
+pub(crate) use self::repositories::repository;
+
 pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<create_repository::CreateRepository>(),
     Declaration::of::<delete_image::DeleteImage>(),

@@ -78,7 +78,7 @@ impl Repository {
 ///
 /// # Errors
 /// Those of AWS.
-pub(super) async fn repository(client: &Client, name: &str) -> Result<Option<Repository>> {
+pub(crate) async fn repository(client: &Client, name: &str) -> Result<Option<Repository>> {
     let tried = format!("asking for the repository {name}");
     let asked = client.ecr().describe_repositories().repository_names(name).send();
     match client.call(DESCRIBE, &tried, asked).await {

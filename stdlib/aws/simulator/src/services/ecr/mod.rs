@@ -3,6 +3,7 @@
 mod images;
 mod section;
 mod state;
+mod taken;
 
 use base64::Engine;
 use opsrun_core::Span;
@@ -13,6 +14,8 @@ use self::images::{delete, findings, put};
 pub use self::section::{ImageSection, RepositorySection};
 pub(crate) use self::state::Repositories;
 use self::state::{Image, Repository};
+pub(crate) use self::taken::repository_of;
+pub use self::taken::{TakenImage, TakenRepository};
 use crate::fault::{Answer, Fault};
 use crate::protocol::{Call, text};
 use crate::world::{Aws, Caller};

@@ -112,7 +112,8 @@ macro_rules! sent {
 
 macro_rules! told {
     ($output:expr, $sum:expr) => {
-        if let Some(sum) = $sum {
+        // Of what is elsewhere, it may not be known.
+        if let Some(sum) = $sum.filter(|sum| !sum.value.is_empty()) {
             let value = Some(sum.value.clone());
             match sum.algorithm {
                 "CRC32" => $output.checksum_crc32 = value,

@@ -85,7 +85,7 @@ fn object(key: &str, versions: &[Version]) -> Option<Object> {
 }
 
 fn size(content: &Content) -> Option<i64> {
-    i64::try_from(content.bytes.len()).ok()
+    i64::try_from(content.size()).ok()
 }
 
 fn class(content: &Content) -> String {

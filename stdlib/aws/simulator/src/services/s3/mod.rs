@@ -12,6 +12,7 @@ mod object;
 mod operation;
 mod section;
 mod store;
+mod taken;
 mod turn;
 mod wire;
 
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 pub(crate) use self::operation::operation;
 pub use self::section::{BucketSection, Folders, S3Section};
 use self::store::{Bucket, Versioning};
+pub use self::taken::{Origin, TakenBucket, TakenObject, Whereabouts};
 use self::turn::Turn;
 use crate::fault::{Answer, Fault};
 use crate::protocol;
@@ -181,8 +183,8 @@ impl Buckets {
                     .map(|version| match &version.content {
                         None => Value::Null,
                         Some(content) => json!({
-                            "size": content.bytes.len(),
-                            "md5": checksum::hex(&checksum::digest(&content.bytes)),
+                            "size": content.size(),
+                            "md5": content.md5,
                             "type": content.about.content_type.as_deref().unwrap_or(object::UNSAID),
                         }),
                     })

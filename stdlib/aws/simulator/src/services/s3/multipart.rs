@@ -7,7 +7,7 @@ use s3s::{S3Result, s3_error};
 
 use super::checksum::{self, sent};
 use super::object::{self, about};
-use super::store::{Content, Part, Upload};
+use super::store::{Content, Part, Stored, Upload};
 use super::turn::{self, Turn, whole};
 
 /// Every part but the last has this at least.
@@ -79,7 +79,7 @@ pub(super) fn upload(turn: &mut Turn, mut input: UploadPartInput) -> S3Result<Up
 pub(super) fn copy(turn: &mut Turn, input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
     let (from, version) = object::source(turn, &input.copy_source)?;
     let bytes = match &input.copy_source_range {
-        None => from.bytes.clone(),
+        None => from.bytes()?.clone(),
         Some(range) => {
             let invalid = || {
                 s3_error!(
@@ -88,11 +88,11 @@ pub(super) fn copy(turn: &mut Turn, input: UploadPartCopyInput) -> S3Result<Uplo
                 )
             };
             let range = Range::parse(range).map_err(|_| invalid())?;
-            let range = range.check(from.bytes.len() as u64).map_err(|_| {
+            let range = range.check(from.size() as u64).map_err(|_| {
                 s3_error!(InvalidRequest, "The specified copy range is invalid for the source object.")
             })?;
             let at = |index: u64| usize::try_from(index).map_err(|_| invalid());
-            from.bytes.slice(at(range.start)?..at(range.end)?)
+            from.bytes()?.slice(at(range.start)?..at(range.end)?)
         }
     };
     let now = turn.now;
@@ -256,9 +256,10 @@ pub(super) fn complete(
     let plain = object::content(bytes.clone(), sum, upload.about.clone());
     let content = Arc::new(Content {
         tag: tag.clone(),
+        md5: plain.md5.clone(),
         sum: plain.sum.clone(),
         about: upload.about.clone(),
-        bytes,
+        stored: Stored::Here(bytes),
         ends,
     });
     let (bucket, random, now) = turn.change(&input.bucket)?;

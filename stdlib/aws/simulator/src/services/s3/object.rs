@@ -8,7 +8,7 @@ use s3s::dto::*;
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::checksum::{self, Sum, sent};
-use super::store::{About, Bucket, Content, NULL, Version, Versioning};
+use super::store::{About, Bucket, Content, NULL, Stored, Version, Versioning};
 use super::turn::{self, Turn, whole};
 
 /// What one request may bring.
@@ -84,7 +84,7 @@ pub(super) fn content(bytes: Bytes, sum: Option<Sum>, about: About) -> Arc<Conte
     let sum = sum.or_else(|| checksum::of(checksum::DEFAULT, &bytes));
     let sum = sum.unwrap_or(Sum { algorithm: checksum::DEFAULT, value: String::new(), composite: false });
     let tag = checksum::hex(&checksum::digest(&bytes));
-    Arc::new(Content { bytes, tag, sum, about, ends: Vec::new() })
+    Arc::new(Content { stored: Stored::Here(bytes), md5: tag.clone(), tag, sum, about, ends: Vec::new() })
 }
 
 pub(super) fn kind(sum: &Sum) -> ChecksumType {
@@ -166,7 +166,7 @@ pub(super) fn get(turn: &mut Turn, input: GetObjectInput) -> S3Result<GetObjectO
         input.if_none_match.as_ref(),
         input.if_modified_since.as_ref(),
     )?;
-    let size = content.bytes.len();
+    let size = content.size();
     let range = match (input.range, input.part_number) {
         (Some(range), _) => {
             let range = range
@@ -180,8 +180,8 @@ pub(super) fn get(turn: &mut Turn, input: GetObjectInput) -> S3Result<GetObjectO
     let content_range =
         range.as_ref().map(|range| format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1)));
     let bytes = match &range {
-        Some(range) => content.bytes.slice(range.clone()),
-        None => content.bytes.clone(),
+        Some(range) => content.bytes()?.slice(range.clone()),
+        None => content.bytes()?.clone(),
     };
     let about = &content.about;
     let mut output = GetObjectOutput {
@@ -236,7 +236,7 @@ fn part_range(content: &Content, part: i32) -> S3Result<std::ops::Range<usize>> 
     let number = usize::try_from(part).unwrap_or_default();
     let end = match number.checked_sub(1) {
         // What was not uploaded in parts is one.
-        Some(0) if content.ends.is_empty() => Some(content.bytes.len()),
+        Some(0) if content.ends.is_empty() => Some(content.size()),
         Some(at) => content.ends.get(at).copied(),
         None => None,
     };
@@ -258,7 +258,7 @@ pub(super) fn head(turn: &mut Turn, input: HeadObjectInput) -> S3Result<HeadObje
     let about = &content.about;
     let size = match input.part_number {
         Some(part) => part_range(content, part)?.len(),
-        None => content.bytes.len(),
+        None => content.size(),
     };
     let mut output = HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
@@ -315,7 +315,7 @@ pub(super) fn copy(turn: &mut Turn, input: CopyObjectInput) -> S3Result<CopyObje
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(s3_error!(InvalidRequest, "{message}"));
     }
-    if from.bytes.len() > LARGEST {
+    if from.size() > LARGEST {
         return Err(s3_error!(
             InvalidRequest,
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
@@ -326,8 +326,11 @@ pub(super) fn copy(turn: &mut Turn, input: CopyObjectInput) -> S3Result<CopyObje
         about.storage_class = Some(class.as_str().to_owned());
     }
     let algorithm = input.checksum_algorithm.as_ref().map_or(from.sum.algorithm, ChecksumAlgorithm::as_str);
-    let sum = checksum::of(algorithm, &from.bytes);
-    let content = content(from.bytes.clone(), sum, about);
+    let content = match &from.stored {
+        Stored::Here(bytes) => content(bytes.clone(), checksum::of(algorithm, bytes), about),
+        // Its tag is the same, unless it was uploaded in parts: then nobody knows before.
+        Stored::Elsewhere { .. } => Arc::new(Content { about, ends: Vec::new(), ..(*from).clone() }),
+    };
     let (bucket, random, now) = turn.change(&input.bucket)?;
     let id = bucket.add(&input.key, Some(content.clone()), now, random);
     let mut result = CopyObjectResult {

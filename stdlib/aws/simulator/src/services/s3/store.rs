@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use s3s::dto::{ExpirationStatus, LifecycleRule, Metadata};
+use s3s::{S3Result, s3_error};
 
 use super::checksum::Sum;
+use super::taken::Origin;
 use crate::world::Random;
 
 /// What a version is called that was written while versions were not kept.
@@ -46,12 +48,43 @@ pub(super) struct Version {
 
 #[derive(Debug, Clone)]
 pub(super) struct Content {
-    pub(super) bytes: Bytes,
+    pub(super) stored: Stored,
     pub(super) tag: String,
+    /// Of all bytes, in hexadecimal digits; of what is elsewhere, its tag.
+    pub(super) md5: String,
     pub(super) sum: Sum,
     pub(super) about: About,
     /// Where each part ends, of what was uploaded in parts.
     pub(super) ends: Vec<usize>,
+}
+
+/// Where the bytes of a content are.
+#[derive(Debug, Clone)]
+pub(super) enum Stored {
+    Here(Bytes),
+    /// Not in this world, of which this one is a plan: only how many they are is known.
+    Elsewhere {
+        size: usize,
+        origin: Origin,
+    },
+}
+
+impl Content {
+    pub(super) fn size(&self) -> usize {
+        match &self.stored {
+            Stored::Here(bytes) => bytes.len(),
+            Stored::Elsewhere { size, .. } => *size,
+        }
+    }
+
+    /// # Errors
+    /// `NotImplemented` if they are not here.
+    pub(super) fn bytes(&self) -> S3Result<&Bytes> {
+        match &self.stored {
+            Stored::Here(bytes) => Ok(bytes),
+            Stored::Elsewhere { .. } => Err(s3_error!(NotImplemented, "the content is not here")),
+        }
+    }
 }
 
 /// What is said about a content.
@@ -176,7 +209,7 @@ impl Bucket {
                 .filter(|(key, versions)| {
                     versions.last().is_some_and(|latest| {
                         let content = latest.content.as_ref();
-                        content.is_some_and(|content| concerns(key, content.bytes.len()))
+                        content.is_some_and(|content| concerns(key, content.size()))
                             && midnight_after(latest.at, days) <= now
                     })
                 })
@@ -196,7 +229,7 @@ impl Bucket {
                 versions.retain(|version| {
                     let since = replaced.get(at).copied();
                     at += 1;
-                    let size = version.content.as_ref().map_or(0, |content| content.bytes.len());
+                    let size = version.content.as_ref().map_or(0, |content| content.size());
                     let is_newer = count.saturating_sub(at) < usize::try_from(kept).unwrap_or_default();
                     since.is_none_or(|since| {
                         is_newer || !concerns(key, size) || midnight_after(since, days) > now
