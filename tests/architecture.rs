@@ -71,13 +71,6 @@ fn what_is_of_use_without_opsrun_knows_nothing_of_it() {
 }
 
 #[test]
-fn repositories_of_backups_know_nothing_of_opsrun() {
-    let workspace = Workspace::read();
-    let repositories = workspace.crates().filter(|member| member.name() == "restic-repository");
-    forbid(repositories, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
-}
-
-#[test]
 fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
     let simulated =

@@ -39,11 +39,23 @@ fn opsrun() -> Program {
 #[test]
 fn nothing_is_found_in_the_playbooks() {
     let mut said = String::new();
-    for name in ["deploy-prod", "rollback", "scale", "scale-nodes", "region-switch", "estate-setup"] {
+    let names = [
+        "deploy-prod",
+        "rollback",
+        "scale",
+        "scale-nodes",
+        "region-switch",
+        "estate-setup",
+        "backup",
+        "restore",
+        "verify-backups",
+        "migrate-database",
+    ];
+    for name in names {
         said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
     }
     let wrong: Vec<_> = said.lines().filter(|line| !line.ends_with(": nothing found")).collect();
-    assert!(wrong.is_empty() && said.lines().count() == 6, "{said}");
+    assert!(wrong.is_empty() && said.lines().count() == names.len(), "{said}");
 }
 
 #[test]
@@ -102,6 +114,18 @@ fn a_component_that_does_not_come_up_in_time_is_scaled_back() {
 #[test]
 fn no_pods_at_all_are_refused() {
     rehearsed("scale-zero.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "0"]);
+}
+
+#[test]
+fn a_nightly_backup_is_verified_and_copied_to_the_other_region() {
+    rehearsed("backup.txt", &["playbooks/backup.rhai"]);
+}
+
+#[test]
+fn a_column_is_changed_in_steps_and_put_back_if_the_last_one_fails() {
+    rehearsed("migrate.txt", &["playbooks/migrate-database.rhai"]);
+    let refused = ["playbooks/migrate-database.rhai", "--fault", "postgres alter: 403 after 1"];
+    rehearsed("migrate-refused.txt", &refused);
 }
 
 #[test]

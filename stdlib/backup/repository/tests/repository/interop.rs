@@ -173,7 +173,8 @@ async fn we_read_what_restic_writes_and_go_on_with_its_repository() {
     let again = back_up_folder(&repository, source.path(), true).await;
     let summary = again.snapshot.summary.expect("ours has one");
     assert_eq!((summary.files_unmodified, summary.files_new + summary.files_changed), (7, 0));
-    assert_eq!((summary.tree_blobs, again.snapshot.tree), (0, ours.snapshot.tree));
+    // Of the folders above it, others may have changed the times meanwhile.
+    assert_eq!(summary.data_blobs, 0);
 
     let tagged = support::set_tags(&repository, theirs.id, &["good"]).await.expect("tags");
     support::forget(&repository, &[ours.id]).await.expect("forgotten");

@@ -10,7 +10,7 @@ use super::{Database, Key, Row, RowError, Sequence, Table, TableName, Was};
 /// What of a database a transaction has touched, with what stood there before it.
 #[derive(Default)]
 struct Touched<'c> {
-    tables: BTreeMap<&'c TableName, &'c Option<Table>>,
+    tables: BTreeMap<&'c TableName, Option<Table>>,
     /// Of tables that are not among those.
     rows: BTreeMap<(&'c TableName, &'c Key), &'c Option<Row>>,
     sequences: BTreeMap<&'c TableName, &'c Option<Sequence>>,
@@ -101,8 +101,16 @@ impl<'c> Touched<'c> {
         for change in copy.changes.iter() {
             let name = &change.of;
             match &change.was {
+                Was::Table(_) if touched.tables.contains_key(name) => {}
                 Was::Table(before) => {
-                    touched.tables.entry(name).or_insert(before);
+                    // The transaction may have written to it before: that was not there when it began.
+                    let mut first = before.clone();
+                    if let Some(table) = &mut first {
+                        for ((_, key), row) in touched.rows.iter().filter(|((of, _), _)| *of == name) {
+                            table.set(key, (*row).clone());
+                        }
+                    }
+                    touched.tables.insert(name, first);
                 }
                 Was::Row(key, before) => {
                     touched.rows.entry((name, key)).or_insert(before);

@@ -13,7 +13,7 @@ use crate::stage::{client, config, piped, served, simulated};
 
 #[tokio::test]
 async fn only_who_knows_the_password_gets_in() {
-    for login in [Login::Scram("opsrun".into()), Login::Cleartext("opsrun".into())] {
+    for login in [Login::Scram(PostgreSql::PASSWORD.into()), Login::Cleartext(PostgreSql::PASSWORD.into())] {
         let (server, _) = simulated(login);
         piped(server.clone(), &config()).await.expect("it is the password");
         let refused = |mut config: tokio_postgres::Config, password: &str| {
@@ -25,7 +25,7 @@ async fn only_who_knows_the_password_gets_in() {
         assert_eq!(error.as_db_error().map(|error| error.code().code()), Some("28P01"));
         let mut elsewhere = config();
         elsewhere.dbname("nowhere");
-        let error = refused(elsewhere, "opsrun").await;
+        let error = refused(elsewhere, PostgreSql::PASSWORD).await;
         assert_eq!(error.as_db_error().map(|error| error.code().code()), Some("3D000"));
     }
 }
