@@ -11,14 +11,14 @@ pub(crate) fn told(place: &str, error: RepositoryError) -> Error {
             StorageError::NotFound => {
                 Error::not_found(format!("{doing} `{what}` of {at}: there is no such file"))
             }
-            StorageError::Other(source) => because(&source)
+            StorageError::Other(source) => because(&*source)
                 .unwrap_or_else(|| Error::failed(source.to_string()))
                 .context(format!("{doing} `{what}` of {at} failed")),
         },
-        RepositoryError::Source { path, source } => because(&source)
+        RepositoryError::Source { path, source } => because(&*source)
             .unwrap_or_else(|| Error::failed(source.to_string()))
             .context(format!("reading `{}` failed, so no snapshot was written", path.display())),
-        RepositoryError::Sources(source) => because(&source)
+        RepositoryError::Sources(source) => because(&*source)
             .unwrap_or_else(|| Error::failed(source.to_string()))
             .context("what is to be backed up did not come whole, so no snapshot was written"),
         RepositoryError::NoRepository => Error::not_found(format!("there is no repository at {place}"))
@@ -34,7 +34,7 @@ pub(crate) fn told(place: &str, error: RepositoryError) -> Error {
 }
 
 /// An error of ours that went through a repository, or through a reader of its.
-fn because(source: &Box<dyn std::error::Error + Send + Sync>) -> Option<Error> {
+fn because(source: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Error> {
     if let Some(ours) = source.downcast_ref::<Error>() {
         return Some(ours.clone());
     }

@@ -1,5 +1,5 @@
 //! Backups of folders and of whatever another system offers: made, found, restored and forgotten, by playbooks' calls.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout)] // a test
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -386,9 +386,9 @@ fn a_snapshot_is_good_only_once_it_was_brought_back_and_what_was_there_is_still_
         for entry in std::fs::read_dir(stage.path("data")).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {
-                std::fs::write(path, "").unwrap()
+                std::fs::write(path, "").unwrap();
             } else {
-                std::fs::remove_dir_all(path).unwrap()
+                std::fs::remove_dir_all(path).unwrap();
             }
         }
         let emptied = create(call, "folder:data")?;

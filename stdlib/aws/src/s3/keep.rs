@@ -27,7 +27,8 @@ struct Options {
 async fn open(cx: Cx, named: Named) -> Result<Arc<dyn Store>> {
     let options: Option<Options> = serde_json::from_value(named.options)
         .map_err(|error| Error::invalid(format!("the options of `s3:{}`: {error}", named.name)))?;
-    let url = S3Url::try_from(format!("s3://{}", named.name.trim_start_matches('/'))).map_err(Error::invalid)?;
+    let url =
+        S3Url::try_from(format!("s3://{}", named.name.trim_start_matches('/'))).map_err(Error::invalid)?;
     let region = options.unwrap_or_default().region;
     let bucket = Bucket::of(&cx, &url.bucket, region.as_deref()).await?;
     let folder = url.key.trim_matches('/');

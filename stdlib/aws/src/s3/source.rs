@@ -46,7 +46,8 @@ impl Place {
     async fn of(cx: &Cx, named: &Named) -> Result<Self> {
         let options: Option<Options> = serde_json::from_value(named.options.clone())
             .map_err(|error| Error::invalid(format!("the options of `s3:{}`: {error}", named.name)))?;
-        let url = S3Url::try_from(format!("s3://{}", named.name.trim_start_matches('/'))).map_err(Error::invalid)?;
+        let url = S3Url::try_from(format!("s3://{}", named.name.trim_start_matches('/')))
+            .map_err(Error::invalid)?;
         let bucket = Bucket::of(cx, &url.bucket, options.unwrap_or_default().region.as_deref()).await?;
         let folder = url.key.trim_matches('/');
         Ok(Place { bucket, prefix: if folder.is_empty() { String::new() } else { format!("{folder}/") } })

@@ -132,7 +132,7 @@ impl Repository {
                 // It was released since.
                 Err(error) if error.is_not_found() => {}
                 Err(error @ Error::Damaged { .. }) => {
-                    unreadable.push(Error::UnreadableLock(file, Box::new(error)))
+                    unreadable.push(Error::UnreadableLock(file, Box::new(error)));
                 }
                 Err(error) => return Err(error),
             }

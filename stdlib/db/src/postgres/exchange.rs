@@ -52,7 +52,7 @@ impl Session {
                     answers.push(std::mem::take(&mut begun).end(body.tag()?));
                 }
                 Message::ErrorResponse(body) => {
-                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?)
+                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?);
                 }
                 message => begun.hear(self, message)?,
             }
@@ -78,7 +78,7 @@ impl Session {
                 Message::ParameterDescription(body) => parameters = body.parameters().collect()?,
                 Message::RowDescription(body) => columns = Some(Columns::read(&body)?),
                 Message::ErrorResponse(body) => {
-                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?)
+                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?);
                 }
                 Message::ParseComplete | Message::NoData => {}
                 _ => return Err(self.strayed("no description came")),
@@ -122,7 +122,7 @@ impl Session {
                 Message::CommandComplete(body) => answer = std::mem::take(&mut begun).end(body.tag()?),
                 Message::PortalSuspended => answer = std::mem::take(&mut begun).end("SELECT"),
                 Message::ErrorResponse(body) => {
-                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?)
+                    refused = Some(self.refusal(Refused::read(body.fields())?, sql)?);
                 }
                 message => begun.hear(self, message)?,
             }

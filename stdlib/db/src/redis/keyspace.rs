@@ -96,8 +96,8 @@ pub(crate) async fn value(session: &mut Session, key: &str) -> Result<Option<Val
     }
     let value = match (kind.as_str(), session.ask(&read).await?) {
         ("string", Reply::Bytes(bytes)) => text(&bytes),
-        ("hash", Reply::Array(items)) => Value::Object(pairs(items, text)?),
-        ("zset", Reply::Array(items)) => Value::Object(pairs(items, score)?),
+        ("hash", Reply::Array(items)) => Value::Object(pairs(&items, text)?),
+        ("zset", Reply::Array(items)) => Value::Object(pairs(&items, score)?),
         ("list", Reply::Array(items)) => Value::Array(items.iter().map(element).collect()),
         ("set", Reply::Array(items)) => {
             let mut members: Vec<Value> = items.iter().map(element).collect();
@@ -132,7 +132,7 @@ fn element(reply: &Reply) -> Value {
     }
 }
 
-fn pairs(items: Vec<Reply>, value: fn(&[u8]) -> Value) -> Result<Map<String, Value>, Failure> {
+fn pairs(items: &[Reply], value: fn(&[u8]) -> Value) -> Result<Map<String, Value>, Failure> {
     let mut map = Map::new();
     for pair in items.chunks(2) {
         let [Reply::Bytes(name), Reply::Bytes(content)] = pair else {

@@ -120,8 +120,10 @@ pub fn of_payload(payload: &[u8]) -> Result<Value, RdbError> {
     value(&payload[..ends])
 }
 
-fn pairs(items: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RdbError> {
-    if items.len() % 2 != 0 {
+type Pair = (Vec<u8>, Vec<u8>);
+
+fn pairs(items: Vec<Vec<u8>>) -> Result<Vec<Pair>, RdbError> {
+    if !items.len().is_multiple_of(2) {
         return Err(broken("a value of pairs has an item too many"));
     }
     let mut items = items.into_iter();

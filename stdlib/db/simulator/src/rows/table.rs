@@ -227,7 +227,9 @@ impl Table {
             }
         }
         match row {
-            Some(row) => drop(self.rows.insert_mut(key.clone(), row)),
+            Some(row) => {
+                self.rows.insert_mut(key.clone(), row);
+            }
             None => drop(self.rows.remove_mut(key)),
         }
         if let (Key::Number(number), None) = (key, definition.primary()) {

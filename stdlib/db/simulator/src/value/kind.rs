@@ -40,7 +40,9 @@ pub enum Type {
 }
 
 /// Names in SQL, what `format_type` calls it, `typname`, its number, its array's number, its length (-1: it varies).
-const KINDS: &[(Type, &[&str], &str, u32, u32, i16)] = &[
+type Named = (Type, &'static [&'static str], &'static str, u32, u32, i16);
+
+const KINDS: &[Named] = &[
     (Type::Bool, &["boolean", "bool"], "bool", 16, 1000, 1),
     (Type::Int2, &["smallint", "int2"], "int2", 21, 1005, 2),
     (Type::Int4, &["integer", "int4", "int"], "int4", 23, 1007, 4),

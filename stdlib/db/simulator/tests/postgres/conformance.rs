@@ -52,7 +52,8 @@ async fn every_statement_is_answered_as_by_postgresql_but_for_known_differences(
         std::fs::write(&path, &told).expect("the expected differences can be written");
     }
     let known = std::fs::read_to_string(&path).unwrap_or_default();
-    let blocks = |text: &str| -> BTreeSet<String> { text.split("\n\n").map(|one| one.trim().to_owned()).collect() };
+    let blocks =
+        |text: &str| -> BTreeSet<String> { text.split("\n\n").map(|one| one.trim().to_owned()).collect() };
     let (now, known) = (blocks(&told), blocks(&known));
     let new: Vec<&String> = now.difference(&known).collect();
     let gone: Vec<&String> = known.difference(&now).collect();

@@ -28,8 +28,8 @@ pub(super) fn run(
     Some(
         async move {
             let done = match dumps {
-                true => dump(&*server, &asked, stream).await,
-                false => restore(&*server, &asked, stream).await,
+                true => dump(&server, &asked, stream).await,
+                false => restore(&server, &asked, stream).await,
             };
             let said = |error: PgError| format!("{}: error: {}\n", asked.name, error.message);
             match done {

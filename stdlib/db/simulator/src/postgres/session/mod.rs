@@ -310,7 +310,7 @@ impl Session {
                 }
             }
             ast::Statement::Rollback { chain: false, savepoint: Some(name) } => {
-                self.to_savepoint(&super::sql::names::folded(name), true)?;
+                self.end_savepoint(&super::sql::names::folded(name), true)?;
                 done("ROLLBACK")
             }
             ast::Statement::Savepoint { name } => {
@@ -324,14 +324,14 @@ impl Session {
                 done("SAVEPOINT")
             }
             ast::Statement::ReleaseSavepoint { name } => {
-                self.to_savepoint(&super::sql::names::folded(name), false)?;
+                self.end_savepoint(&super::sql::names::folded(name), false)?;
                 done("RELEASE")
             }
             _ => return Ok(None),
         }))
     }
 
-    fn to_savepoint(&mut self, name: &str, back: bool) -> Result<()> {
+    fn end_savepoint(&mut self, name: &str, back: bool) -> Result<()> {
         let verb = if back { "ROLLBACK TO SAVEPOINT" } else { "RELEASE SAVEPOINT" };
         let transaction = self.transaction.as_mut().filter(|transaction| transaction.explicit);
         let transaction = transaction

@@ -403,7 +403,7 @@ fn validate(cx: &Context<'_>, name: &TableName) -> Result<()> {
         }
     }
     let written = table.rows().map(|(_, row)| row.clone()).collect();
-    constraints.settle(cx, name, super::constraints::Touched { written, gone: Vec::new() })
+    constraints.settle(cx, name, &super::constraints::Touched { written, gone: Vec::new() })
 }
 
 fn validate_not_null(cx: &Context<'_>, name: &TableName) -> Result<()> {

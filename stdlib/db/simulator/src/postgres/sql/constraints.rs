@@ -59,7 +59,7 @@ impl Constraints {
     }
 
     /// Of all that a statement has done, with regard to other tables.
-    pub(crate) fn settle(&self, cx: &Context<'_>, name: &TableName, touched: Touched) -> Result<()> {
+    pub(crate) fn settle(&self, cx: &Context<'_>, name: &TableName, touched: &Touched) -> Result<()> {
         let table = cx.table(name).ok_or_else(|| internal("a table is missing"))?;
         for foreign in &table.definition().foreign {
             let target =
@@ -191,5 +191,5 @@ fn abandoned(
             )));
         }
     }
-    Constraints::default().settle(cx, other, touched)
+    Constraints::default().settle(cx, other, &touched)
 }

@@ -182,8 +182,12 @@ impl Draft {
                 ColumnOption::Null => {}
                 ColumnOption::NotNull => self.definition.columns[place].not_null = true,
                 ColumnOption::Default(default) => self.set_default(cx, place, default)?,
-                ColumnOption::PrimaryKey(_) => self.index(cx, table, given, &[name.clone()], true)?,
-                ColumnOption::Unique(_) => self.index(cx, table, given, &[name.clone()], false)?,
+                ColumnOption::PrimaryKey(_) => {
+                    self.index(cx, table, given, std::slice::from_ref(&name), true)?;
+                }
+                ColumnOption::Unique(_) => {
+                    self.index(cx, table, given, std::slice::from_ref(&name), false)?;
+                }
                 ColumnOption::Check(check) => {
                     self.check(
                         cx,

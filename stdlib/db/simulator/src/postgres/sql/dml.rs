@@ -55,12 +55,15 @@ pub(crate) struct Filled {
 }
 
 /// `ON CONFLICT`
+/// What columns become, and of which rows.
+type Update = (Vec<(usize, Expr)>, Option<Expr>);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Conflict {
     /// The indexes that count; all of them if none is named.
     pub(crate) indexes: Option<Vec<String>>,
     /// What becomes of the row that is there; nothing by `DO NOTHING`.
-    pub(crate) update: Option<(Vec<(usize, Expr)>, Option<Expr>)>,
+    pub(crate) update: Option<Update>,
 }
 
 impl Change {
@@ -98,7 +101,7 @@ impl Change {
                 self.delete(cx, outer, from, filter.as_ref(), &mut touched, &mut lines)?
             }
         };
-        self.constraints.settle(cx, &self.table, touched)?;
+        self.constraints.settle(cx, &self.table, &touched)?;
         Ok((count, lines))
     }
 
@@ -137,7 +140,7 @@ impl Change {
             }
             self.constraints.check(cx, &self.table, &row)?;
             let row: Row = row.into();
-            let Some(written) = self.insert_one(cx, outer, row, conflict, &mut updated, touched)? else {
+            let Some(written) = self.insert_one(cx, outer, &row, conflict, &mut updated, touched)? else {
                 continue;
             };
             count += 1;
@@ -151,13 +154,13 @@ impl Change {
         &self,
         cx: &Context<'_>,
         outer: Option<&Rows<'_>>,
-        row: Row,
+        row: &Row,
         conflict: Option<&Conflict>,
         updated: &mut BTreeSet<Key>,
         touched: &mut Touched,
     ) -> Result<Option<Vec<Datum>>> {
         let table = cx.table(&self.table).ok_or_else(|| internal("a table is missing"))?;
-        if let (Some(conflict), Some((index, key))) = (conflict, table.collision(&row, None)) {
+        if let (Some(conflict), Some((index, key))) = (conflict, table.collision(row, None)) {
             let name = &table.definition().indexes[index].name;
             if conflict.indexes.as_ref().is_none_or(|indexes| indexes.contains(name)) {
                 let Some((set, filter)) = &conflict.update else { return Ok(None) };
@@ -323,6 +326,6 @@ pub(crate) fn copied(
         cx.database.borrow_mut().insert(cx.now, &change.table, row.clone())?;
         touched.written.push(row);
     }
-    change.constraints.settle(cx, &change.table, touched)?;
+    change.constraints.settle(cx, &change.table, &touched)?;
     Ok(count)
 }

@@ -9,6 +9,8 @@ use super::names;
 use crate::postgres::{PgError, catalog};
 use crate::rows::{Definition, TableName};
 
+type DropOne = fn(&Context<'_>, &ast::ObjectName, bool) -> Result<()>;
+
 pub(crate) fn drop_objects(
     cx: &Context<'_>,
     kind: ObjectType,
@@ -16,7 +18,7 @@ pub(crate) fn drop_objects(
     if_exists: bool,
     cascade: bool,
 ) -> Result<&'static str> {
-    let (tag, one): (_, fn(&Context<'_>, &ast::ObjectName, bool) -> Result<()>) = match kind {
+    let (tag, one): (_, DropOne) = match kind {
         ObjectType::Table => ("DROP TABLE", drop_table),
         ObjectType::Index => ("DROP INDEX", |cx, name, _| drop_index(cx, name)),
         ObjectType::Schema => ("DROP SCHEMA", drop_schema),
@@ -151,7 +153,8 @@ fn drop_schema(cx: &Context<'_>, name: &ast::ObjectName, cascade: bool) -> Resul
         .filter(|(name, sequence)| *name.schema == *schema && sequence.owner.is_none())
         .map(|(name, _)| name.clone())
         .collect();
-    if !cascade && !(tables.is_empty() && sequences.is_empty()) {
+    let is_empty = tables.is_empty() && sequences.is_empty();
+    if !cascade && !is_empty {
         let lines =
             tables.iter().map(|table| format!("table {} depends on schema {schema}", catalog::shown(table)));
         let others = sequences

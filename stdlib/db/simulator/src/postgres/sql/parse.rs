@@ -44,7 +44,7 @@ pub(crate) fn statements(sql: &str) -> Result<Vec<Parsed>> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
-        .map_err(|error| PgError::new("42601", format!("{}", error.message)).at(error.location))?;
+        .map_err(|error| PgError::new("42601", error.message.to_string()).at(error.location))?;
     let whole: std::sync::Arc<str> = sql.into();
     let mut parsed = Vec::new();
     for part in tokens.split(|token| token.token == Token::SemiColon) {

@@ -315,14 +315,14 @@ impl Select {
             if self.series.is_empty() {
                 projected.push(line);
             } else {
-                self.unrolled(line, &mut projected)?;
+                self.unrolled(&line, &mut projected)?;
             }
         }
         Ok(projected)
     }
 
     /// A row for each item of its series; a shorter one goes on with nothing.
-    fn unrolled(&self, line: Row, rows: &mut Vec<Row>) -> Result<()> {
+    fn unrolled(&self, line: &Row, rows: &mut Vec<Row>) -> Result<()> {
         let items = |place: &usize| match &line[*place] {
             Datum::Array(items) => items.as_ref().clone(),
             _ => Vec::new(),

@@ -52,7 +52,7 @@ pub(super) const COMMANDS: &[Command] = &[
         range(call, words, reversed)
     }),
     reads("zrevrange", -4, |call, words| range(call, words, true)),
-    reads("zrangebyscore", -4, |call, words| by_score(call, words)),
+    reads("zrangebyscore", -4, by_score),
 ];
 
 impl Call<'_> {
@@ -153,7 +153,7 @@ fn add(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
         );
     }
     let pairs = &words[1 + options.len()..];
-    if pairs.is_empty() || pairs.len() % 2 != 0 {
+    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
         return Err(SYNTAX.to_owned());
     }
     let mut scores = call.scores(&words[0])?;

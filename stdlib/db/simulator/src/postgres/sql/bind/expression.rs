@@ -251,20 +251,20 @@ impl Binder<'_, '_> {
             up += 1;
         }
         // Words that are values without being columns.
-        if table.is_none() && ident.quote_style.is_none() {
-            if let Some(called) = functions::call(self, &name, &[])?
-                && matches!(
-                    name.as_str(),
-                    "current_user"
-                        | "session_user"
-                        | "user"
-                        | "current_role"
-                        | "current_catalog"
-                        | "current_schema"
-                )
-            {
-                return Ok(called.expression);
-            }
+        if table.is_none()
+            && ident.quote_style.is_none()
+            && let Some(called) = functions::call(self, &name, &[])?
+            && matches!(
+                name.as_str(),
+                "current_user"
+                    | "session_user"
+                    | "user"
+                    | "current_role"
+                    | "current_catalog"
+                    | "current_schema"
+            )
+        {
+            return Ok(called.expression);
         }
         Err(match table {
             Some((_, table)) if !table_seen => {

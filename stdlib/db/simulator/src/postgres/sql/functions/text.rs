@@ -116,7 +116,7 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         _ => Ok(Datum::text(quote_literal(text(a, 0)?))),
     }),
     always("concat", "any...", "text", |_, a| {
-        Ok(Datum::text(a.iter().filter_map(|datum| as_text(datum)).collect::<String>()))
+        Ok(Datum::text(a.iter().filter_map(as_text).collect::<String>()))
     }),
     always("concat_ws", "text,any...", "text", |_, a| {
         let Some(Datum::Text(between)) = a.first() else { return Ok(Datum::Null) };
