@@ -118,14 +118,29 @@ fn no_pods_at_all_are_refused() {
 
 #[test]
 fn a_nightly_backup_is_verified_and_copied_to_the_other_region() {
-    rehearsed("backup.txt", &["playbooks/backup.rhai"]);
+    let said = opsrun().run(["rehearse", "playbooks/backup.rhai"]).with_code(0).to_string();
+    for told in [
+        "\"rows of public.workflows\": 1200",
+        "\"objects\": 3",
+        "\"objects of Deployment\": 3",
+        "3 copied, 0 were there",
+    ] {
+        assert!(said.contains(told), "{told} is not in\n{said}");
+    }
+    assert!(said.contains("eu: 3 snapshots kept, 0 forgotten"), "{said}");
 }
 
 #[test]
 fn a_column_is_changed_in_steps_and_put_back_if_the_last_one_fails() {
-    rehearsed("migrate.txt", &["playbooks/migrate-database.rhai"]);
-    let refused = ["playbooks/migrate-database.rhai", "--fault", "postgres alter: 403 after 1"];
-    rehearsed("migrate-refused.txt", &refused);
+    let migrate = ["rehearse", "playbooks/migrate-database.rhai"];
+    let said = opsrun().run(migrate).with_code(0).to_string();
+    assert!(said.contains("1200 rows of workflows have their title"), "{said}");
+    let fault = ["--fault", "postgres alter: 403 after 1"];
+    let refused = opsrun().run([&migrate[..], &fault[..]].concat()).with_code(3).to_string();
+    assert!(
+        refused.contains("permission denied (42501)") && refused.contains("the estate is as it was"),
+        "{refused}"
+    );
 }
 
 #[test]
