@@ -1,4 +1,5 @@
 //! A namespace of a real cluster that is deleted comes back from its backup, and beside itself.
+#![allow(clippy::disallowed_methods)] // a test
 
 use std::path::Path;
 
