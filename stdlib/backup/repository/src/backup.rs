@@ -162,11 +162,11 @@ impl Backup<'_> {
             self.leave_folder().await?;
         }
         for folder in names.drain(common..) {
-            self.enter_folder(folder, self.made_up.clone(), &entry.path).await?;
+            self.enter_folder(folder, None, &entry.path).await?;
         }
         let metadata = entry.metadata;
         match entry.kind {
-            EntryKind::Folder => self.enter_folder(name, metadata, &entry.path).await,
+            EntryKind::Folder => self.enter_folder(name, Some(metadata), &entry.path).await,
             EntryKind::Symlink { target } => {
                 self.see(&name, &entry.path)?;
                 self.push(Step::Node(node(name, metadata, NodeKind::Symlink { target })), 0).await
@@ -196,12 +196,15 @@ impl Backup<'_> {
         self.here().before.as_ref().and_then(|tree| tree.get(name)).cloned()
     }
 
-    async fn enter_folder(&mut self, name: OsString, metadata: Metadata, path: &Path) -> Result<()> {
+    /// One that is no entry is as it was in the parent snapshot, so that its tree stays the same.
+    async fn enter_folder(&mut self, name: OsString, metadata: Option<Metadata>, path: &Path) -> Result<()> {
         self.see(&name, path)?;
-        let before = match self.before(&name).map(|node| node.kind) {
-            Some(NodeKind::Folder { tree }) => Some(tree),
+        let folder_before = |node: Node| match node.kind {
+            NodeKind::Folder { tree } => Some((tree, Metadata::from(node))),
             _ => None,
         };
+        let (before, metadata_before) = self.before(&name).and_then(folder_before).unzip();
+        let metadata = metadata.or(metadata_before).unwrap_or_else(|| self.made_up.clone());
         let repository = self.repository;
         let tree_before = self.builder.meanwhile(repository.tree_before(before)).await?;
         self.open.push(OpenFolder { name: name.clone(), before: tree_before, seen: BTreeSet::new() });

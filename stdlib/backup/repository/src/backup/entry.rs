@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use tokio::io::AsyncRead;
 
-use crate::Time;
+use crate::{Node, Time};
 
 /// The content of a file, from its beginning.
 pub type Reader = Pin<Box<dyn AsyncRead + Send>>;
@@ -104,5 +104,13 @@ impl Metadata {
             device_id: 0,
             links: 0,
         }
+    }
+}
+
+impl From<Node> for Metadata {
+    fn from(node: Node) -> Self {
+        let Node { mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links, .. } = node;
+        let (atime, ctime) = (Some(atime), Some(ctime));
+        Metadata { mode, mtime, atime, ctime, uid, gid, user, group, inode, device_id, links }
     }
 }

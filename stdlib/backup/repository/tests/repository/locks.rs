@@ -113,9 +113,8 @@ async fn restic_honours_our_locks_and_we_its() {
         .stdout(Stdio::null())
         .spawn()
         .expect("restic is there");
-    let has_lock = || std::fs::read_dir(folder.path().join("locks")).expect("a folder").next().is_some();
-    for _ in 0..600 {
-        if has_lock() {
+    for _ in 0..1200 {
+        if !repository.locks().await.expect("locks").0.is_empty() {
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
