@@ -100,6 +100,36 @@ fn a_database_comes_back_from_its_backup_and_beside_itself() {
 }
 
 #[test]
+fn a_dump_that_breaks_off_in_the_middle_leaves_no_snapshot() {
+    let server = match PostgreSql::start() {
+        Ok(server) => server,
+        Err(missing) => return skip(missing),
+    };
+    let psql = match PostgreSql::program("psql", server.port()) {
+        Ok(psql) => psql,
+        Err(missing) => return skip(missing),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let opsrun = project(folder.path(), &server);
+    psql.run(["-qc", "create database bank"]).ok();
+    let table =
+        "create table accounts as select n as id, repeat('x', 80) as text from generate_series(1, 2000000) n";
+    psql.run(["--dbname", "bank", "-qc", table]).ok();
+    std::fs::write(folder.path().join("init.rhai"), "backup::init();").expect("a file");
+    opsrun.run(["init.rhai"]).with_code(0);
+    let torn = std::thread::scope(|scope| {
+        let dumping = scope.spawn(|| opsrun.run(["verify.rhai"]));
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'COPY public.accounts%' and state = 'active'";
+        while !dumping.is_finished() && psql.run(["-qAtc", end]).ok().trim() != "t" {}
+        dumping.join().expect("it ran")
+    });
+    let torn = torn.with_code(3).to_string();
+    assert!(torn.contains("no snapshot was written") && torn.contains("`pg_dump` of bank at"), "{torn}");
+    let snapshots = folder.path().join("repository/snapshots");
+    assert!(!snapshots.exists() || std::fs::read_dir(snapshots).expect("a folder").next().is_none());
+}
+
+#[test]
 fn a_server_that_goes_away_leaves_no_snapshot() {
     let mut server = match PostgreSql::start() {
         Ok(server) => server,

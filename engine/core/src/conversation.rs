@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
+use hyper_util::client::legacy::connect;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{BoxFuture, Error};
@@ -74,6 +75,13 @@ pub struct BrokenLine {
 
 /// A whole conversation.
 pub type Talk = Box<dyn FnOnce(Line) -> BoxFuture<'static, Result<StatusCode, BrokenLine>> + Send>;
+
+/// As hyper's client wants it.
+impl connect::Connection for Connection {
+    fn connected(&self) -> connect::Connected {
+        connect::Connected::new()
+    }
+}
 
 impl AsyncRead for Connection {
     fn poll_read(

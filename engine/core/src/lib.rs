@@ -9,6 +9,7 @@ mod conversation;
 mod cx;
 mod effect;
 mod error;
+mod host;
 mod lease;
 mod overlay;
 mod primitive;
@@ -28,11 +29,11 @@ pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};
 pub use conversation::{BrokenLine, Connection, Dial, Line, Said, Talk};
 pub use cx::{
-    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Host, Note, Tls, UndoSlot,
-    body,
+    Body, BrokenOff, Call, CallId, Cx, Endpoint, FileDraft, FileFacts, FileWalk, Note, Tls, UndoSlot, body,
 };
 pub use effect::{Effect, Inverse, Settle, Undo};
 pub use error::{Error, ErrorKind, Result};
+pub use host::Host;
 pub use lease::{KeptLease, Lease, Leases};
 pub use overlay::{Alteration, Alterations, Elsewhere, FieldAlteration, How, Original, Precondition};
 pub use primitive::{Declaration, Primitive};

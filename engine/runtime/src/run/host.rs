@@ -271,11 +271,7 @@ impl Host for Run {
     }
 
     fn compute(&self, job: Box<dyn FnOnce() + Send>) {
-        match self.setup.world.runtime() {
-            Ok(runtime) => drop(runtime.spawn_blocking(job)),
-            // In a simulated world.
-            Err(_) => job(),
-        }
+        self.setup.world.compute(job);
     }
 
     fn shared(

@@ -5,22 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use futures::future::join;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use opsrun_core::{
-    Content, Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Result, Running, SourceScheme,
-    Value,
-};
+use opsrun_core::{Cx, Error, ErrorKind, Inverse, Item, ItemKind, Items, Named, Result, SourceScheme, Value};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::postgres::access::Asked;
 use crate::postgres::client::{Client, Mode};
 use crate::postgres::databases::{self, MAINTENANCE};
 use crate::postgres::primitives::{DROP, create, of_schema};
-use crate::postgres::programs::{self, PIECE};
+use crate::postgres::programs;
 use crate::postgres::statement::identifier;
 
 pub(crate) const SOURCE: SourceScheme = SourceScheme {
@@ -80,47 +74,13 @@ async fn open(cx: &Cx, named: &Named) -> Result<Items> {
     args.extend(options.tables.iter().map(|table| format!("--table={table}")));
     args.extend(options.without_rows_of.iter().map(|table| format!("--exclude-table-data={table}")));
     args.push("--no-password".to_owned());
-    let program = programs::program(&client, "pg_dump", args, false);
     let item = Item {
         path: DUMP.to_owned(),
-        kind: ItemKind::File {
-            size: None,
-            content: dumped(cx.clone(), client.place(), cx.start_program(program).await?),
-        },
+        kind: ItemKind::File { size: None, content: programs::output(cx, &client, "pg_dump", args).await? },
         mode: 0o600,
         modified: cx.now(),
     };
     Ok(futures::stream::iter([Ok(item)]).boxed())
-}
-
-/// What `pg_dump` prints. That it ended well is known at the end, and else the end is an error.
-fn dumped(cx: Cx, place: String, running: Running) -> Content {
-    let Running { input, output, ended } = running;
-    drop(input);
-    futures::stream::try_unfold(Some((output, ended)), move |state| {
-        let (cx, place) = (cx.clone(), place.clone());
-        async move {
-            let Some((mut output, ended)) = state else { return Ok(None) };
-            let mut piece = vec![0; PIECE];
-            let mut filled = 0;
-            while filled < PIECE {
-                match output.read(&mut piece[filled..]).await {
-                    Ok(0) => break,
-                    Ok(read) => filled += read,
-                    Err(error) => {
-                        return Err(Error::failed(format!("what `pg_dump` prints cannot be read: {error}")));
-                    }
-                }
-            }
-            piece.truncate(filled);
-            if filled == PIECE {
-                return Ok(Some((Bytes::from(piece), Some((output, ended)))));
-            }
-            programs::ended(&cx, "pg_dump", &place, &ended.await?)?;
-            Ok((filled > 0).then(|| (Bytes::from(piece), None)))
-        }
-    })
-    .boxed()
 }
 
 #[derive(Default, Deserialize)]
@@ -176,35 +136,9 @@ async fn bring_back(cx: &Cx, client: &Client, mut args: Vec<String>, mut items: 
         if item.path != DUMP || bytes.is_some() {
             return Err(Error::invalid(format!("`{}` of the snapshot is no dump of PostgreSQL", item.path)));
         }
-        let program = programs::program(client, "pg_restore", args.clone(), true);
-        let running = cx.start_program(program).await?;
-        bytes = Some(fed(cx, &client.place(), running, content).await?);
+        bytes = Some(programs::input(cx, client, "pg_restore", args.clone(), content).await?);
     }
     bytes.ok_or_else(|| Error::invalid("the snapshot has no dump of PostgreSQL"))
-}
-
-async fn fed(cx: &Cx, place: &str, running: Running, mut content: Content) -> Result<u64> {
-    let Running { mut input, mut output, ended } = running;
-    let feed = async move {
-        let mut bytes = 0;
-        while let Some(piece) = content.try_next().await? {
-            // It says itself why it hangs up.
-            if input.write_all(&piece).await.is_err() {
-                break;
-            }
-            bytes += piece.len() as u64;
-        }
-        let _ = input.shutdown().await;
-        Ok::<_, Error>(bytes)
-    };
-    let mut printed = Vec::new();
-    let drain = async {
-        let _ = output.read_to_end(&mut printed).await;
-    };
-    let (fed, ((), ended)) = join(feed, join(drain, ended)).await;
-    let bytes = fed?;
-    programs::ended(cx, "pg_restore", place, &ended?)?;
-    Ok(bytes)
 }
 
 #[derive(Default, Deserialize)]

@@ -1,6 +1,10 @@
 //! PostgreSQL's own programs on this machine, told where the server is and how to sign in as a session of ours is.
 
-use opsrun_core::{Cx, Error, ErrorKind, Program, ProgramEnd, Result};
+use bytes::Bytes;
+use futures::future::join3;
+use futures::{StreamExt, TryStreamExt};
+use opsrun_core::{Content, Cx, Error, ErrorKind, Program, ProgramEnd, Result, Running};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::postgres::client::Client;
 use crate::tls::TlsMode;
@@ -12,10 +16,75 @@ pub(crate) const MAGIC: &[u8] = b"PGDMP";
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// How much is read or written at once.
-pub(crate) const PIECE: usize = 1 << 20;
+const PIECE: usize = 1 << 20;
+
+/// What a program prints about the client's database, as it comes. Whether it ended well is known at the end, and else the end is an error.
+///
+/// # Errors
+/// `Denied` without the grant `program run NAME`; `NotFound` if there is no such program.
+pub(crate) async fn output(
+    cx: &Cx,
+    client: &Client,
+    name: &'static str,
+    args: Vec<String>,
+) -> Result<Content> {
+    let Running { input, output, ended: end } = cx.start_program(program(client, name, args, false)).await?;
+    drop(input);
+    let (cx, place) = (cx.clone(), client.place());
+    let pieces = futures::stream::try_unfold(Some((output, end)), move |state| {
+        let (cx, place) = (cx.clone(), place.clone());
+        async move {
+            let Some((mut output, end)) = state else { return Ok(None) };
+            let mut piece = Vec::with_capacity(PIECE);
+            let read = (&mut output).take(PIECE as u64).read_to_end(&mut piece).await;
+            read.map_err(|error| Error::failed(format!("`{name}` of {place}: {error}")))?;
+            if piece.len() == PIECE {
+                return Ok(Some((Bytes::from(piece), Some((output, end)))));
+            }
+            ended(&cx, name, &place, &end.await?)?;
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), None)))
+        }
+    });
+    Ok(pieces.boxed())
+}
+
+/// Gives a program that writes to the client's database its input, and gives how many bytes that was.
+///
+/// # Errors
+/// As [`output`]; those of the content; `Failed` if it did not end well.
+pub(crate) async fn input(
+    cx: &Cx,
+    client: &Client,
+    name: &'static str,
+    args: Vec<String>,
+    mut content: Content,
+) -> Result<u64> {
+    let Running { mut input, mut output, ended: end } =
+        cx.start_program(program(client, name, args, true)).await?;
+    let place = client.place();
+    let feed = async {
+        let mut bytes = 0;
+        while let Some(piece) = content.try_next().await? {
+            // Why it hangs up is told by how it ended.
+            if input.write_all(&piece).await.is_err() {
+                break;
+            }
+            bytes += piece.len() as u64;
+            cx.progress(format!("{} MiB into {place}", bytes >> 20));
+        }
+        let _ = input.shutdown().await;
+        drop(input);
+        Ok::<_, Error>(bytes)
+    };
+    let mut printed = Vec::new();
+    let (fed, _, end) = join3(feed, output.read_to_end(&mut printed), end).await;
+    let bytes = fed?;
+    ended(cx, name, &place, &end?)?;
+    Ok(bytes)
+}
 
 /// A program with these words, for the client's database. The password goes by the environment, which no list of processes shows to others.
-pub(crate) fn program(client: &Client, name: &str, args: Vec<String>, writes: bool) -> Program {
+fn program(client: &Client, name: &str, args: Vec<String>, writes: bool) -> Program {
     let server = client.server();
     let mut env = vec![
         ("PGUSER".to_owned(), server.user.clone()),
@@ -50,7 +119,7 @@ pub(crate) fn program(client: &Client, name: &str, args: Vec<String>, writes: bo
 
 /// # Errors
 /// `Failed`, with the last lines of what the program said, if it did not end well.
-pub(crate) fn ended(cx: &Cx, name: &str, place: &str, end: &ProgramEnd) -> Result<()> {
+fn ended(cx: &Cx, name: &str, place: &str, end: &ProgramEnd) -> Result<()> {
     if end.code == Some(0) {
         return Ok(());
     }

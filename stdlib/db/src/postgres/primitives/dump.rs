@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Running, Undo};
+use futures::TryStreamExt;
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 
 use crate::postgres::client::Client;
-use crate::postgres::programs::{self, MAGIC, PIECE};
+use crate::postgres::programs::{self, MAGIC};
 
 /// Dumps a database into a file, by PostgreSQL's own `pg_dump`.
 ///
@@ -43,8 +43,6 @@ pub(crate) struct Dumped {
     bytes: u64,
 }
 
-const PROGRAM: &str = "pg_dump";
-
 impl Primitive for Dump {
     const PATH: &'static str = "postgres::dump";
     const EFFECT: Effect = Effect::Write;
@@ -62,29 +60,16 @@ impl Primitive for Dump {
         args.extend(self.tables.iter().map(|table| format!("--table={table}")));
         args.extend(self.schema_only.then(|| "--schema-only".to_owned()));
         let draft = cx.draft_file(&self.file)?;
-        let running = cx.start_program(programs::program(&client, PROGRAM, args, false)).await?;
-        let Running { input, mut output, ended } = running;
-        drop(input);
-        let (place, mut bytes) = (client.place(), 0_u64);
-        let reading = async {
-            let (mut piece, mut head) = (vec![0; PIECE], Vec::new());
-            loop {
-                let read = output.read(&mut piece).await;
-                let read = read.map_err(|error| Error::failed(format!("`{PROGRAM}` of {place}: {error}")))?;
-                if read == 0 {
-                    return Ok(head);
-                }
-                head.extend(piece[..read].iter().take(MAGIC.len() - head.len()));
-                draft.write_at(bytes, &piece[..read])?;
-                bytes += read as u64;
-                cx.progress(format!("{} MiB of {place}", bytes >> 20));
-            }
-        };
-        let (head, end) = futures::future::join(reading, ended).await;
-        let head: Vec<u8> = head?;
-        programs::ended(cx, PROGRAM, &place, &end?)?;
+        let mut content = programs::output(cx, &client, "pg_dump", args).await?;
+        let (place, mut bytes, mut head) = (client.place(), 0_u64, Vec::<u8>::new());
+        while let Some(piece) = content.try_next().await? {
+            head.extend(piece.iter().take(MAGIC.len() - head.len()));
+            draft.write_at(bytes, &piece)?;
+            bytes += piece.len() as u64;
+            cx.progress(format!("{} MiB of {place}", bytes >> 20));
+        }
         if head != MAGIC {
-            return Err(Error::failed(format!("what `{PROGRAM}` of {place} gave is no dump")));
+            return Err(Error::failed(format!("what `pg_dump` of {place} gave is no dump")));
         }
         draft.keep(None).await?;
         Ok(Dumped { bytes })

@@ -1,14 +1,14 @@
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::PathBuf;
 
-use opsrun_core::{Cx, Effect, Error, Primitive, Result, Running, Undo};
+use bytes::Bytes;
+use futures::StreamExt;
+use opsrun_core::{Content, Cx, Effect, Error, Primitive, Result, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::postgres::client::Client;
-use crate::postgres::programs::{self, MAGIC, PIECE};
+use crate::postgres::programs::{self, MAGIC};
 
 /// Restores a dump of `postgres::dump` into a database, by PostgreSQL's own `pg_restore`.
 ///
@@ -45,7 +45,8 @@ pub(crate) struct Restored {
     bytes: u64,
 }
 
-const PROGRAM: &str = "pg_restore";
+/// What is read of a file at a time.
+const PIECE: usize = 1 << 20;
 
 impl Primitive for Restore {
     const PATH: &'static str = "postgres::restore";
@@ -70,32 +71,21 @@ impl Primitive for Restore {
             args.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
         args.extend(self.tables.iter().map(|table| format!("--table={table}")));
-        let running = cx.start_program(programs::program(&client, PROGRAM, args, true)).await?;
-        let Running { input, mut output, ended } = running;
-        let place = client.place();
-        let mut printed = Vec::new();
-        let (fed, _, end) =
-            futures::future::join3(feed(cx, &self.file, input), output.read_to_end(&mut printed), ended)
-                .await;
-        // Why it did not take its input is told by how it ended.
-        programs::ended(cx, PROGRAM, &place, &end?)?;
-        Ok(Restored { bytes: fed? })
+        let bytes = programs::input(cx, &client, "pg_restore", args, content(cx, self.file)).await?;
+        Ok(Restored { bytes })
     }
 }
 
-/// Gives a program a file as its input.
-async fn feed(cx: &Cx, file: &Path, mut input: Pin<Box<dyn AsyncWrite + Send>>) -> Result<u64> {
-    let failed =
-        |error: std::io::Error| Error::failed(format!("`{PROGRAM}` does not take its input: {error}"));
-    let mut at = 0_u64;
-    loop {
-        let piece = cx.read_file_part(file, at, PIECE)?;
-        if piece.is_empty() {
-            input.shutdown().await.map_err(failed)?;
-            return Ok(at);
+/// A file, piece by piece.
+fn content(cx: &Cx, file: PathBuf) -> Content {
+    let cx = cx.clone();
+    let pieces = futures::stream::try_unfold(0_u64, move |at| {
+        let piece = cx.read_file_part(&file, at, PIECE);
+        async move {
+            let piece = piece?;
+            let next = at + piece.len() as u64;
+            Ok::<_, Error>((!piece.is_empty()).then(|| (Bytes::from(piece), next)))
         }
-        input.write_all(&piece).await.map_err(failed)?;
-        at += piece.len() as u64;
-        cx.progress(format!("{} MiB restored", at >> 20));
-    }
+    });
+    pieces.boxed()
 }

@@ -3,11 +3,11 @@
 use opsrun_core::ErrorKind;
 use serde_json::json;
 
-use crate::ground::on_postgres;
+use crate::ground::{on_postgres, on_real_postgres};
 
 #[test]
 fn values_are_what_a_playbook_can_use() {
-    on_postgres("values", "", |stage| {
+    on_real_postgres("values", "", |stage| {
         let sql = "select 1::int2 a, 9007199254740993 b, 1.50::numeric c, 12345678901234567.5::numeric d, 'NaN'::float8 e, true f, \
                    null::int g, '{\"x\": [1, 2.5]}'::jsonb h, '\\x00ff'::bytea i, timestamptz '2026-03-02 04:00:00.5+01' j, \
                    timestamp '2026-03-02 04:00' k, date '2026-03-02' l, '{1,NULL,3}'::int[] m, \
@@ -31,7 +31,7 @@ fn values_are_what_a_playbook_can_use() {
 fn a_query_only_reads_whatever_it_calls() {
     let writes = "create table items (id int); \
                   create function sneaky() returns int language plpgsql as $$ begin insert into items values (1); return 1; end $$";
-    on_postgres("reads", writes, |stage| {
+    on_real_postgres("reads", writes, |stage| {
         for sql in ["insert into items values (1)", "select sneaky()", "create table others (id int)"] {
             let done = stage.call("postgres::query", &json!({ "sql": sql }));
             assert_eq!(done.error().kind(), ErrorKind::Forbidden, "{sql}");
@@ -67,7 +67,11 @@ fn what_the_server_refuses_is_told_with_its_words_and_its_place() {
         assert!(report.contains("    line 2:   from nothing\n                   ^"), "{report}");
         for (call, kind, said) in [
             (json!({ "sql": "selec 1" }), ErrorKind::Invalid, "syntax error"),
-            (json!({ "sql": "select idd from items" }), ErrorKind::Invalid, "hint: Perhaps you meant"),
+            (
+                json!({ "sql": "select idd from items" }),
+                ErrorKind::Invalid,
+                "column \"idd\" does not exist (42703)",
+            ),
             (json!({ "sql": "select $1::int", "args": ["x"] }), ErrorKind::Invalid, "invalid input syntax"),
             (
                 json!({ "sql": "select $1::int" }),
@@ -88,6 +92,14 @@ fn what_the_server_refuses_is_told_with_its_words_and_its_place() {
             assert_eq!(done.error().kind(), kind, "{}", done.report());
             assert!(done.error().report().contains(said), "{}", done.report());
         }
+    });
+}
+
+#[test]
+fn the_servers_own_hint_is_told() {
+    on_real_postgres("hints", "create table items (id int)", |stage| {
+        let done = stage.call("postgres::query", &json!({ "sql": "select idd from items" }));
+        assert!(done.error().report().contains("hint: Perhaps you meant"), "{}", done.report());
     });
 }
 

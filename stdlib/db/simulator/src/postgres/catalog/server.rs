@@ -1,6 +1,7 @@
 //! `pg_catalog`: the server, its databases, sessions and replicas.
 
 use super::{Definition, Line, OID_OF_OWNER, PG_CATALOG, database_oid, int, text};
+use crate::postgres::session::TEMPLATES;
 use crate::postgres::sql::context::Context;
 use crate::value::datetime::of_jiff;
 use crate::value::{Datum, Interval};
@@ -25,14 +26,14 @@ pub(super) const VIEWS: &[Definition] = &[
             ("datacl", "text[]"),
         ],
         rows: |cx| {
-            let line = |name: String| {
+            let line = |(name, is_template): (String, bool)| {
                 vec![
                     int(database_oid(cx, &name)),
                     text(name),
                     int(OID_OF_OWNER),
                     int(6),
                     text("c"),
-                    Datum::Bool(false),
+                    Datum::Bool(is_template),
                     Datum::Bool(true),
                     int(-1),
                     int(1663),
@@ -42,7 +43,9 @@ pub(super) const VIEWS: &[Definition] = &[
                     Datum::Null,
                 ]
             };
-            cx.server.databases().into_iter().map(line).collect()
+            let templates = TEMPLATES.iter().map(|name| ((*name).to_owned(), true));
+            let databases = cx.server.databases().into_iter().map(|name| (name, false));
+            databases.chain(templates).map(line).collect()
         },
     },
     Definition {

@@ -353,7 +353,11 @@ struct Class<'c> {
 
 fn class(of: &Class<'_>) -> Line {
     #[allow(clippy::cast_precision_loss)] // an estimate
-    let tuples = Datum::Float(f64::from(of.tuples as f32));
+    let tuples = Datum::Float(match (of.tuples, of.kind) {
+        // As long as nobody has looked.
+        (0, "r") => -1.0,
+        (tuples, _) => f64::from(tuples as f32),
+    });
     vec![
         int(of.oid),
         text(of.name),

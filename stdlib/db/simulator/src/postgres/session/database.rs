@@ -6,7 +6,7 @@ use crate::postgres::sql::parse::Statement;
 use crate::rows::Database;
 
 /// Databases that nobody connects to, and that new ones are made from: empty.
-const TEMPLATES: &[&str] = &["template0", "template1"];
+pub(crate) const TEMPLATES: &[&str] = &["template0", "template1"];
 
 impl Session {
     pub(super) fn of_databases(&mut self, statement: &Statement) -> Result<Outcome> {

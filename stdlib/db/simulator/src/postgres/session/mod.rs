@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlparser::ast;
 
+pub(crate) use self::database::TEMPLATES;
 pub(crate) use super::settings::Settings;
 use super::sql::bind::Binder;
 use super::sql::context::Context;
