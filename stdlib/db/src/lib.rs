@@ -3,6 +3,7 @@
 mod address;
 mod postgres;
 mod redis;
+mod section;
 mod tls;
 
 pub use postgres::Postgres;

@@ -82,21 +82,12 @@ impl System for Postgres {
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {
-        Box::pin(async move {
-            let Ok(servers) = section::servers(&cx) else { return Vec::new() };
-            let mut findings = Vec::new();
-            for server in servers {
-                let what = format!("{SYSTEM} {}", server.as_deref().unwrap_or_default()).trim().to_owned();
-                let found = examined(&cx, server.as_deref()).await;
-                findings.push(Finding { what, found: found.map_err(|error| error.report()) });
-            }
-            findings
-        })
+        Box::pin(async move { section::KIND.examine(&cx, examined).await })
     }
 }
 
-async fn examined(cx: &Cx, server: Option<&str>) -> Result<String> {
-    let client = Client::new(cx, server, None).await?;
+async fn examined(cx: Cx, server: Option<String>) -> Result<String> {
+    let client = Client::new(&cx, server.as_deref(), None).await?;
     let version = primitives::version(&client).await?;
     Ok(format!("PostgreSQL {}, as {} in {}", version.version, client.user(), client.place()))
 }
