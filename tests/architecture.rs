@@ -4,10 +4,12 @@
 
 mod workspace;
 
+use std::collections::BTreeMap;
+
 use workspace::{Crate, Source, Workspace};
 
 /// What talks to a system for us, or carries its types.
-const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-"];
+const SDKS: &[&str] = &["kube", "k8s-openapi", "bollard", "aws-", "postgres-protocol", "tokio-postgres"];
 
 /// Files of the product that reach the machine themselves, and why they may.
 const REACH_THE_MACHINE: &[(&str, &str)] = &[
@@ -61,17 +63,18 @@ fn rhai_is_used_by_the_language_alone() {
 }
 
 #[test]
-fn rendering_charts_knows_nothing_of_opsrun() {
+fn what_is_of_use_without_opsrun_knows_nothing_of_it() {
     let workspace = Workspace::read();
-    let rendering =
-        workspace.crates().filter(|member| ["gotemplate", "helm-render"].contains(&member.name()));
-    forbid(rendering, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
+    let apart = ["gotemplate", "helm-render", "restic-repository"];
+    let apart = workspace.crates().filter(|member| apart.contains(&member.name()));
+    forbid(apart, |member| workspace.reaches(member, |name| name.starts_with("opsrun")));
 }
 
 #[test]
 fn what_is_simulated_is_not_made_of_the_client_that_it_answers() {
     let workspace = Workspace::read();
-    let simulated = ["opsrun-aws-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
+    let simulated =
+        ["opsrun-aws-simulator", "opsrun-db-simulator", "opsrun-k8s-simulator", "opsrun-k8s-schema"];
     let simulated = workspace.crates().filter(|member| simulated.contains(&member.name()));
     forbid(simulated, |member| workspace.reaches(member, is_sdk));
 }
@@ -147,4 +150,35 @@ fn forbid_lines(sources: impl Iterator<Item = Source>, is_forbidden: impl Fn(&st
     }
     assert!(looked_at > 0, "no source was looked at");
     assert!(faults.is_empty(), "not allowed:\n{}", faults.join("\n"));
+}
+
+/// Some tests have `opsrun` built. If what tests need besides added features to crates that it is made of, all of those would be built once more,
+/// AWS's clients among them: most of an hour on a bare machine.
+#[test]
+fn tests_add_no_features_to_what_the_program_is_made_of() {
+    let features = |edges: &str| -> BTreeMap<String, String> {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--workspace",
+                "--offline",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}|{f}",
+                "--edges",
+                edges,
+            ])
+            .current_dir(opsrun_tests::repository(""))
+            .output()
+            .expect("cargo runs");
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let text = String::from_utf8_lossy(&tree.stdout).into_owned();
+        let lines = text.lines().filter_map(|line| line.trim_end_matches(" (*)").split_once('|'));
+        lines.map(|(package, features)| (package.to_owned(), features.trim().to_owned())).collect()
+    };
+    let (program, tests) = (features("normal,build"), features("normal,build,dev"));
+    let added: Vec<_> =
+        program.iter().filter(|(package, features)| tests.get(*package) != Some(features)).collect();
+    assert!(added.is_empty(), "say in tests/Cargo.toml that these are needed, too: {added:#?}");
 }

@@ -136,7 +136,7 @@ impl DockerRegistry {
 }
 
 /// A certificate of this machine's address that certifies itself.
-fn certify(openssl: &Path, certificate: &Path, key: &Path) {
+pub(crate) fn certify(openssl: &Path, certificate: &Path, key: &Path) {
     let mut command = Command::new(openssl);
     command.args([
         "req",

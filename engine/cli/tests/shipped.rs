@@ -39,11 +39,23 @@ fn opsrun() -> Program {
 #[test]
 fn nothing_is_found_in_the_playbooks() {
     let mut said = String::new();
-    for name in ["deploy-prod", "rollback", "scale", "scale-nodes", "region-switch", "estate-setup"] {
+    let names = [
+        "deploy-prod",
+        "rollback",
+        "scale",
+        "scale-nodes",
+        "region-switch",
+        "estate-setup",
+        "backup",
+        "restore",
+        "verify-backups",
+        "migrate-database",
+    ];
+    for name in names {
         said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
     }
     let wrong: Vec<_> = said.lines().filter(|line| !line.ends_with(": nothing found")).collect();
-    assert!(wrong.is_empty() && said.lines().count() == 6, "{said}");
+    assert!(wrong.is_empty() && said.lines().count() == names.len(), "{said}");
 }
 
 #[test]
@@ -102,6 +114,33 @@ fn a_component_that_does_not_come_up_in_time_is_scaled_back() {
 #[test]
 fn no_pods_at_all_are_refused() {
     rehearsed("scale-zero.txt", &["playbooks/scale.rhai", "--component", "api", "--replicas", "0"]);
+}
+
+#[test]
+fn a_nightly_backup_is_verified_and_copied_to_the_other_region() {
+    let said = opsrun().run(["rehearse", "playbooks/backup.rhai"]).with_code(0).to_string();
+    for told in [
+        "\"rows of public.workflows\": 1200",
+        "\"objects\": 3",
+        "\"objects of Deployment\": 3",
+        "3 copied, 0 were there",
+    ] {
+        assert!(said.contains(told), "{told} is not in\n{said}");
+    }
+    assert!(said.contains("eu: 3 snapshots kept, 0 forgotten"), "{said}");
+}
+
+#[test]
+fn a_column_is_changed_in_steps_and_put_back_if_the_last_one_fails() {
+    let migrate = ["rehearse", "playbooks/migrate-database.rhai"];
+    let said = opsrun().run(migrate).with_code(0).to_string();
+    assert!(said.contains("1200 rows of workflows have their title"), "{said}");
+    let fault = ["--fault", "postgres alter: 403 after 1"];
+    let refused = opsrun().run([&migrate[..], &fault[..]].concat()).with_code(3).to_string();
+    assert!(
+        refused.contains("permission denied (42501)") && refused.contains("the estate is as it was"),
+        "{refused}"
+    );
 }
 
 #[test]

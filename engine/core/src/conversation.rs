@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
+use hyper_util::client::legacy::connect;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{BoxFuture, Error};
@@ -75,6 +76,13 @@ pub struct BrokenLine {
 /// A whole conversation.
 pub type Talk = Box<dyn FnOnce(Line) -> BoxFuture<'static, Result<StatusCode, BrokenLine>> + Send>;
 
+/// As hyper's client wants it.
+impl connect::Connection for Connection {
+    fn connected(&self) -> connect::Connected {
+        connect::Connected::new()
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -98,6 +106,7 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.0).poll_write_vectored(cx, data)
     }
 
+    /// Else hyper copies each body into a buffer that the connection keeps.
     fn is_write_vectored(&self) -> bool {
         self.0.is_write_vectored()
     }

@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Inverse, Line, Marker, Markers, Result, Said,
-    SecretText, Span, Talk, Target, Undo, secret,
+    BoxFuture, BrokenLine, Effect, Error, ErrorKind, Found, Host, Inverse, Line, Marker, Markers, Named,
+    Process, Program, ProgramOutput, Result, Running, Said, SecretText, SourceScheme, Span, Store, Talk,
+    Target, Undo, secret,
 };
 
 /// A request's body, whatever an SDK made of it.
@@ -129,25 +130,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A program to run on this machine.
-#[derive(Debug, Clone, Default)]
-pub struct Program {
-    pub name: String,
-    pub args: Vec<String>,
-    /// Added to the environment that the gate gives every program (`PATH`, `HOME`).
-    pub env: Vec<(String, String)>,
-    pub stdin: Vec<u8>,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone)]
-pub struct ProgramOutput {
-    /// `None`: ended by a signal.
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-}
-
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFacts {
@@ -156,6 +138,8 @@ pub struct FileFacts {
     /// In bytes.
     pub size: u64,
     pub modified: Timestamp,
+    /// The lower twelve bits of a Unix mode.
+    pub mode: u32,
 }
 
 /// The files below a folder, one after the other.
@@ -166,6 +150,12 @@ pub trait FileDraft: Send + Sync {
     /// # Errors
     /// `Failed`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Who may do what with it, as Unix has it; without this, what the process makes files with.
+    ///
+    /// # Errors
+    /// `Failed`.
+    fn set_mode(&self, mode: u32) -> Result<()>;
 
     /// Puts it in place of what is there, with this time. It is not waited until the disk has it.
     ///
@@ -182,99 +172,6 @@ pub enum Note {
     /// Worth keeping.
     Info(String),
     Warning(String),
-}
-
-/// The run, seen from a call. Implemented by the runtime; a primitive uses [`Cx`].
-pub trait Host: Send + Sync {
-    fn now(&self) -> Timestamp;
-    fn sleep_until(&self, deadline: Timestamp) -> BoxFuture<'static, ()>;
-    /// Completes when the run is to stop.
-    fn cancelled(&self) -> BoxFuture<'static, ()>;
-    fn send(
-        self: Arc<Self>,
-        call: Arc<Call>,
-        to: Arc<Endpoint>,
-        system: &'static str,
-        request: Request<Body>,
-    ) -> BoxFuture<'static, Result<Response<Incoming>>>;
-    fn talk(
-        self: Arc<Self>,
-        _call: Arc<Call>,
-        to: Arc<Endpoint>,
-        _system: &'static str,
-        _request: Request<()>,
-        _talk: Talk,
-    ) -> BoxFuture<'static, Result<()>> {
-        let refused = Error::failed(format!("{} cannot be talked to here", to.uri));
-        Box::pin(async { Err(refused) })
-    }
-    fn read_file(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
-    fn list_files(&self, call: &Call, folder: &Path) -> Result<Vec<PathBuf>>;
-    fn read_configuration(&self, call: &Call, path: &Path) -> Result<Vec<u8>>;
-    /// Puts a file in place of what is there, or takes it away (`None`).
-    fn write_file(
-        self: Arc<Self>,
-        _call: Arc<Call>,
-        path: PathBuf,
-        _content: Option<Vec<u8>>,
-    ) -> BoxFuture<'static, Result<()>> {
-        let refused = Error::failed(format!("`{}` cannot be written here", path.display()));
-        Box::pin(async { Err(refused) })
-    }
-    fn file_facts(&self, _call: &Call, path: &Path) -> Result<FileFacts> {
-        Err(Error::failed(format!("`{}` cannot be looked at here", path.display())))
-    }
-    fn walk_files(&self, _call: &Call, folder: &Path) -> Result<FileWalk> {
-        Err(Error::failed(format!("`{}` cannot be walked through here", folder.display())))
-    }
-    fn read_file_part(&self, _call: &Call, path: &Path, _offset: u64, _length: usize) -> Result<Vec<u8>> {
-        Err(Error::failed(format!("`{}` cannot be read in parts here", path.display())))
-    }
-    fn draft_file(self: Arc<Self>, _call: Arc<Call>, path: PathBuf) -> Result<Box<dyn FileDraft>> {
-        Err(Error::failed(format!("`{}` cannot be written here", path.display())))
-    }
-    /// Reads a secret that the call's target names, once in a run; from then on it is hidden.
-    fn configured_secret(
-        self: Arc<Self>,
-        _call: Arc<Call>,
-        reference: String,
-    ) -> BoxFuture<'static, Result<SecretText>> {
-        let refused = Error::failed(format!("the secret `{reference}` cannot be read here"));
-        Box::pin(async { Err(refused) })
-    }
-    fn run_program(
-        self: Arc<Self>,
-        call: Arc<Call>,
-        program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>>;
-    /// Records an inverse, durably, before it returns; `None` takes it off again.
-    fn record_inverse(
-        &self,
-        call: Arc<Call>,
-        slot: usize,
-        inverse: Option<Inverse>,
-    ) -> BoxFuture<'static, Result<()>>;
-    fn note(&self, call: &Call, note: Note);
-    /// What `pattern` matches in a snapshot of the estate stays when the run is undone.
-    fn keep(&self, call: &Call, pattern: &str, why: &str);
-    /// From now on this value is shown as `‹name›` wherever the run writes something out.
-    fn hide(&self, name: &str, value: &str);
-    /// The text as the run would write it out.
-    fn shown(&self, text: &str) -> String;
-    /// The secrets that the playbook has named.
-    fn markers(&self) -> &Markers;
-    /// Reads one of them, once in a run; from then on it is hidden.
-    fn secret(self: Arc<Self>, call: Arc<Call>, marker: Marker) -> BoxFuture<'static, Result<SecretText>>;
-    /// The environment variable as it was when the program started; only for finding configuration.
-    fn variable(&self, name: &str) -> Option<String>;
-    /// Random bits that the run's seed decides.
-    fn random(&self) -> u64;
-    /// What calls of one run share under this key, such as a client with its connections.
-    fn shared(
-        &self,
-        key: &str,
-        make: &mut dyn FnMut() -> Result<Arc<dyn Any + Send + Sync>>,
-    ) -> Result<Arc<dyn Any + Send + Sync>>;
 }
 
 /// The context of one call; cheap to clone.
@@ -561,12 +458,38 @@ impl Cx {
         self.host.clone().configured_secret(self.call.clone(), reference.to_owned()).await
     }
 
-    /// Runs a program to its end.
+    /// The source that `reference` names: `SCHEME:NAME`.
     ///
     /// # Errors
-    /// `Denied` without a grant for it, `NotFound` if there is no such program; a non-zero exit is no error here.
-    pub async fn run_program(&self, program: Program) -> Result<ProgramOutput> {
-        self.host.clone().run_program(self.call.clone(), program).await
+    /// `Invalid` for a scheme that no system offers, with those that there are.
+    pub fn source(&self, reference: &str) -> Result<(SourceScheme, String)> {
+        offered(reference, &self.host.sources(), |source| (source.scheme, source.form), "source")
+    }
+
+    /// The store that `reference` names: `SCHEME:NAME`.
+    ///
+    /// # Errors
+    /// As [`Cx::source`]; those of finding it.
+    pub async fn store(&self, reference: &str, options: Value) -> Result<Arc<dyn Store>> {
+        let (scheme, name) =
+            offered(reference, &self.host.stores(), |store| (store.scheme, store.form), "store")?;
+        (scheme.open)(self.clone(), Named { name, options }).await
+    }
+
+    /// Starts a program. It is ended if what this gives is dropped.
+    ///
+    /// # Errors
+    /// `Denied` without a grant for it, `NotFound` if there is no such program.
+    pub async fn start_program(&self, program: Program) -> Result<Running> {
+        self.host.clone().start_program(self.call.clone(), program).await
+    }
+
+    /// Runs a program to its end. What it prints is held.
+    ///
+    /// # Errors
+    /// As [`Cx::start_program`]; a non-zero exit is no error here.
+    pub async fn run_program(&self, program: Program, input: &[u8]) -> Result<ProgramOutput> {
+        self.start_program(program).await?.to_its_end(input).await
     }
 
     /// Records, before a write leaves, what takes it back. Inverses are carried out latest first.
@@ -639,6 +562,31 @@ impl Cx {
         self.host.random()
     }
 
+    /// Randomness for keys and nonces: live, the operating system's.
+    pub fn fill_random(&self, bytes: &mut [u8]) {
+        self.host.fill_random(bytes);
+    }
+
+    pub fn process(&self) -> Process {
+        self.host.process()
+    }
+
+    /// Whether there is such a process on this host.
+    pub fn process_lives(&self, pid: u32) -> bool {
+        self.host.process_lives(pid)
+    }
+
+    /// How many jobs [`Cx::compute`] does at a time.
+    pub fn processors(&self) -> usize {
+        self.host.processors()
+    }
+
+    /// Has a job done that keeps a processor busy and waits for nothing. On an estate it is done before this returns, so that the
+    /// order of everything is decided.
+    pub fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        self.host.compute(job);
+    }
+
     /// What calls of one run share: made on first use, the same `Arc` after that.
     ///
     /// # Errors
@@ -657,6 +605,29 @@ impl Cx {
             .downcast()
             .map_err(|_| Error::new(ErrorKind::Failed, format!("`{key}` is shared as another type")))
     }
+}
+
+/// The one of `schemes` that `reference` begins with, and what stands behind its colon.
+fn offered<S: Copy>(
+    reference: &str,
+    schemes: &[S],
+    named: impl Fn(&S) -> (&'static str, &'static str),
+    what: &str,
+) -> Result<(S, String)> {
+    let (scheme, name) = reference.split_once(':').unwrap_or((reference, ""));
+    let found = schemes.iter().find(|offered| named(offered).0 == scheme);
+    match found {
+        Some(_) if name.trim_matches('/').is_empty() => {}
+        Some(found) => return Ok((*found, name.to_owned())),
+        None => {}
+    }
+    let forms: Vec<&str> = schemes.iter().map(|offered| named(offered).1).collect();
+    let hint = match found {
+        Some(found) => format!("it is written `{}`", named(found).1),
+        None if forms.is_empty() => format!("no system of this program offers a {what}"),
+        None => format!("a {what} is named in one of the forms `{}`", forms.join("`, `")),
+    };
+    Err(Error::invalid(format!("`{reference}` names no {what}")).hint(hint))
 }
 
 impl UndoSlot {

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
-use crate::{Alterations, Clock, Precondition, Result};
+use crate::{Alterations, BoxFuture, Clock, Precondition, Program, ProgramEnd, Result};
 
 /// What a simulator is given: its time, and the seed that decides every name and identifier.
 /// It spawns its tasks on the tokio runtime that it is called on.
@@ -44,6 +44,11 @@ pub trait Simulator: Send + Sync {
     /// A connection for requests of `system` to this address (scheme and authority), served from now on; `None` if nothing of
     /// this simulator is found there.
     fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream>;
+
+    /// Runs a program on an estate, as far as this simulator has it: it reads its input from `stream`, and prints there.
+    fn program(&self, _program: &Program, _stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
+        None
+    }
 
     /// What the target's section has to say so that this system's primitives come here.
     fn section(&self) -> Value {

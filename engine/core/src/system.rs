@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Access, AccessPattern, BoxFuture, Cx, Declaration, Effect, Leases, Original, Precondition, Result,
-    SecretScheme, Simulator, Surroundings,
+    SecretScheme, Simulator, SourceScheme, StoreScheme, Surroundings,
 };
 
 /// A module of primitives, as playbooks see it.
@@ -95,6 +95,16 @@ pub trait System: Send + Sync {
 
     /// The secrets that it reads for playbooks, by scheme.
     fn secrets(&self) -> &'static [SecretScheme] {
+        &[]
+    }
+
+    /// What of it can be kept and brought back, by scheme.
+    fn sources(&self) -> &'static [SourceScheme] {
+        &[]
+    }
+
+    /// Where it keeps objects for others, by scheme.
+    fn stores(&self) -> &'static [StoreScheme] {
         &[]
     }
 

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy;
 use hyper_util::rt::TokioIo;
 use opsrun_core::{BoxFuture, Connection, Dial, Endpoint, Error, Line, Simulator};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -28,9 +26,6 @@ pub(crate) enum Reach {
     Network { tls: Option<(Arc<rustls::ClientConfig>, Option<ServerName<'static>>)> },
     Estate { simulators: Arc<[Arc<dyn Simulator>]>, system: &'static str },
 }
-
-/// A connection of any kind, as hyper takes one.
-pub(crate) struct Stream(Connection);
 
 /// The way to an endpoint whose protocol is not HTTP.
 struct Way {
@@ -58,9 +53,9 @@ impl Reach {
 }
 
 impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
+    type Response = TokioIo<Connection>;
     type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<TokioIo<Stream>>>;
+    type Future = BoxFuture<'static, io::Result<TokioIo<Connection>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -68,7 +63,7 @@ impl tower::Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let reach = self.0.clone();
-        Box::pin(async move { connect(&reach, &uri).await.map(|io| TokioIo::new(Stream(io))) })
+        Box::pin(async move { connect(&reach, &uri).await.map(TokioIo::new) })
     }
 }
 
@@ -207,49 +202,6 @@ fn server_name(to: &Endpoint) -> Result<Option<ServerName<'static>>, Error> {
     ServerName::try_from(name.clone())
         .map(Some)
         .map_err(|error| Error::invalid(format!("`{name}` is no server name: {error}")))
-}
-
-impl legacy::connect::Connection for Stream {
-    fn connected(&self) -> legacy::connect::Connected {
-        legacy::connect::Connected::new()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, data)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, data)
-    }
-
-    /// Else hyper copies each body into a buffer that the connection keeps.
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }
 
 /// `insecure-skip-tls-verify` of a kubeconfig.

@@ -1,10 +1,10 @@
 //! Files that are too large to be held while they are written: under another name first, then in place of what was there.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use opsrun_core::{Call, Result};
 
 use crate::file::Files;
 use crate::gate::{Gate, Recorder};
-use crate::written::{Memory, access, failed};
+use crate::written::{MODE, Memory, access, failed};
 
 /// Tells drafts of one file apart.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -28,7 +28,7 @@ pub struct Draft {
 #[derive(Debug)]
 enum Content {
     Disk { file: File, part: PathBuf },
-    Memory(Mutex<Vec<u8>>),
+    Memory(Mutex<Vec<u8>>, AtomicU32),
 }
 
 impl Draft {
@@ -39,7 +39,7 @@ impl Draft {
             Content::Disk { file, .. } => {
                 file.write_all_at(bytes, offset).map_err(|error| failed(&self.shown, &error))
             }
-            Content::Memory(content) => {
+            Content::Memory(content, _) => {
                 let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
                 let too_far = || failed(&self.shown, &"it is too large");
                 let start = usize::try_from(offset).map_err(|_| too_far())?;
@@ -48,6 +48,22 @@ impl Draft {
                     content.resize(end, 0);
                 }
                 content[start..end].copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// # Errors
+    /// `Failed`.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        match &self.content {
+            Content::Disk { file, .. } => file
+                .set_permissions(Permissions::from_mode(mode & 0o7777))
+                .map_err(|error| failed(&self.shown, &error)),
+            Content::Memory(_, memory) => {
+                memory.store(mode & 0o7777, Ordering::Relaxed);
                 Ok(())
             }
         }
@@ -73,7 +89,7 @@ impl Files {
         let real = self.place(path)?;
         gate.permit(call, &access(&real))?;
         let content = match self.imagined() {
-            Some(_) => Content::Memory(Mutex::default()),
+            Some(_) => Content::Memory(Mutex::default(), AtomicU32::new(MODE)),
             None => begin(&real).map_err(|error| failed(path, &error))?,
         };
         Ok(Draft { real, shown: path.to_owned(), content })
@@ -93,16 +109,17 @@ impl Files {
     ) -> Result<()> {
         let now = gate.now();
         let put = || match (&draft.content, self.imagined()) {
-            (Content::Memory(content), Some(imagined)) => {
+            (Content::Memory(content, mode), Some(imagined)) => {
                 let content = std::mem::take(&mut *content.lock().unwrap_or_else(PoisonError::into_inner));
-                let memory = Memory { content: content.into(), modified: modified.unwrap_or(now) };
+                let mode = mode.load(Ordering::Relaxed);
+                let memory = Memory { content: content.into(), modified: modified.unwrap_or(now), mode };
                 imagined.put(&draft.real, Some(memory));
                 Ok(())
             }
             (Content::Disk { file, part }, _) => {
                 put(file, part, &draft.real, modified).map_err(|error| failed(&draft.shown, &error))
             }
-            (Content::Memory(_), None) => Err(failed(&draft.shown, &"it is in memory")),
+            (Content::Memory(..), None) => Err(failed(&draft.shown, &"it is in memory")),
         };
         self.carry_out(gate, recorder, call, (&draft.real, &draft.shown), put).await
     }

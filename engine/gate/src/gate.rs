@@ -9,8 +9,8 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
-    Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Redactor,
-    Result, Span, System, Talk, Undo, Value,
+    Access, AccessPattern, Body, BoxFuture, Call, Clock, Effect, Endpoint, Error, ErrorKind, Program,
+    Redactor, Result, Running, Span, System, Talk, Undo, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -340,6 +340,11 @@ impl Gate {
     pub(crate) fn fault(&self, access: &Access) -> Option<(Action, String)> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter_mut().find_map(|fault| fault.strike(access).map(|action| (action, fault.to_string())))
+    }
+
+    /// The program as an estate has it; `None`: there is no estate, and it is the machine's.
+    pub(crate) fn simulated_program(&self, program: &Program) -> Option<Result<Running>> {
+        self.route.program(program)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

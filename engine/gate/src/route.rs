@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use opsrun_core::{Body, Call, Endpoint, Error, Line, Simulator};
+use opsrun_core::{Body, Call, Endpoint, Error, Line, Program, Running, Simulator};
 
 use crate::connector::{self, Connector, Reach};
 use crate::gate::{Lost, unreachable_error};
+
+const PIPE: usize = 64 << 10;
 
 /// A run has few endpoints, and each is large: comparing them costs less than a key would.
 type Pool = Vec<(Endpoint, &'static str, Client<Connector, Body>)>;
@@ -63,6 +66,27 @@ impl Route {
     /// The way to `to` for a protocol that is not HTTP.
     pub(crate) fn line(&self, to: &Endpoint, system: &'static str) -> Result<Line, Error> {
         Ok(connector::line(self.reach(to, system)?, to))
+    }
+
+    /// The program as an estate has it; `None`: there is no estate.
+    pub(crate) fn program(&self, program: &Program) -> Option<Result<Running, Error>> {
+        let simulators = self.estate.as_ref()?;
+        let started = simulators.iter().find_map(|simulator| {
+            let (near, far) = tokio::io::duplex(PIPE);
+            simulator.program(program, far).map(|ended| (near, ended))
+        });
+        let Some((near, ended)) = started else {
+            return Some(Err(Error::not_found(format!("the estate has no program `{}`", program.name))));
+        };
+        let (output, input) = tokio::io::split(near);
+        // It goes on whether or not somebody waits for its end, as the machine's programs do.
+        let running = tokio::spawn(ended);
+        let ended = async move {
+            running
+                .await
+                .map_err(|_| Error::failed("a simulated program broke off: this is a defect of opsrun"))
+        };
+        Some(Ok(Running { input: Box::pin(input), output: Box::pin(output), ended: ended.boxed() }))
     }
 
     fn reach(&self, to: &Endpoint, system: &'static str) -> Result<Reach, Error> {

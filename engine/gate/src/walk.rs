@@ -2,6 +2,7 @@
 
 use std::fs::{DirEntry, Metadata};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -38,7 +39,12 @@ pub(crate) fn facts(real: &Path, shown: &Path) -> Result<FileFacts> {
 }
 
 pub(crate) fn of_memory(path: &Path, memory: &Memory) -> FileFacts {
-    FileFacts { path: path.to_owned(), size: memory.content.len() as u64, modified: memory.modified }
+    FileFacts {
+        path: path.to_owned(),
+        size: memory.content.len() as u64,
+        modified: memory.modified,
+        mode: memory.mode,
+    }
 }
 
 fn of_metadata(path: &Path, metadata: &Metadata) -> Result<FileFacts> {
@@ -48,7 +54,8 @@ fn of_metadata(path: &Path, metadata: &Metadata) -> Result<FileFacts> {
     let modified = metadata.modified().map_err(|error| explain(error, path))?;
     // A time that no calendar has is as good as none.
     let modified = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
-    Ok(FileFacts { path: path.to_owned(), size: metadata.len(), modified })
+    let mode = metadata.permissions().mode() & 0o7777;
+    Ok(FileFacts { path: path.to_owned(), size: metadata.len(), modified, mode })
 }
 
 struct Walk {

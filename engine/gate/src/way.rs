@@ -84,6 +84,8 @@ impl Way for Conversation {
             401 | 403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
+            // It may take it the next time.
+            429 | 503 => ErrorKind::Unreachable,
             _ => ErrorKind::Failed,
         };
         let said = String::from_utf8_lossy(&refusal.body).trim().to_owned();

@@ -25,7 +25,11 @@ pub(crate) struct Imagined(Mutex<BTreeMap<PathBuf, Option<Memory>>>);
 pub(crate) struct Memory {
     pub(crate) content: Bytes,
     pub(crate) modified: Timestamp,
+    pub(crate) mode: u32,
 }
+
+/// What files are made with, mostly.
+pub(crate) const MODE: u32 = 0o644;
 
 impl Imagined {
     fn all(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<Memory>>> {
@@ -157,7 +161,10 @@ impl Files {
 
     fn put(&self, real: &Path, shown: &Path, content: Option<Vec<u8>>, now: Timestamp) -> Result<()> {
         if let Some(imagined) = self.imagined() {
-            imagined.put(real, content.map(|content| Memory { content: content.into(), modified: now }));
+            imagined.put(
+                real,
+                content.map(|content| Memory { content: content.into(), modified: now, mode: MODE }),
+            );
             return Ok(());
         }
         let done = match &content {
@@ -195,7 +202,9 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = folder.join(format!(".{name}.{}.part", std::process::id()));
     let written = std::fs::File::create(&part)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&part, path));
+        .and_then(|()| std::fs::rename(&part, path))
+        // Else the name could be lost with the machine's power, and the content with it.
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
     if written.is_err() {
         // It may not have been made; what counts is why.
         let _ = std::fs::remove_file(&part);

@@ -290,22 +290,8 @@ impl Run {
                 one_line(bytes, &format!("`{rest}`"))
             }
             _ if matches!(self.setup.world, World::Simulated(_)) => warned("a plan runs no program for"),
-            _ => self.ask_program(cx.call(), rest).await,
+            _ => ask_program(&cx, rest).await,
         }
-    }
-
-    async fn ask_program(&self, call: &Call, command: &str) -> Result<SecretText> {
-        let mut words = command.split_whitespace().map(str::to_owned);
-        let name = words.next().unwrap_or_default();
-        let program = Program { name: name.clone(), args: words.collect(), ..Program::default() };
-        let output = self.setup.programs.run(&self.setup.gate, call, program).await?;
-        if output.code != Some(0) {
-            let code = output.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
-            let error = Error::failed(format!("`{name}` ended {code}"));
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(if said.is_empty() { error } else { error.detail(said) });
-        }
-        one_line(output.stdout, &format!("what `{name}` printed"))
     }
 
     /// What the estate file says.
@@ -319,6 +305,20 @@ impl Run {
         let sum = crc32fast::hash(format!("{} {reference}", self.setup.seed).as_bytes());
         format!("simulated-{reference}-{sum:08x}")
     }
+}
+
+async fn ask_program(cx: &Cx, command: &str) -> Result<SecretText> {
+    let mut words = command.split_whitespace().map(str::to_owned);
+    let name = words.next().unwrap_or_default();
+    let program = Program { name: name.clone(), args: words.collect(), ..Program::default() };
+    let output = cx.run_program(program, b"").await?;
+    if output.code != Some(0) {
+        let code = output.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+        let error = Error::failed(format!("`{name}` ended {code}"));
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(if said.is_empty() { error } else { error.detail(said) });
+    }
+    one_line(output.stdout, &format!("what `{name}` printed"))
 }
 
 /// A text without the line feed that editors and programs put at its end.

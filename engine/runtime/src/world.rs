@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use opsrun_core::{BoxFuture, Clock, Elsewhere, Error, Result};
 use opsrun_gate::WallClock;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 use crate::simulated::{Seat, SimulatedWorld};
 
@@ -29,12 +30,12 @@ pub(crate) type Body<'env> = Box<dyn FnOnce(Place) + Send + 'env>;
 impl World {
     /// Real time and real threads.
     pub fn live() -> Self {
-        World::Live(Arc::new(LiveWorld { clock: WallClock::real(), runtime: OnceLock::new() }))
+        World::Live(Arc::new(LiveWorld::new(WallClock::real())))
     }
 
     /// Like the live one, with time `speed` times as fast.
     pub fn faster(speed: f64) -> Self {
-        World::Live(Arc::new(LiveWorld { clock: WallClock::faster(speed), runtime: OnceLock::new() }))
+        World::Live(Arc::new(LiveWorld::new(WallClock::faster(speed))))
     }
 
     /// A world of its own time, which starts at `start`.
@@ -43,6 +44,19 @@ impl World {
     /// `Failed` if the machine gives no thread.
     pub fn simulated(start: jiff::Timestamp) -> Result<Self> {
         SimulatedWorld::start(start).map(World::Simulated)
+    }
+
+    /// Has a job done that keeps a processor busy: here at once, so that the order is decided; live by a thread, of which there are no
+    /// more than processors.
+    pub(crate) fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        let World::Live(world) = self else { return job() };
+        let Ok(runtime) = world.runtime() else { return job() };
+        let idle = world.idle.clone();
+        runtime.spawn(async move {
+            let processor = idle.acquire_owned().await;
+            // It is given back when the job is done, or has panicked; then who waits for it learns so.
+            let _ = tokio::task::spawn_blocking(move || (processor, job()).1).await;
+        });
     }
 
     /// The runtime of a live world.
@@ -171,6 +185,8 @@ impl World {
 pub struct LiveWorld {
     clock: WallClock,
     runtime: OnceLock<Runtime>,
+    /// Of the processors, for jobs that keep one busy.
+    idle: Arc<Semaphore>,
 }
 
 /// The last to hold the world may be a task on its own runtime, which must not wait for itself.
@@ -183,6 +199,11 @@ impl Drop for LiveWorld {
 }
 
 impl LiveWorld {
+    fn new(clock: WallClock) -> Self {
+        let idle = Arc::new(Semaphore::new(opsrun_gate::processors()));
+        LiveWorld { clock, runtime: OnceLock::new(), idle }
+    }
+
     fn runtime(&self) -> Result<&Runtime> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);

@@ -24,7 +24,7 @@ use http::request::Parts;
 use opsrun_aws_simulator::cbor;
 use opsrun_core::{
     Access, BoxFuture, Cx, Effect, Finding, Grantee, Module, Need, Original, Policy, Precondition, Refusal,
-    Result, SecretScheme, Simulator, Surroundings, System, Value,
+    Result, SecretScheme, Simulator, SourceScheme, StoreScheme, Surroundings, System, Value,
 };
 use serde_json::json;
 
@@ -62,6 +62,14 @@ impl System for Aws {
 
     fn secrets(&self) -> &'static [SecretScheme] {
         secrets::SCHEMES
+    }
+
+    fn sources(&self) -> &'static [SourceScheme] {
+        &[s3::SOURCE]
+    }
+
+    fn stores(&self) -> &'static [StoreScheme] {
+        s3::STORES
     }
 
     fn refusal(&self, status: StatusCode, access: &Access) -> Refusal {

@@ -98,7 +98,7 @@ impl ExecPlugin {
     /// # Errors
     /// `Denied` without a grant for the program, `NotFound`, `Timeout`; `Forbidden` with what the plugin says, if it failed.
     pub(crate) async fn ask(&self, cx: &Cx) -> Result<Got> {
-        let asked = cx.until(ANSWERS_WITHIN.after(cx.now()), cx.run_program(self.program()));
+        let asked = cx.until(ANSWERS_WITHIN.after(cx.now()), cx.run_program(self.program(), b""));
         let output = asked
             .await
             .map_err(|error| {
@@ -147,7 +147,7 @@ impl ExecPlugin {
             name: self.command.clone(),
             args: self.args.clone().unwrap_or_default(),
             env: own.chain([("KUBERNETES_EXEC_INFO".to_owned(), info.to_string())]).collect(),
-            stdin: Vec::new(),
+            writes: false,
         }
     }
 

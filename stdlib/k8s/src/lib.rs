@@ -14,6 +14,7 @@ mod examine;
 mod exec_plugin;
 mod inverse;
 mod job;
+mod keep;
 mod kubeconfig;
 #[cfg(test)]
 mod kubeconfig_tests;
@@ -45,7 +46,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use opsrun_core::{
     Access, BoxFuture, Cx, Finding, Grantee, Leases, Module, Need, Original, Policy, Precondition, Refusal,
-    Result, SecretScheme, Simulator, Surroundings, System, Target, Value,
+    Result, SecretScheme, Simulator, SourceScheme, Surroundings, System, Target, Value,
 };
 
 pub use client::Client;
@@ -100,6 +101,10 @@ impl System for Kubernetes {
             let now = Client::new(&cx)?.at_path(&then.object).await?;
             Ok(overlay::precondition(&then.what, &then.object, now.as_ref()))
         })
+    }
+
+    fn sources(&self) -> &'static [SourceScheme] {
+        &[keep::SOURCE]
     }
 
     fn secrets(&self) -> &'static [SecretScheme] {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Body, BoxFuture, Call, CallId, Cx, Endpoint, Error, Host, Inverse, Marker, Markers, Note, Program,
-    ProgramOutput, Result, SecretText, Span, Target,
+    ProgramEnd, Result, Running, SecretText, Span, Target,
 };
 use serde_json::Value;
 
@@ -104,20 +104,16 @@ impl Host for Surroundings {
         found.ok_or_else(|| Error::not_found(format!("`{}` does not exist", path.display())))
     }
 
-    fn run_program(
-        self: Arc<Self>,
-        _: Arc<Call>,
-        program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>> {
+    fn start_program(self: Arc<Self>, _: Arc<Call>, program: Program) -> BoxFuture<'static, Result<Running>> {
         locked(&self.ran).push(program);
         let (stdout, code) = locked(&self.answer).clone();
-        Box::pin(async move {
-            Ok(ProgramOutput {
-                code: Some(code),
-                stdout: stdout.into_bytes(),
-                stderr: b"the plugin's own words\n".to_vec(),
-            })
-        })
+        let end = ProgramEnd { code: Some(code), stderr: b"the plugin's own words\n".to_vec() };
+        let running = Running {
+            input: Box::pin(tokio::io::sink()),
+            output: Box::pin(std::io::Cursor::new(stdout.into_bytes())),
+            ended: Box::pin(async move { Ok(end) }),
+        };
+        Box::pin(async move { Ok(running) })
     }
 
     fn record_inverse(&self, _: Arc<Call>, _: usize, _: Option<Inverse>) -> BoxFuture<'static, Result<()>> {

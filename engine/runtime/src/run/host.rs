@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use opsrun_core::{
     Access, Body, BoxFuture, Call, Effect, Endpoint, FileDraft, FileFacts, FileWalk, Host, Inverse, Marker,
-    Markers, Note, Program, ProgramOutput, Result, SecretText, Talk,
+    Markers, Note, Process, Program, Result, Running, SecretText, SourceScheme, StoreScheme, Talk,
 };
 use opsrun_gate::{Draft, Outcome as RequestOutcome, Recorder, Ticket};
-use rand::RngCore;
+use rand::{RngCore, SeedableRng};
 
 use super::{Run, locked};
 use crate::event::Happening;
@@ -76,6 +76,10 @@ struct Drafted {
 impl FileDraft for Drafted {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.draft.write_at(offset, bytes)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        self.draft.set_mode(mode)
     }
 
     fn keep(self: Box<Self>, modified: Option<Timestamp>) -> BoxFuture<'static, Result<()>> {
@@ -166,6 +170,14 @@ impl Host for Run {
         Ok(Box::new(Drafted { run: self, call, draft }))
     }
 
+    fn sources(&self) -> Vec<SourceScheme> {
+        self.registry().systems().iter().flat_map(|system| system.sources()).copied().collect()
+    }
+
+    fn stores(&self) -> Vec<StoreScheme> {
+        self.registry().systems().iter().flat_map(|system| system.stores()).copied().collect()
+    }
+
     fn configured_secret(
         self: Arc<Self>,
         call: Arc<Call>,
@@ -175,16 +187,13 @@ impl Host for Run {
         secrets::configured(self, call, reference)
     }
 
-    fn run_program(
+    fn start_program(
         self: Arc<Self>,
         call: Arc<Call>,
         program: Program,
-    ) -> BoxFuture<'static, Result<ProgramOutput>> {
-        if let World::Simulated(_) = self.setup.world {
-            let refused = self.setup.programs.run_on_estate(&self.setup.gate, &call, &program);
-            return Box::pin(async { refused });
-        }
-        Box::pin(async move { self.setup.programs.run(&self.setup.gate, &call, program).await })
+    ) -> BoxFuture<'static, Result<Running>> {
+        let programs = self.setup.programs.clone();
+        Box::pin(async move { programs.start(self, |run| &run.setup.gate, &call, program).await })
     }
 
     fn record_inverse(
@@ -194,8 +203,10 @@ impl Host for Run {
         inverse: Option<Inverse>,
     ) -> BoxFuture<'static, Result<()>> {
         locked(&self.undo).record(call.id, slot, call.path, &call.steps, inverse.clone());
-        // Not flushed by itself: the intent of the write that follows is, and with it everything before.
-        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, false)
+        // By itself it is not flushed: the intent of the write that follows is, and with it everything before. What is recorded in the
+        // middle of a conversation that writes is not followed by one.
+        let under_way = locked(&self.in_flight).values().any(|(of, _)| of.id == call.id);
+        self.append(Entry::Inverse { call: call.id.0, slot, inverse }, under_way)
     }
 
     fn note(&self, call: &Call, note: Note) {
@@ -229,6 +240,38 @@ impl Host for Run {
 
     fn random(&self) -> u64 {
         locked(&self.random).next_u64()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        match self.setup.world {
+            World::Live(_) => rand_chacha::ChaCha20Rng::from_os_rng().fill_bytes(bytes),
+            World::Simulated(_) => locked(&self.random).fill_bytes(bytes),
+        }
+    }
+
+    fn process(&self) -> Process {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::process(self.variable("USER")),
+            World::Simulated(_) => Process::of_an_estate(),
+        }
+    }
+
+    fn process_lives(&self, pid: u32) -> bool {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::process_lives(pid),
+            World::Simulated(_) => pid == Process::of_an_estate().pid,
+        }
+    }
+
+    fn processors(&self) -> usize {
+        match self.setup.world {
+            World::Live(_) => opsrun_gate::processors(),
+            World::Simulated(_) => 1,
+        }
+    }
+
+    fn compute(&self, job: Box<dyn FnOnce() + Send>) {
+        self.setup.world.compute(job);
     }
 
     fn shared(

@@ -7,7 +7,6 @@ pub mod cbor;
 mod estate;
 mod fault;
 mod protocol;
-pub mod rows;
 mod services;
 mod signature;
 mod trouble;
@@ -18,6 +17,8 @@ pub use estate::{
     AccountSection, AliasSection, ClusterSection, EstateSection, NodeGroupSection, Outage, RecordSection,
     RegionSection, ZoneSection,
 };
+/// What is in databases and caches.
+pub use opsrun_db_simulator::rows;
 pub use protocol::reads;
 pub use services::cloudfront::DistributionSection;
 pub use services::cloudwatch::{AlarmSection, CloudWatchSection, MetricSection};

@@ -371,7 +371,7 @@ async fn of_program(cx: &Cx, line: &str) -> Result<Credentials> {
     let mut words = words(line).into_iter();
     let name = words.next().ok_or_else(|| Error::invalid("`credential_process` is empty"))?;
     let program = Program { name: name.clone(), args: words.collect(), ..Program::default() };
-    let output = cx.run_program(program).await?;
+    let output = cx.run_program(program, b"").await?;
     if output.code != Some(0) {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(Error::new(

@@ -198,7 +198,11 @@ pub(crate) async fn store(
     }
 }
 
-async fn in_one(bucket: &Bucket, key: &str, source: &Source, about: &About) -> Result<Stored> {
+/// Stores a content of at most 5 GiB in one request.
+///
+/// # Errors
+/// As [`store`].
+pub(super) async fn in_one(bucket: &Bucket, key: &str, source: &Source, about: &About) -> Result<Stored> {
     let cx = bucket.cx();
     let _held = Budget::of(cx)?.take(source.size()).await?;
     let bytes = source.part(cx, 0, source.size())?;
@@ -233,7 +237,7 @@ fn begun_before(bucket: &Bucket, key: &str) -> Option<String> {
     written.flatten().find(|written| written.key == key).and_then(|written| written.upload)
 }
 
-async fn begin(bucket: &Bucket, key: &str, about: &About) -> Result<String> {
+pub(super) async fn begin(bucket: &Bucket, key: &str, about: &About) -> Result<String> {
     let begin = bucket
         .s3
         .create_multipart_upload()

@@ -51,9 +51,10 @@ impl Stage {
     /// The keys of a cache, or why it cannot be reached.
     fn keys(&mut self, address: &str) -> Result<Vec<String>, NoCache> {
         let database = self.aws.cache_mut(address, self.now)?;
-        let rows = database.table(KEYS).expect("the keys").rows();
-        Ok(rows
-            .map(|(key, row)| format!("{key}={}", row["value"]))
+        let keys = database.table(KEYS).expect("the keys");
+        Ok(keys
+            .rows()
+            .map(|(key, row)| format!("{key}={}", keys.fields(row)["value"]))
             .filter(|key| !key.starts_with("app"))
             .collect())
     }
@@ -62,7 +63,7 @@ impl Stage {
         let now = self.now;
         let database = self.aws.cache_mut(address, now).expect("a cache");
         let row = json!({ "key": key, "value": value }).as_object().cloned().expect("an object");
-        database.put(now, KEYS, row).expect("a row");
+        database.put(now, KEYS, &row).expect("a row");
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::section::{CacheSection, KeysSection};
 use super::{AVAILABLE, CREATING, DELETING, FAILING_OVER, KEYS, Place, domain, made_up};
-use crate::rows::{Column, Database};
+use opsrun_db_simulator::rows::{Column, Database};
+use opsrun_db_simulator::value::Type;
 
 /// Those without shards have one part, and it is called so.
 pub(super) const NODE_GROUP: &str = "0001";
@@ -260,7 +261,7 @@ impl Group {
 /// A database without keys.
 pub(super) fn empty(at: Timestamp) -> Database {
     let mut keys = Database::default();
-    let columns = vec![Column::new("key", "text"), Column::new("value", "jsonb")];
+    let columns = vec![Column::new("key", Type::Text), Column::new("value", Type::Jsonb)];
     // There is none of this name before.
     let _ = keys.create_table(at, KEYS, columns, "key");
     keys
@@ -269,5 +270,5 @@ pub(super) fn empty(at: Timestamp) -> Database {
 pub(super) fn put(keys: &mut Database, at: Timestamp, key: &str, value: Value) {
     let row = [("key".to_owned(), key.into()), ("value".to_owned(), value)];
     // It has the table's key.
-    let _ = keys.put(at, KEYS, row.into_iter().collect());
+    let _ = keys.put(at, KEYS, &row.into_iter().collect());
 }

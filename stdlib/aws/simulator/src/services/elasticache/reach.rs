@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{Place, settle};
-use crate::rows::Database;
 use crate::world::Aws;
+use opsrun_db_simulator::rows::Database;
 
 /// Why nobody can be connected to a cache now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use opsrun_core::Span;
 use serde_json::{Value, json};
 
 use super::{Place, default_key, domain};
-use crate::rows::Database;
+use opsrun_db_simulator::rows::Database;
 
 pub(super) const AVAILABLE: &str = "available";
 pub(super) const BACKING_UP: &str = "backing-up";

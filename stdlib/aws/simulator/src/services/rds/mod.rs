@@ -29,9 +29,9 @@ use self::section::{QuotaSection, Times};
 use self::snapshot::Snapshot;
 use crate::fault::{Answer, Fault};
 use crate::protocol::Call;
-use crate::rows::{Database, Row};
 use crate::services::place::{Place, place};
 use crate::world::{Aws, Caller};
+use opsrun_db_simulator::rows::{Database, Fields};
 
 /// Who wrote a row that an estate's `writes` added.
 const APP: &str = "app";
@@ -167,13 +167,14 @@ impl Rds {
                 let at = writer.next;
                 writer.next = writer.every.after(at);
                 let Some(instance) = self.instances.get_mut(&writer.instance) else { continue };
-                let Some(table) = instance.rows.table(&writer.table) else { continue };
+                let Some(table) = instance.rows.table(writer.table.as_str()) else { continue };
                 if !instance.is_up() || instance.replica.is_some() || is_down(&instance.zone, at) {
                     continue;
                 }
-                let row = made_up(table.key(), table.next_key(), at, APP);
+                let key = table.key().unwrap_or_default();
+                let row = made_up(key, table.next_key(), at, APP);
                 // It has the table's key.
-                let _ = instance.rows.put(at, &writer.table, row);
+                let _ = instance.rows.put(at, &writer.table, &row);
             }
         }
     }
@@ -226,7 +227,7 @@ impl Rds {
             let tables = instance.rows.tables().map(|(name, table)| {
                 // What the estate's writers add goes on by itself.
                 let (rows, checksum) = table.checksum(|row| row.get("written_by") != Some(&json!(APP)));
-                (name.to_owned(), json!({ "rows": rows, "checksum": checksum }))
+                (name.to_string(), json!({ "rows": rows, "checksum": checksum }))
             });
             let thing = json!({
                 "status": instance.status,
@@ -264,7 +265,7 @@ fn in_state(message: String) -> Fault {
 }
 
 /// A row that nobody has thought of: a key, when it was written, and by whom.
-fn made_up(key: &str, number: i64, at: Timestamp, by: &str) -> Row {
+fn made_up(key: &str, number: i64, at: Timestamp, by: &str) -> Fields {
     let row = [
         (key.to_owned(), json!(number)),
         ("at".to_owned(), json!(at.to_string())),

@@ -13,8 +13,8 @@ use super::wire::{flag, identifier, invalid, list, number, optional, tags_of};
 use super::{of, place, rows, start};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
-use crate::rows::Database;
 use crate::world::{Aws, Caller};
+use opsrun_db_simulator::rows::Database;
 
 /// How long the first backup of a new instance takes.
 const FIRST_BACKUP: opsrun_core::Span = opsrun_core::Span::from_secs(120);

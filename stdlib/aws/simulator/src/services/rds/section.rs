@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use opsrun_core::Span;
 use serde::Deserialize;
 
-use crate::rows::Row;
+use opsrun_db_simulator::rows::Fields;
 
 /// ```yaml
 /// rds:
@@ -107,7 +107,7 @@ fn usual_key() -> String {
 #[serde(untagged)]
 pub enum RowsSection {
     Count(u32),
-    These(Vec<Row>),
+    These(Vec<Fields>),
 }
 
 impl Default for RowsSection {

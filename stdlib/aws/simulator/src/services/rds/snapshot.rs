@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::instance::Instance;
 use super::{Place, default_key};
-use crate::rows::Database;
+use opsrun_db_simulator::rows::Database;
 
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {

@@ -60,7 +60,7 @@ impl Rds {
         &mut self,
         name: &str,
         instance: &str,
-        rows: &crate::rows::Database,
+        rows: &opsrun_db_simulator::rows::Database,
         caller: &Caller,
     ) -> Answer<Snapshot> {
         let (times, fails_at) = (self.times, self.failing.get(name).copied());

@@ -9,8 +9,9 @@ use super::instance::{AVAILABLE, Instance, Modification, Replica};
 use super::section::{InstanceSection, RdsSection, RowsSection, TableSection};
 use super::snapshot::Snapshot;
 use super::{Rds, Writer, made_up};
-use crate::rows::{Column, Database};
 use crate::world::Random;
+use opsrun_db_simulator::rows::{Column, Database};
+use opsrun_db_simulator::value::Type;
 
 pub(super) const RESOURCE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -139,21 +140,42 @@ fn fill(rows: &mut Database, name: &str, section: &TableSection, at: Timestamp) 
         }
     };
     let first = these.first().cloned().unwrap_or_else(|| made_up(&section.key, 1, at, "seed"));
-    let columns: BTreeMap<&String, &str> = first.iter().map(|(name, value)| (name, kind(value))).collect();
-    let columns = columns.into_iter().map(|(name, kind)| Column::new(name, kind)).collect();
+    let mut kinds: BTreeMap<&String, Option<Type>> = BTreeMap::new();
+    for (name, value) in these.iter().chain([&first]).flatten() {
+        let known = kinds.get(name).cloned().flatten();
+        let of_both = match (known, kind(value)) {
+            (Some(one), Some(other)) => Some(wider(&one, &other)),
+            (one, other) => one.or(other),
+        };
+        kinds.insert(name, of_both);
+    }
+    // What no row has a value of is a text.
+    let columns = kinds.into_iter().map(|(name, kind)| Column::new(name, kind.unwrap_or(Type::Text)));
+    let columns = columns.collect();
     rows.create_table(at, name, columns, &section.key).map_err(|error| error.to_string())?;
     for row in these {
-        rows.put(at, name, row).map_err(|error| error.to_string())?;
+        rows.put(at, name, &row).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Number(number) if number.is_f64() => "double precision",
-        Value::Number(_) => "bigint",
-        Value::Bool(_) => "boolean",
-        Value::Array(_) | Value::Object(_) => "jsonb",
-        Value::Null | Value::String(_) => "text",
+/// The type of a value; none of what is absent.
+fn kind(value: &Value) -> Option<Type> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Number(number) if number.is_f64() => Type::Float8,
+        Value::Number(_) => Type::Int8,
+        Value::Bool(_) => Type::Bool,
+        Value::Array(_) | Value::Object(_) => Type::Jsonb,
+        Value::String(_) => Type::Text,
+    })
+}
+
+/// The type that values of both can be of: everything can be a text.
+fn wider(one: &Type, other: &Type) -> Type {
+    match (one, other) {
+        (one, other) if one == other => one.clone(),
+        (Type::Int8, Type::Float8) | (Type::Float8, Type::Int8) => Type::Float8,
+        _ => Type::Text,
     }
 }

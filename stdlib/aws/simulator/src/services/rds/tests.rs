@@ -5,8 +5,8 @@ use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::rows::{Key, Row};
 use crate::{Aws, NoDatabase, Options};
+use opsrun_db_simulator::rows::{Fields, Key};
 
 /// The estate, and the time there.
 struct Stage {
@@ -72,8 +72,8 @@ fn regions() -> Value {
     })
 }
 
-fn row(id: i64) -> Row {
-    json!({ "id": id, "note": "by hand" }).as_object().cloned().expect("an object")
+fn row(id: i64) -> Fields {
+    json!({ "id": id, "written_by": "hand" }).as_object().cloned().expect("an object")
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_replica_lags_and_has_on_its_own_what_had_arrived_when_its_source_went_down(
     assert_eq!(stage.rows("us-east-1", "replica"), 1000 + 595);
     let now = stage.now;
     let database = stage.aws.database_mut(&theirs, now).expect("it is a database of its own");
-    database.put(now, "orders", row(9_000)).expect("a row");
+    database.put(now, "orders", &row(9_000)).expect("a row");
     assert!(
         stage
             .aws

@@ -1,0 +1,217 @@
+//! A value of a key, and the bytes that stand for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compact::{broken, intset, listpack, ziplist, zipmap};
+use super::skip::Tee;
+use super::{RdbError, VERSION, crc64, kind};
+
+/// What a key has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    String(Vec<u8>),
+    List(Vec<Vec<u8>>),
+    Set(BTreeSet<Vec<u8>>),
+    /// Members with their scores.
+    SortedSet(BTreeMap<Vec<u8>, f64>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+impl Value {
+    /// As `TYPE` calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::String(_) => "string",
+            Value::List(_) => "list",
+            Value::Set(_) => "set",
+            Value::SortedSet(_) => "zset",
+            Value::Hash(_) => "hash",
+        }
+    }
+
+    /// Its type's byte and its value, in the plain forms that every Redis reads.
+    pub fn encoded(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Value::String(text) => {
+                out.push(kind::STRING);
+                string(text, &mut out);
+            }
+            Value::List(items) => {
+                out.push(kind::LIST);
+                length(items.len(), &mut out);
+                items.iter().for_each(|item| string(item, &mut out));
+            }
+            Value::Set(items) => {
+                out.push(kind::SET);
+                length(items.len(), &mut out);
+                items.iter().for_each(|item| string(item, &mut out));
+            }
+            Value::SortedSet(members) => {
+                out.push(kind::ZSET_2);
+                length(members.len(), &mut out);
+                for (member, score) in members {
+                    string(member, &mut out);
+                    out.extend_from_slice(&score.to_le_bytes());
+                }
+            }
+            Value::Hash(fields) => {
+                out.push(kind::HASH);
+                length(fields.len(), &mut out);
+                for (field, value) in fields {
+                    string(field, &mut out);
+                    string(value, &mut out);
+                }
+            }
+        }
+        out
+    }
+}
+
+pub(super) fn length(length: usize, out: &mut Vec<u8>) {
+    match length {
+        // Each fits by its own arm.
+        0..=0x3f => out.push(u8::try_from(length).unwrap_or(0)),
+        0x40..=0x3fff => out.extend_from_slice(&(u16::try_from(length).unwrap_or(0) | 0x4000).to_be_bytes()),
+        _ => match u32::try_from(length) {
+            Ok(length) => {
+                out.push(0x80);
+                out.extend_from_slice(&length.to_be_bytes());
+            }
+            Err(_) => {
+                out.push(0x81);
+                out.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        },
+    }
+}
+
+pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
+    length(text.len(), out);
+    out.extend_from_slice(text);
+}
+
+/// What `DUMP` gives and `RESTORE` takes: a value as [`Value::encoded`] or [`super::Entry::value`] has it, with the version and the
+/// checksum behind it.
+pub fn payload(encoded: &[u8]) -> Vec<u8> {
+    let mut out = encoded.to_vec();
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    let sum = crc64(0, &out);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// The value of a payload as `DUMP` gives it.
+///
+/// # Errors
+/// `Newer`, `Checksum`, `Malformed`, `Unsupported`.
+pub fn of_payload(payload: &[u8]) -> Result<Value, RdbError> {
+    let ends = payload.len().checked_sub(10).ok_or_else(|| broken("a payload is too short"))?;
+    let (version, sum) = (&payload[ends..ends + 2], &payload[ends + 2..]);
+    let version = u16::from_le_bytes([version[0], version[1]]);
+    if version > super::NEWEST {
+        return Err(RdbError::Newer(version));
+    }
+    let expected = u64::from_le_bytes(sum.try_into().unwrap_or_default());
+    let found = crc64(0, &payload[..ends + 2]);
+    if expected != found {
+        return Err(RdbError::Checksum { expected, found });
+    }
+    value(&payload[..ends])
+}
+
+type Pair = (Vec<u8>, Vec<u8>);
+
+fn pairs(items: Vec<Vec<u8>>) -> Result<Vec<Pair>, RdbError> {
+    if !items.len().is_multiple_of(2) {
+        return Err(broken("a value of pairs has an item too many"));
+    }
+    let mut items = items.into_iter();
+    let mut pairs = Vec::new();
+    while let (Some(one), Some(other)) = (items.next(), items.next()) {
+        pairs.push((one, other));
+    }
+    Ok(pairs)
+}
+
+fn scored(items: Vec<Vec<u8>>) -> Result<Value, RdbError> {
+    let scored = pairs(items)?.into_iter().map(|(member, score)| {
+        let score = std::str::from_utf8(&score).ok().and_then(|score| score.parse().ok());
+        score.map(|score| (member, score)).ok_or_else(|| broken("a score that is no number"))
+    });
+    scored.collect::<Result<_, _>>().map(Value::SortedSet)
+}
+
+/// The value of a type's byte and what follows it.
+///
+/// # Errors
+/// `Malformed`, `Read`; `Unsupported` for streams and what modules have kept.
+pub fn value(encoded: &[u8]) -> Result<Value, RdbError> {
+    let (of, mut rest) = encoded.split_first().ok_or_else(|| broken("a value without a type"))?;
+    let mut tee = Tee { stream: &mut rest, kept: Vec::new(), from: 1 };
+    let strings = |tee: &mut Tee<'_, &[u8]>, count: u64| {
+        (0..count).map(|_| tee.string()).collect::<Result<Vec<_>, _>>()
+    };
+    let value = match *of {
+        kind::STRING => Value::String(tee.string()?),
+        kind::LIST => {
+            let count = tee.plain()?;
+            Value::List(strings(&mut tee, count)?)
+        }
+        kind::SET => {
+            let count = tee.plain()?;
+            Value::Set(strings(&mut tee, count)?.into_iter().collect())
+        }
+        kind::HASH => {
+            let count = tee.plain()?;
+            Value::Hash(pairs(strings(&mut tee, count.saturating_mul(2))?)?.into_iter().collect())
+        }
+        of @ (kind::ZSET | kind::ZSET_2) => {
+            let count = tee.plain()?;
+            let mut members = BTreeMap::new();
+            for _ in 0..count {
+                let member = tee.string()?;
+                let score = if of == kind::ZSET { tee.old_score()? } else { tee.score()? };
+                members.insert(member, score);
+            }
+            Value::SortedSet(members)
+        }
+        kind::HASH_ZIPMAP => Value::Hash(pairs(zipmap(&tee.string()?)?)?.into_iter().collect()),
+        kind::LIST_ZIPLIST => Value::List(ziplist(&tee.string()?)?),
+        kind::SET_INTSET => Value::Set(intset(&tee.string()?)?.into_iter().collect()),
+        kind::ZSET_ZIPLIST => scored(ziplist(&tee.string()?)?)?,
+        kind::HASH_ZIPLIST => Value::Hash(pairs(ziplist(&tee.string()?)?)?.into_iter().collect()),
+        kind::HASH_LISTPACK => Value::Hash(pairs(listpack(&tee.string()?)?)?.into_iter().collect()),
+        kind::ZSET_LISTPACK => scored(listpack(&tee.string()?)?)?,
+        kind::SET_LISTPACK => Value::Set(listpack(&tee.string()?)?.into_iter().collect()),
+        kind::LIST_QUICKLIST => {
+            let mut items = Vec::new();
+            for _ in 0..tee.plain()? {
+                items.extend(ziplist(&tee.string()?)?);
+            }
+            Value::List(items)
+        }
+        kind::LIST_QUICKLIST_2 => {
+            const PLAIN: u64 = 1;
+            let mut items = Vec::new();
+            for _ in 0..tee.plain()? {
+                let container = tee.plain()?;
+                let content = tee.string()?;
+                if container == PLAIN {
+                    items.push(content);
+                } else {
+                    items.extend(listpack(&content)?);
+                }
+            }
+            Value::List(items)
+        }
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return Err(RdbError::Unsupported("a stream".to_owned()));
+        }
+        other => {
+            tee.value(other)?;
+            return Err(RdbError::Unsupported(format!("a value of type {other}")));
+        }
+    };
+    if rest.is_empty() { Ok(value) } else { Err(broken("there is something behind a value")) }
+}

@@ -1,0 +1,10 @@
+//! Databases over their own wire protocols, through the gate: PostgreSQL and Redis. One conversation is one request of a run.
+
+mod address;
+mod postgres;
+mod redis;
+mod section;
+mod tls;
+
+pub use postgres::Postgres;
+pub use redis::Redis;

@@ -1,0 +1,3 @@
+mod keys;
+mod signing_in;
+mod snapshots;
