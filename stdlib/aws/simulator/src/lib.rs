@@ -27,7 +27,9 @@ pub use services::ecr::{ImageSection, RepositorySection, TakenImage, TakenReposi
 pub use services::elasticache::{
     CacheSection, CacheSnapshotSection, ElastiCacheSection, KeysSection, NoCache,
 };
-pub use services::rds::{InstanceSection, NoDatabase, RdsSection, SnapshotSection};
+pub use services::rds::{
+    DatabaseFacts, DatabaseServer, InstanceSection, NoDatabase, RdsSection, SnapshotSection,
+};
 pub use services::s3::{BucketSection, Folders, Origin, S3Section, TakenBucket, TakenObject, Whereabouts};
 pub use services::secretsmanager::TakenSecret;
 pub use services::ssm::{KnownParameter, ParameterSection};

@@ -91,6 +91,40 @@ impl Zones {
     }
 }
 
+/// As many names a resolver follows.
+const LONGEST_CHAIN: usize = 8;
+
+impl Zones {
+    /// What a name is an alias of, as `CNAME` records say; of weighted ones, the one with the largest weight.
+    fn alias(&self, name: &str) -> Option<String> {
+        let name = absolute(name);
+        let records = self.zones.values().flat_map(|zone| zone.records.values());
+        let aliases = records.filter(|record| {
+            record.get("Type").and_then(Value::as_str) == Some("CNAME")
+                && record.get("Name").and_then(Value::as_str) == Some(&name)
+        });
+        let weight = |record: &&Value| {
+            let weight = record.get("Weight").and_then(Value::as_str);
+            weight.map_or(Some(1), |weight| weight.parse::<u64>().ok()).unwrap_or_default()
+        };
+        let values = items(aliases.max_by_key(weight)?.pointer("/ResourceRecords/ResourceRecord"));
+        Some(values.first()?.get("Value")?.as_str()?.trim_end_matches('.').to_owned())
+    }
+}
+
+impl Aws {
+    /// The last name that the records of all hosted zones lead to from this one. They are private ones to whoever asks in an estate.
+    pub(crate) fn canonical(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        for _ in 0..LONGEST_CHAIN {
+            let mut aliases = self.accounts.values().filter_map(|account| account.route53.alias(&name));
+            let Some(alias) = aliases.next() else { break };
+            name = alias;
+        }
+        name
+    }
+}
+
 fn absolute(name: &str) -> String {
     if name.ends_with('.') { name.to_lowercase() } else { format!("{}.", name.to_lowercase()) }
 }

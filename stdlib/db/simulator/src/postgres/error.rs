@@ -39,6 +39,26 @@ impl PgError {
         PgError { fatal: true, ..PgError::new(code, message) }
     }
 
+    /// 3D000
+    pub fn no_database(name: &str) -> Self {
+        PgError::new("3D000", format!("database \"{name}\" does not exist"))
+    }
+
+    /// 42P04
+    pub fn database_exists(name: &str) -> Self {
+        PgError::new("42P04", format!("database \"{name}\" already exists"))
+    }
+
+    /// 25006: what a replica says to whoever writes.
+    pub fn read_only() -> Self {
+        PgError::new("25006", "cannot execute this statement during recovery")
+    }
+
+    /// 28P01: there is no such user, or it has another password.
+    pub fn sign_in_failed(user: &str) -> Self {
+        PgError::fatal("28P01", format!("password authentication failed for user \"{user}\""))
+    }
+
     /// 0A000: what PostgreSQL can and the simulated one cannot.
     pub(crate) fn unsupported(what: impl fmt::Display) -> Self {
         PgError::new("0A000", format!("{what} is not simulated"))

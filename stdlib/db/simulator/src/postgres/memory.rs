@@ -1,6 +1,5 @@
 //! A server of its own in memory, for whoever has no better place for its databases.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 
 use super::server::Write;
 use super::{Login, PgError, Replica, Server, Sessions};
-use crate::rows::Database;
+use crate::rows::{Database, Databases};
 
 /// What a server is told from outside: the time, and what chance is.
 pub trait Surroundings: Send + Sync {
@@ -34,7 +33,7 @@ pub struct Memory<S> {
 
 #[derive(Clone, Default)]
 struct State {
-    databases: BTreeMap<String, Database>,
+    databases: Databases,
     replayed: Option<Timestamp>,
     replicas: Vec<Replica>,
 }
@@ -45,10 +44,8 @@ const FIRST: &str = "postgres";
 impl<S: Surroundings> Memory<S> {
     /// With an empty database `postgres`.
     pub fn new(surroundings: S, owner: &str, login: Login) -> Self {
-        let state = State {
-            databases: BTreeMap::from([(FIRST.to_owned(), Database::default())]),
-            ..State::default()
-        };
+        let databases = Databases::of(FIRST, Database::default());
+        let state = State { databases, ..State::default() };
         Memory {
             started: surroundings.now(),
             surroundings,
@@ -70,12 +67,17 @@ impl<S: Surroundings> Memory<S> {
 
     /// The content of a database, in place of what it has.
     pub fn put(&self, name: &str, content: Database) {
-        self.state().databases.insert(name.to_owned(), content);
+        self.state().databases.put(name, content);
     }
 
-    /// A database, with its history.
-    pub fn get(&self, name: &str) -> Option<Database> {
-        self.state().databases.get(name).cloned()
+    /// All of them, with their history.
+    pub fn all(&self) -> Databases {
+        self.state().databases.clone()
+    }
+
+    /// Puts these in the place of all that it has, which it gives.
+    pub fn replace_all(&self, databases: Databases) -> Databases {
+        std::mem::replace(&mut self.state().databases, databases)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -85,14 +87,10 @@ impl<S: Surroundings> Memory<S> {
     fn writable(&self) -> Result<MutexGuard<'_, State>, PgError> {
         let state = self.state();
         match state.replayed {
-            Some(_) => Err(PgError::new("25006", "cannot execute this statement during recovery")),
+            Some(_) => Err(PgError::read_only()),
             None => Ok(state),
         }
     }
-}
-
-fn missing(name: &str) -> PgError {
-    PgError::new("3D000", format!("database \"{name}\" does not exist"))
 }
 
 impl<S: Surroundings> Server for Memory<S> {
@@ -116,38 +114,38 @@ impl<S: Surroundings> Server for Memory<S> {
         match (user == self.owner, &self.login) {
             (true, login) => Ok(login.clone()),
             (false, Login::Trust) => Err(PgError::fatal("28000", format!("role \"{user}\" does not exist"))),
-            (false, _) => {
-                Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\"")))
-            }
+            (false, _) => Err(PgError::sign_in_failed(user)),
         }
     }
 
     fn databases(&self) -> Vec<String> {
-        self.state().databases.keys().cloned().collect()
+        self.state().databases.iter().map(|(name, _)| name.to_owned()).collect()
     }
 
     fn read(&self, database: &str) -> Result<Database, PgError> {
-        self.get(database).ok_or_else(|| missing(database))
+        self.state().databases.get(database).cloned().ok_or_else(|| PgError::no_database(database))
     }
 
     fn write(&self, database: &str, write: Write<'_>) -> Result<(), PgError> {
         let now = self.now();
         let mut state = self.writable()?;
-        write(now, state.databases.get_mut(database).ok_or_else(|| missing(database))?)
+        write(now, state.databases.get_mut(database).ok_or_else(|| PgError::no_database(database))?)
     }
 
     fn create_database(&self, name: &str, content: Database) -> Result<(), PgError> {
-        let mut state = self.writable()?;
-        if state.databases.contains_key(name) {
-            return Err(PgError::new("42P04", format!("database \"{name}\" already exists")));
+        let now = self.now();
+        match self.writable()?.databases.create(now, name, content) {
+            true => Ok(()),
+            false => Err(PgError::database_exists(name)),
         }
-        state.databases.insert(name.to_owned(), content);
-        Ok(())
     }
 
     fn drop_database(&self, name: &str) -> Result<(), PgError> {
-        let gone = self.writable()?.databases.remove(name);
-        gone.map(drop).ok_or_else(|| missing(name))
+        let now = self.now();
+        match self.writable()?.databases.drop(now, name) {
+            true => Ok(()),
+            false => Err(PgError::no_database(name)),
+        }
     }
 
     fn replayed(&self) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 //!
 //! It knows no SQL and no RDS. A clone is cheap, and is another database: what is written to one the other does not see.
 
+mod databases;
 mod definition;
 mod error;
 mod key;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use databases::Databases;
 pub use definition::{
     Check, Column, Definition, Fields, ForeignKey, Identity, Index, OnDelete, PUBLIC, TableName,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use opsrun_db_simulator::postgres::Login;
+use opsrun_db_simulator::postgres::{Login, Server};
 use opsrun_tests::{PostgreSql, skip};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -93,7 +93,7 @@ fn a_moment_has_the_rows_that_were_read_then() {
                 simple(&client, if commit { "commit" } else { "rollback" }).await;
                 read.insert(second, simple(&client, ALL).await);
             }
-            let database = server.get("postgres").expect("there is one");
+            let database = server.read("postgres").expect("there is one");
             for (second, rows) in read {
                 server.put("then", database.at(Timestamp::from_second(second).expect("a time")));
                 let mut then = config();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{SinkExt, TryStreamExt};
-use opsrun_db_simulator::postgres::{DumpOptions, Login, Replica, pg_dump, pg_restore};
+use opsrun_db_simulator::postgres::{DumpOptions, Login, Replica, Server, pg_dump, pg_restore};
 use opsrun_db_simulator::rows::Database;
 use opsrun_tests::{PostgreSql, skip};
 use tokio_postgres::NoTls;
@@ -139,7 +139,7 @@ async fn a_dump_brings_everything_back_and_one_that_is_cut_off_nothing() {
     client.batch_execute(made).await.unwrap();
     let sums = "select count(*), sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint), (select count(*) from audit.e) from t";
     let before = simple(&client, sums).await;
-    let content = server.get("postgres").unwrap();
+    let content = server.read("postgres").unwrap();
     let dump = pg_dump(&content, "postgres", &DumpOptions::default()).unwrap();
     let at = jiff::Timestamp::UNIX_EPOCH;
     let mut restored = Database::default();

@@ -1,15 +1,15 @@
 //! PostgreSQL in an estate: servers by their addresses, which hold real rows and speak the protocol.
 
-mod programs;
 mod section;
 mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use http::Uri;
 use opsrun_core::{BoxFuture, Error, Program, ProgramEnd, Result, Simulator, Surroundings, Value};
-use opsrun_db_simulator::postgres::{Server, serve};
+use opsrun_db_simulator::postgres::{PgProgram, Server, serve};
 use serde_json::json;
 use tokio::io::DuplexStream;
 
@@ -52,6 +52,14 @@ struct Estate {
     servers: BTreeMap<String, Arc<Simulated>>,
 }
 
+/// How a program of PostgreSQL ends.
+fn ended(done: std::result::Result<(), String>) -> ProgramEnd {
+    match done {
+        Ok(()) => ProgramEnd { code: Some(0), stderr: Vec::new() },
+        Err(said) => ProgramEnd { code: Some(1), stderr: said.into_bytes() },
+    }
+}
+
 /// What a connection holds back.
 const BUFFER: usize = 64 << 10;
 const PORT: u16 = 5432;
@@ -67,7 +75,9 @@ impl Simulator for Estate {
     }
 
     fn program(&self, program: &Program, stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
-        programs::run(&self.servers, program, stream)
+        let asked = PgProgram::of(&program.name, &program.args, &program.env)?;
+        let server = self.servers.get(&asked.address)?.clone();
+        Some(async move { ended(asked.run(server, stream).await) }.boxed())
     }
 
     fn section(&self) -> Value {

@@ -70,20 +70,6 @@ impl Simulated {
         Ok(())
     }
 
-    /// Lets somebody in who does not speak the protocol.
-    ///
-    /// # Errors
-    /// 28P01
-    pub(super) fn admit(&self, user: &str, password: Option<&str>) -> std::result::Result<(), PgError> {
-        match self.login(user)? {
-            Login::Trust => Ok(()),
-            Login::Cleartext(wanted) | Login::Scram(wanted) if password == Some(&*wanted) => Ok(()),
-            Login::Cleartext(_) | Login::Scram(_) => {
-                Err(PgError::fatal("28P01", format!("password authentication failed for user \"{user}\"")))
-            }
-        }
-    }
-
     /// One that follows this server.
     pub(super) fn replica(&self, lag: Span) -> Self {
         Simulated {
@@ -111,14 +97,7 @@ impl Simulated {
     /// The same content in other surroundings.
     pub(super) fn fork(&self, surroundings: &opsrun_core::Surroundings) -> Self {
         let memory = Memory::new(Surroundings::of(surroundings), self.memory.owner(), Login::Trust);
-        for (name, content) in self
-            .memory
-            .databases()
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), self.memory.get(&name)?)))
-        {
-            memory.put(&name, content);
-        }
+        memory.replace_all(self.memory.all());
         Simulated {
             memory: Arc::new(memory),
             users: self.users.clone(),
@@ -202,10 +181,7 @@ impl Server for Simulated {
             None if self.users.is_empty() => Ok(Login::Trust),
             Some(None) => Ok(Login::Trust),
             Some(Some(password)) => Ok(Login::Scram(password.clone())),
-            None => {
-                let message = format!("password authentication failed for user \"{user}\"");
-                Err(PgError::fatal("28P01", message))
-            }
+            None => Err(PgError::sign_in_failed(user)),
         }
     }
 
@@ -215,12 +191,15 @@ impl Server for Simulated {
     }
 
     fn databases(&self) -> Vec<String> {
-        self.memory.databases()
+        match self.replayed() {
+            None => self.memory.databases(),
+            Some(moment) => self.memory.all().names_at(moment).into_iter().map(str::to_owned).collect(),
+        }
     }
 
     fn read(&self, database: &str) -> std::result::Result<Database, PgError> {
-        let now = self.memory.read(database)?;
-        Ok(self.replayed().map_or_else(|| now.clone(), |moment| now.at(moment)))
+        let Some(moment) = self.replayed() else { return self.memory.read(database) };
+        self.memory.all().one_at(database, moment).ok_or_else(|| PgError::no_database(database))
     }
 
     fn write(&self, database: &str, write: Write<'_>) -> std::result::Result<(), PgError> {
@@ -255,7 +234,7 @@ impl Server for Simulated {
 impl Simulated {
     fn writable(&self) -> std::result::Result<(), PgError> {
         match self.is_replica() {
-            true => Err(PgError::new("25006", "cannot execute this statement during recovery")),
+            true => Err(PgError::read_only()),
             false => Ok(()),
         }
     }

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use opsrun_core::Span;
 use serde_json::{Value, json};
 
-use super::{Place, default_key, domain};
-use opsrun_db_simulator::rows::Database;
+use super::{APP, OWNER, Place, Writes, default_key, domain, made_up, sql};
+use opsrun_db_simulator::rows::{Databases, Table};
 
 pub(super) const AVAILABLE: &str = "available";
 pub(super) const BACKING_UP: &str = "backing-up";
 pub(super) const CREATING: &str = "creating";
 pub(super) const DELETING: &str = "deleting";
+/// Its storage is lost, and it does not come back.
+pub(super) const FAILED: &str = "failed";
 pub(super) const MODIFYING: &str = "modifying";
 pub(super) const REBOOTING: &str = "rebooting";
 pub(super) const RENAMING: &str = "renaming";
@@ -34,6 +36,7 @@ pub(super) struct Instance {
     pub(super) protected: bool,
     pub(super) encrypted: bool,
     pub(super) user: String,
+    pub(super) users: BTreeMap<String, Option<String>>,
     pub(super) database: Option<String>,
     pub(super) port: u16,
     pub(super) tags: BTreeMap<String, String>,
@@ -46,8 +49,10 @@ pub(super) struct Instance {
     /// Stays when it is renamed: `db-ABC…`.
     pub(super) resource: String,
     pub(super) replica: Option<Replica>,
-    /// Of a replica, empty: its rows are its source's.
-    pub(super) rows: Database,
+    /// Of a replica, empty: it has its source's.
+    pub(super) databases: Databases,
+    /// When it fails, or has failed.
+    pub(super) fails: Option<Timestamp>,
     pub(super) status: &'static str,
     /// What happens next, in the order of time.
     pub(super) plan: VecDeque<Step>,
@@ -92,7 +97,45 @@ pub(super) struct Modification {
 impl Instance {
     /// Whether somebody can be connected to it.
     pub(super) fn is_up(&self) -> bool {
-        !matches!(self.status, CREATING | DELETING | REBOOTING | RENAMING)
+        !matches!(self.status, CREATING | DELETING | FAILED | REBOOTING | RENAMING)
+    }
+
+    /// When something happens to it next.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.plan.front().map(|step| step.at).into_iter().chain(self.will_fail()).min()
+    }
+
+    fn will_fail(&self) -> Option<Timestamp> {
+        self.fails.filter(|_| !matches!(self.status, DELETING | FAILED))
+    }
+
+    /// The database that it was made with, or the one that is always there.
+    pub(super) fn main_database(&self) -> &str {
+        self.database.as_deref().unwrap_or(OWNER)
+    }
+
+    /// All tables, with the names of their databases where it is not the main one.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (String, &Table)> {
+        self.databases.iter().flat_map(move |(database, content)| {
+            content.tables().map(move |(name, table)| match database == self.main_database() {
+                true => (name.to_string(), table),
+                false => (format!("{database}/{name}"), table),
+            })
+        })
+    }
+
+    /// What is refused is the application's affair.
+    pub(super) fn write(&mut self, what: &Writes, at: Timestamp) {
+        let main = self.main_database().to_owned();
+        match what {
+            Writes::Sql(text) => drop(sql::run(&mut self.databases, &main, text, at)),
+            Writes::Row(name) => {
+                let Some(database) = self.databases.get_mut(&main) else { return };
+                let Some(table) = database.table(name.as_str()) else { return };
+                let row = made_up(table.key().unwrap_or_default(), table.next_key(), at, APP);
+                let _ = database.put(at, name, &row);
+            }
+        }
     }
 
     pub(super) fn then(&mut self, at: Timestamp, what: What, status: &'static str) {
@@ -101,6 +144,10 @@ impl Instance {
 
     /// Takes the next step; gives its new name if it has one, `None` if it is gone.
     pub(super) fn step(&mut self) -> Option<String> {
+        if self.will_fail().is_some_and(|fails| self.plan.front().is_none_or(|step| fails <= step.at)) {
+            self.status = FAILED;
+            self.plan.clear();
+        }
         let Some(step) = self.plan.pop_front() else { return Some(self.name.clone()) };
         self.status = step.status;
         match step.what {
@@ -127,6 +174,7 @@ impl Instance {
         if self.retention == 0 || self.replica.is_some() {
             return None;
         }
+        let now = self.fails.map_or(now, |fails| fails.min(now));
         let stored = Timestamp::from_second(now.as_second().div_euclid(300) * 300).ok()?;
         (stored >= self.backed_up_since).then_some(stored)
     }

@@ -9,7 +9,7 @@ use super::instance::{AVAILABLE, DELETING, MODIFYING, Modification, REBOOTING, R
 use super::restores;
 use super::snapshot::Snapshot;
 use super::wire::{flag, identifier, invalid, number, optional};
-use super::{Place, in_state, of, place, rows};
+use super::{Place, in_state, of, place, to_read};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
 use crate::world::{Aws, Caller};
@@ -215,9 +215,9 @@ pub(super) fn delete(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     let mut ends = of(world, caller).times.delete.after(caller.now);
     if let Some(last) = last {
         of(world, caller).room_for_snapshot(&last)?;
-        let rows = rows(world, place(caller), &name, caller.now).unwrap_or_default();
+        let databases = to_read(world, place(caller), &name, caller.now).unwrap_or_default();
         let rds = of(world, caller);
-        let snapshot = rds.taken(&last, &name, &rows, caller)?;
+        let snapshot = rds.taken(&last, &name, &databases, caller)?;
         ends = ends.max(snapshot.ready);
         rds.snapshots
             .insert(last, Snapshot { tags: instance.tags.clone(), shared_with: BTreeSet::new(), ..snapshot });
@@ -245,9 +245,9 @@ fn orphan(world: &mut Aws, caller: &Caller, name: &str) {
         let names: Vec<String> =
             of(world, &there).instances.values().filter(|of| is_one(of)).map(|of| of.name.clone()).collect();
         for replica in names {
-            let rows = rows(world, at, &replica, caller.now).unwrap_or_default();
+            let databases = to_read(world, at, &replica, caller.now).unwrap_or_default();
             if let Ok(instance) = of(world, &there).known(&replica) {
-                restores::stand_alone(instance, rows, caller.now);
+                restores::stand_alone(instance, databases, caller.now);
             }
         }
     }

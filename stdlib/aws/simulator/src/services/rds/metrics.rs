@@ -30,7 +30,8 @@ pub(crate) fn metric(
 ) -> Option<f64> {
     let place = Place { account: at.0, region: at.1 };
     let instance = instance(world, place, name)?;
-    if when < instance.created || world.is_down(place.region, Some(&instance.zone), when) {
+    let has_failed = instance.fails.is_some_and(|fails| fails <= when);
+    if has_failed || when < instance.created || world.is_down(place.region, Some(&instance.zone), when) {
         return None;
     }
     match metric {
@@ -40,7 +41,7 @@ pub(crate) fn metric(
             Some(writers.map(|_| 1.0).sum())
         }
         "FreeStorageSpace" => {
-            let rows: usize = instance.rows.tables().map(|(_, table)| table.len()).sum();
+            let rows: usize = instance.tables().map(|(_, table)| table.len()).sum();
             let rows = u32::try_from(rows).map_or(f64::MAX, f64::from);
             Some((f64::from(instance.storage) * f64::from(1 << 30) - rows * BYTES_OF_A_ROW).max(0.0))
         }

@@ -10,6 +10,7 @@ mod restores;
 mod section;
 mod snapshot;
 mod snapshots;
+mod sql;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 
 use self::instance::{AVAILABLE, Instance};
 pub(crate) use self::metrics::{measured, metric};
-pub use self::reach::NoDatabase;
+pub use self::reach::{DatabaseFacts, DatabaseServer, NoDatabase};
 pub use self::section::{InstanceSection, RdsSection, SnapshotSection};
 use self::section::{QuotaSection, Times};
 use self::snapshot::Snapshot;
@@ -31,7 +32,10 @@ use crate::fault::{Answer, Fault};
 use crate::protocol::Call;
 use crate::services::place::{Place, place};
 use crate::world::{Aws, Caller};
-use opsrun_db_simulator::rows::{Database, Fields};
+use opsrun_db_simulator::rows::{Databases, Fields};
+
+/// Who owns what is in an instance's databases.
+const OWNER: &str = "postgres";
 
 /// Who wrote a row that an estate's `writes` added.
 const APP: &str = "app";
@@ -47,13 +51,20 @@ pub(crate) struct Rds {
     failing: BTreeMap<String, u8>,
 }
 
-/// Somebody who adds a row to a table as often as this, whatever database has the name.
+/// Somebody who writes as often as this, whatever instance has the name.
 #[derive(Debug, Clone)]
 struct Writer {
     instance: String,
-    table: String,
+    writes: Writes,
     every: Span,
     next: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+enum Writes {
+    /// A row that is made up, into this table.
+    Row(String),
+    Sql(String),
 }
 
 /// What the addresses of an account's databases in a region end with.
@@ -111,16 +122,23 @@ fn settle(world: &mut Aws, account: &str, region: &str, now: Timestamp) {
     }
 }
 
-/// The rows of an instance as whoever reads there sees them.
-fn rows(world: &mut Aws, at: Place<'_>, name: &str, now: Timestamp) -> Option<Database> {
+/// The databases of an instance as whoever reads there sees them.
+fn to_read(world: &mut Aws, at: Place<'_>, name: &str, now: Timestamp) -> Option<Databases> {
     settle(world, at.account, at.region, now);
-    let instance = instance(world, at, name)?.clone();
-    let Some(replica) = &instance.replica else { return Some(instance.rows) };
+    let Some(until) = arrived(world, at, name, now) else {
+        return Some(instance(world, at, name)?.databases.clone());
+    };
+    let replica = instance(world, at, name)?.replica.clone()?;
     let source = Place { region: &replica.region, ..at };
+    Some(to_read(world, source, &replica.source, now)?.at(until))
+}
+
+/// Up to when a replica has what its source has written; `None` of what is none.
+fn arrived(world: &Aws, at: Place<'_>, name: &str, now: Timestamp) -> Option<Timestamp> {
+    let replica = instance(world, at, name)?.replica.as_ref()?;
     // What a source had written when it went down had not yet arrived in full.
     let until = world.down_since(&replica.region, None, now).unwrap_or(now);
-    let until = until.checked_sub(replica.lag.duration()).unwrap_or(until);
-    Some(rows(world, source, &replica.source, now)?.at(until))
+    Some(until.checked_sub(replica.lag.duration()).unwrap_or(until))
 }
 
 fn instance<'w>(world: &'w Aws, at: Place<'_>, name: &str) -> Option<&'w Instance> {
@@ -132,8 +150,8 @@ impl Rds {
     fn advance(&mut self, now: Timestamp, is_down: &dyn Fn(&str, Timestamp) -> bool) {
         loop {
             let due = self.instances.values().filter_map(|instance| {
-                let step = instance.plan.front()?;
-                (step.at <= now).then(|| (step.at, instance.name.clone()))
+                let at = instance.next()?;
+                (at <= now).then(|| (at, instance.name.clone()))
             });
             let Some((at, name)) = due.min() else { break };
             self.write(at, is_down);
@@ -167,14 +185,9 @@ impl Rds {
                 let at = writer.next;
                 writer.next = writer.every.after(at);
                 let Some(instance) = self.instances.get_mut(&writer.instance) else { continue };
-                let Some(table) = instance.rows.table(writer.table.as_str()) else { continue };
-                if !instance.is_up() || instance.replica.is_some() || is_down(&instance.zone, at) {
-                    continue;
+                if instance.is_up() && instance.replica.is_none() && !is_down(&instance.zone, at) {
+                    instance.write(&writer.writes, at);
                 }
-                let key = table.key().unwrap_or_default();
-                let row = made_up(key, table.next_key(), at, APP);
-                // It has the table's key.
-                let _ = instance.rows.put(at, &writer.table, &row);
             }
         }
     }
@@ -224,10 +237,10 @@ impl Rds {
 
     pub(crate) fn snapshot(&self, region: &str, now: Timestamp, things: &mut BTreeMap<String, Value>) {
         for (name, instance) in &self.instances {
-            let tables = instance.rows.tables().map(|(name, table)| {
+            let tables = instance.tables().map(|(name, table)| {
                 // What the estate's writers add goes on by itself.
                 let (rows, checksum) = table.checksum(|row| row.get("written_by") != Some(&json!(APP)));
-                (name.to_string(), json!({ "rows": rows, "checksum": checksum }))
+                (name, json!({ "rows": rows, "checksum": checksum }))
             });
             let thing = json!({
                 "status": instance.status,

@@ -8,7 +8,7 @@ use super::instances::described;
 use super::restores::{self, Made};
 use super::section::{InstanceSection, of_size};
 use super::wire::{identifier, number, optional};
-use super::{Place, in_state, instance, of, place, rows, settle};
+use super::{Place, in_state, instance, of, place, settle, to_read};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
 use crate::world::{Aws, Caller};
@@ -41,7 +41,7 @@ pub(super) fn create(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     let span = of_size(times.replica, times.replica_per_gib, like.storage);
     let storage = number(input, "AllocatedStorage")?;
     let made =
-        Made { name: name.clone(), like, rows: Default::default(), storage, ready: span.after(caller.now) };
+        Made { name: name.clone(), like, databases: Default::default(), storage, ready: span.after(caller.now) };
     restores::make(world, caller, input, made)?;
     let replica = of(world, caller).known(&name)?;
     replica.replica = Some(Replica { region, source, lag: InstanceSection::default().lag });
@@ -57,9 +57,9 @@ pub(super) fn promote(world: &mut Aws, caller: &Caller, input: &Value) -> Answer
     if instance.replica.is_none() {
         return Err(in_state(format!("DB Instance is not a read replica: {name}")));
     }
-    let rows = rows(world, place(caller), &name, caller.now).unwrap_or_default();
+    let databases = to_read(world, place(caller), &name, caller.now).unwrap_or_default();
     let instance = of(world, caller).known(&name)?;
-    restores::stand_alone(instance, rows, caller.now);
+    restores::stand_alone(instance, databases, caller.now);
     instance.retention = match optional(input, "BackupRetentionPeriod") {
         Some(_) => number(input, "BackupRetentionPeriod")?.unwrap_or(1),
         None => 1,

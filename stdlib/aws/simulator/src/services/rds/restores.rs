@@ -10,11 +10,11 @@ use super::instance::{AVAILABLE, BACKING_UP, CREATING, Instance, Modification, W
 use super::instances::described;
 use super::section::of_size;
 use super::wire::{flag, identifier, invalid, list, number, optional, tags_of};
-use super::{of, place, rows, start};
+use super::{of, place, start, to_read};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
 use crate::world::{Aws, Caller};
-use opsrun_db_simulator::rows::Database;
+use opsrun_db_simulator::rows::Databases;
 
 /// How long the first backup of a new instance takes.
 const FIRST_BACKUP: opsrun_core::Span = opsrun_core::Span::from_secs(120);
@@ -44,7 +44,7 @@ pub(super) fn from_snapshot(world: &mut Aws, caller: &Caller, input: &Value) -> 
     }
     let times = of(world, caller).times;
     let ready = times.restore.after(caller.now);
-    make(world, caller, input, Made { name, like: *snapshot.of, rows: snapshot.rows, storage, ready })
+    make(world, caller, input, Made { name, like: *snapshot.of, databases: snapshot.databases, storage, ready })
 }
 
 pub(super) fn to_point_in_time(world: &mut Aws, caller: &Caller, input: &Value) -> Answer {
@@ -86,16 +86,17 @@ pub(super) fn to_point_in_time(world: &mut Aws, caller: &Caller, input: &Value) 
         return Err(Fault::sender("InvalidRestoreFault", message));
     }
     let storage = number(input, "AllocatedStorage")?;
-    let rows = rows(world, place(caller), &source, caller.now).unwrap_or_default().at(moment);
+    let now = to_read(world, place(caller), &source, caller.now).unwrap_or_default();
+    let databases = now.at(moment);
     let span = of_size(times.restore_to_time, times.restore_to_time_per_gib, instance.storage);
-    make(world, caller, input, Made { name, like: instance, rows, storage, ready: span.after(caller.now) })
+    make(world, caller, input, Made { name, like: instance, databases, storage, ready: span.after(caller.now) })
 }
 
 /// What is made of something.
 pub(super) struct Made {
     pub(super) name: String,
     pub(super) like: Instance,
-    pub(super) rows: Database,
+    pub(super) databases: Databases,
     pub(super) storage: Option<u32>,
     pub(super) ready: Timestamp,
 }
@@ -103,7 +104,7 @@ pub(super) struct Made {
 /// # Errors
 /// Those of [`super::Rds::room_for`]; `InvalidParameterValue`.
 pub(super) fn make(world: &mut Aws, caller: &Caller, input: &Value, made: Made) -> Answer {
-    let Made { name, like, rows, storage, ready } = made;
+    let Made { name, like, databases, storage, ready } = made;
     let class = optional(input, "DBInstanceClass").map(str::to_owned);
     if let Some(class) = class.as_ref().filter(|class| !class.starts_with("db.")) {
         return Err(invalid(format!("Invalid DB Instance class: {class}")));
@@ -142,7 +143,8 @@ pub(super) fn make(world: &mut Aws, caller: &Caller, input: &Value, made: Made) 
         backed_up_since: ready,
         resource,
         replica: None,
-        rows,
+        databases,
+        fails: None,
         status: CREATING,
         plan: VecDeque::new(),
         pending: Modification::default(),
@@ -159,9 +161,9 @@ pub(super) fn make(world: &mut Aws, caller: &Caller, input: &Value, made: Made) 
     described(world, caller, &name)
 }
 
-/// A replica follows nobody any more, from now on, with these rows.
-pub(super) fn stand_alone(instance: &mut Instance, rows: Database, now: Timestamp) {
+/// A replica follows nobody any more, from now on, with these databases.
+pub(super) fn stand_alone(instance: &mut Instance, databases: Databases, now: Timestamp) {
     instance.replica = None;
-    instance.rows = rows;
+    instance.databases = databases;
     instance.backed_up_since = now;
 }

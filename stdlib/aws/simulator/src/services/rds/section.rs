@@ -44,6 +44,8 @@ pub struct InstanceSection {
     pub encrypted: bool,
     /// Its administrator.
     pub user: String,
+    /// Who may sign in, with their passwords; `null` takes any. Without users, everybody may.
+    pub users: BTreeMap<String, Option<String>>,
     /// The name of the database in it.
     pub database: Option<String>,
     pub port: u16,
@@ -57,6 +59,21 @@ pub struct InstanceSection {
     /// So far a replica is behind.
     pub lag: Span,
     pub tables: BTreeMap<String, TableSection>,
+    /// Statements that make what else is in its database.
+    pub sql: Option<String>,
+    /// What somebody does there, as long as it can be reached under its name. Rows whose column `written_by` is `app` are not
+    /// compared after a rehearsal, as they come by themselves.
+    pub writes: Vec<WritesSection>,
+    /// So long after the estate's start its storage is lost: it is `failed` for good, and can be restored from its backups.
+    pub fails: Option<Span>,
+}
+
+/// Statements that are run again and again.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WritesSection {
+    pub every: Span,
+    pub sql: String,
 }
 
 impl Default for InstanceSection {
@@ -81,6 +98,10 @@ impl Default for InstanceSection {
             replica_of: None,
             lag: Span::from_secs(2),
             tables: BTreeMap::new(),
+            users: BTreeMap::new(),
+            sql: None,
+            writes: Vec::new(),
+            fails: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::instance::Instance;
 use super::{Place, default_key};
-use opsrun_db_simulator::rows::Database;
+use opsrun_db_simulator::rows::Databases;
 
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
@@ -24,8 +24,8 @@ pub(super) struct Snapshot {
     pub(super) shared_with: BTreeSet<String>,
     /// Of what it is a copy: its ARN and region.
     pub(super) copy_of: Option<(String, String)>,
-    /// The rows as they were when it was begun.
-    pub(super) rows: Database,
+    /// As they were when it was begun.
+    pub(super) databases: Databases,
     /// When that was; of a copy, when its source was begun.
     pub(super) taken: Timestamp,
 }

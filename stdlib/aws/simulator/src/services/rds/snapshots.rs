@@ -9,7 +9,7 @@ use super::instance::{AVAILABLE, BACKING_UP, What};
 use super::section::of_size;
 use super::snapshot::Snapshot;
 use super::wire::{flag, identifier, invalid, list, optional, tags_of};
-use super::{Rds, of, place, rows};
+use super::{Rds, of, place, to_read};
 use crate::fault::{Answer, Fault};
 use crate::protocol::text;
 use crate::world::{Aws, Caller};
@@ -19,9 +19,9 @@ pub(super) fn create(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     let instance = name_of(text(input, "DBInstanceIdentifier")?);
     of(world, caller).room_for_snapshot(&name)?;
     of(world, caller).available(&instance, "create a snapshot")?;
-    let rows = rows(world, place(caller), &instance, caller.now).unwrap_or_default();
+    let databases = to_read(world, place(caller), &instance, caller.now).unwrap_or_default();
     let rds = of(world, caller);
-    let snapshot = rds.taken(&name, &instance, &rows, caller)?;
+    let snapshot = rds.taken(&name, &instance, &databases, caller)?;
     let ready = snapshot.ready;
     let snapshot = Snapshot { tags: tags_of(input), ..snapshot };
     let described = snapshot.described(place(caller), caller.now);
@@ -60,7 +60,7 @@ impl Rds {
         &mut self,
         name: &str,
         instance: &str,
-        rows: &opsrun_db_simulator::rows::Database,
+        databases: &opsrun_db_simulator::rows::Databases,
         caller: &Caller,
     ) -> Answer<Snapshot> {
         let (times, fails_at) = (self.times, self.failing.get(name).copied());
@@ -76,7 +76,7 @@ impl Rds {
             tags: std::collections::BTreeMap::new(),
             shared_with: BTreeSet::new(),
             copy_of: None,
-            rows: rows.at(caller.now),
+            databases: databases.at(caller.now),
             taken: caller.now,
         })
     }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::instance::{AVAILABLE, Instance, Modification, Replica};
 use super::section::{InstanceSection, RdsSection, RowsSection, TableSection};
 use super::snapshot::Snapshot;
-use super::{Rds, Writer, made_up};
+use super::{OWNER, Rds, Writer, Writes, made_up, sql};
 use crate::world::Random;
-use opsrun_db_simulator::rows::{Column, Database};
+use opsrun_db_simulator::rows::{Column, Database, Databases};
 use opsrun_db_simulator::value::Type;
 
 pub(super) const RESOURCE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -34,11 +34,15 @@ impl Rds {
             let instance = Instance::start(name, of, region, random, now)
                 .map_err(|why| format!("rds: instances: {name}: {why}"))?;
             rds.instances.insert(name.clone(), instance);
-            let writers = of.tables.iter().filter_map(|(table, of)| {
-                let every = of.writes.filter(|every| !every.duration().is_zero())?;
-                Some(Writer { instance: name.clone(), table: table.clone(), every, next: every.after(now) })
-            });
-            rds.writers.extend(writers);
+            let rows = of.tables.iter().filter_map(|(table, of)| Some((of.writes?, Writes::Row(table.clone()))));
+            let statements = of.writes.iter().map(|of| (of.every, Writes::Sql(of.sql.clone())));
+            let often = rows.chain(statements).filter(|(every, _)| !every.duration().is_zero());
+            rds.writers.extend(often.map(|(every, writes)| Writer {
+                instance: name.clone(),
+                writes,
+                every,
+                next: every.after(now),
+            }));
         }
         for (name, of) in &section.snapshots {
             let instance = rds.instances.get(&of.of).ok_or_else(|| {
@@ -55,7 +59,7 @@ impl Rds {
                 tags: of.tags.clone(),
                 shared_with: BTreeSet::new(),
                 copy_of: None,
-                rows: instance.rows.at(started),
+                databases: instance.databases.at(started),
                 taken: started,
             };
             rds.snapshots.insert(name.clone(), snapshot);
@@ -83,12 +87,21 @@ impl Instance {
             let (region, source) = source.split_once('/').unwrap_or((region, source));
             Replica { region: region.to_owned(), source: source.to_owned(), lag: of.lag }
         });
-        if replica.is_some() && !of.tables.is_empty() {
+        if replica.is_some() && !(of.tables.is_empty() && of.sql.is_none() && of.writes.is_empty()) {
             return Err("a replica has the tables of its source, and none of its own".to_owned());
         }
         let mut rows = Database::default();
         for (name, table) in &of.tables {
             fill(&mut rows, name, table, created).map_err(|why| format!("tables: {name}: {why}"))?;
+        }
+        let main = of.database.as_deref().unwrap_or(OWNER);
+        let mut databases = Databases::of(OWNER, Database::default());
+        databases.put(main, rows);
+        if let Some(text) = &of.sql {
+            sql::run(&mut databases, main, text, created).map_err(|why| format!("sql: {why}"))?;
+        }
+        for writes in &of.writes {
+            sql::run(&mut databases.clone(), main, &writes.sql, now).map_err(|why| format!("writes: {why}"))?;
         }
         Ok(Instance {
             name: name.to_owned(),
@@ -103,6 +116,7 @@ impl Instance {
             protected: of.protected,
             encrypted: of.encrypted,
             user: of.user.clone(),
+            users: of.users.clone(),
             database: of.database.clone(),
             port: of.port,
             tags: of.tags.clone(),
@@ -114,7 +128,8 @@ impl Instance {
             resource: format!("db-{}", random.of(RESOURCE, 26)),
             replica,
             // What was there before the estate began has no history.
-            rows,
+            databases,
+            fails: of.fails.map(|fails| fails.after(now)),
             status: AVAILABLE,
             plan: VecDeque::new(),
             pending: Modification::default(),

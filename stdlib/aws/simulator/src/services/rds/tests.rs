@@ -5,8 +5,8 @@ use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Aws, NoDatabase, Options};
-use opsrun_db_simulator::rows::{Fields, Key};
+use crate::{Aws, DatabaseServer, NoDatabase, Options};
+use opsrun_db_simulator::rows::{Database, Fields, Key};
 
 /// The estate, and the time there.
 struct Stage {
@@ -56,10 +56,26 @@ impl Stage {
         rest.split('<').next().unwrap_or_default().to_owned()
     }
 
+    fn server(&mut self, address: &str) -> Result<DatabaseServer, NoDatabase> {
+        self.aws.database_server(address, 5432, self.now)
+    }
+
+    fn database(&mut self, address: &str) -> Database {
+        let server = self.server(address).expect("a server");
+        let databases = self.aws.databases(&server, self.now).expect("databases");
+        databases.get("postgres").expect("a database").clone()
+    }
+
+    fn write(&mut self, address: &str, write: impl FnOnce(Timestamp, &mut Database)) -> Result<(), NoDatabase> {
+        let server = self.server(address)?;
+        let databases = self.aws.databases_mut(&server, self.now)?;
+        write(self.now, databases.get_mut("postgres").expect("a database"));
+        Ok(())
+    }
+
     fn rows(&mut self, region: &str, name: &str) -> usize {
         let address = self.address(region, name);
-        let database = self.aws.database(&address, self.now).expect("a database");
-        database.table("orders").expect("a table").len()
+        self.database(&address).table("orders").expect("a table").len()
     }
 }
 
@@ -86,8 +102,8 @@ fn a_restore_to_a_moment_has_the_rows_of_that_moment_and_a_snapshot_those_of_its
     stage.pass(1200);
     // Somebody deletes what must not be deleted.
     let address = stage.address(west, "prod");
-    let now = stage.now;
-    assert!(stage.aws.database_mut(&address, now).expect("a database").drop_table(now, "orders"));
+    let dropped = stage.write(&address, |now, database| assert!(database.drop_table(now, "orders")));
+    dropped.expect("a database");
     stage.pass(600);
     let moment = Timestamp::from_second(START + 1799).expect("a time");
     stage.done(
@@ -101,8 +117,7 @@ fn a_restore_to_a_moment_has_the_rows_of_that_moment_and_a_snapshot_those_of_its
     stage.pass(1200);
     assert_eq!(stage.rows(west, "at"), 1000 + 1799);
     assert_eq!(stage.rows(west, "of"), 1000 + 600);
-    let broken = stage.aws.database(&address, stage.now).expect("a database");
-    assert!(broken.table("orders").is_none());
+    assert!(stage.database(&address).table("orders").is_none());
     // It is put in the place of the broken one, and is written to under that name.
     for (from, to) in [("prod", "broken"), ("at", "prod")] {
         stage.done(west, &format!("Action=ModifyDBInstance&DBInstanceIdentifier={from}&NewDBInstanceIdentifier={to}&ApplyImmediately=true"));
@@ -127,30 +142,20 @@ fn a_replica_lags_and_has_on_its_own_what_had_arrived_when_its_source_went_down(
     assert_eq!(stage.rows("us-west-2", "prod"), 1300);
     assert_eq!(stage.rows("us-east-1", "replica"), 1295);
     let (ours, theirs) = (stage.address("us-west-2", "prod"), stage.address("us-east-1", "replica"));
-    let now = stage.now;
-    let refused = stage.aws.database_mut(&theirs, now).map(drop);
+    let refused = stage.write(&theirs, |_, _| {});
     assert_eq!(refused, Err(NoDatabase::ReadOnly));
     stage.pass(600);
     assert!(stage.ask("us-west-2", "Action=DescribeDBInstances").contains("ServiceUnavailable"));
-    let down = stage.aws.database(&ours, stage.now).map(drop);
+    let down = stage.server(&ours);
     assert_eq!(down, Err(NoDatabase::Down("in a zone that is down")));
     stage.done("us-east-1", "Action=PromoteReadReplica&DBInstanceIdentifier=replica&BackupRetentionPeriod=7");
     stage.pass(300);
     // Ten minutes of writes, but for the last five seconds.
     assert_eq!(stage.rows("us-east-1", "replica"), 1000 + 595);
-    let now = stage.now;
-    let database = stage.aws.database_mut(&theirs, now).expect("it is a database of its own");
-    database.put(now, "orders", &row(9_000)).expect("a row");
-    assert!(
-        stage
-            .aws
-            .database(&theirs, now)
-            .expect("a database")
-            .table("orders")
-            .expect("a table")
-            .get(&Key::Number(9_000))
-            .is_some()
-    );
+    let put = |now, database: &mut Database| drop(database.put(now, "orders", &row(9_000)).expect("a row"));
+    stage.write(&theirs, put).expect("it is a database of its own");
+    let written = stage.database(&theirs);
+    assert!(written.table("orders").expect("a table").get(&Key::Number(9_000)).is_some());
 }
 
 #[test]
@@ -171,10 +176,40 @@ fn what_has_a_standby_goes_there_when_its_zone_goes_down() {
     // It could not be written to for a minute.
     assert_eq!(stage.rows("us-west-2", "prod"), 1000 + 730 - 61);
     let single = stage.address("us-west-2", "single");
-    assert_eq!(
-        stage.aws.database(&single, stage.now).map(drop),
-        Err(NoDatabase::Down("in a zone that is down"))
+    assert_eq!(stage.server(&single), Err(NoDatabase::Down("in a zone that is down")));
+}
+
+#[test]
+fn what_fails_stays_down_and_is_restored_up_to_its_last_backup() {
+    let west = "us-west-2";
+    let writes = json!([{ "every": "1s", "sql": "insert into orders (written_by) values ('app')" }]);
+    let instance = json!({
+        "database": "shop",
+        "sql": "create table orders (id bigserial primary key, written_by text not null, at timestamptz not null default now());
+            insert into orders (written_by) select 'seed' from generate_series(1, 100)",
+        "writes": writes,
+        "fails": "17m",
+    });
+    let mut stage = Stage::new(&json!({ west: { "rds": { "instances": { "prod": instance } } } }), &json!([]));
+    let orders = |stage: &mut Stage, name: &str| {
+        let address = stage.address(west, name);
+        let server = stage.server(&address)?;
+        let databases = stage.aws.databases(&server, stage.now)?;
+        Ok(databases.get("shop").expect("a database").table("orders").expect("a table").len())
+    };
+    stage.pass(16 * 60);
+    assert_eq!(orders(&mut stage, "prod"), Ok(100 + 960));
+    stage.pass(600);
+    assert_eq!(orders(&mut stage, "prod"), Err(NoDatabase::Down("failed")));
+    stage.done(
+        west,
+        "Action=RestoreDBInstanceToPointInTime&SourceDBInstanceIdentifier=prod&TargetDBInstanceIdentifier=new&UseLatestRestorableTime=true",
     );
+    stage.pass(1200);
+    // Logs are stored every five minutes: the last two of its seventeen are lost.
+    assert_eq!(orders(&mut stage, "new"), Ok(100 + 900));
+    let described = stage.done(west, "Action=DescribeDBInstances&DBInstanceIdentifier=prod");
+    assert!(described.contains("<DBInstanceStatus>failed</DBInstanceStatus>"), "{described}");
 }
 
 #[test]

@@ -310,7 +310,7 @@ pub(crate) fn database_size(cx: &Context<'_>, name: &str) -> Result<Datum> {
         return Ok(size(&cx.database.borrow()));
     }
     if !cx.server.databases().iter().any(|known| known == name) {
-        return Err(PgError::new("3D000", format!("database \"{name}\" does not exist")));
+        return Err(PgError::no_database(name));
     }
     cx.server.read(name).map(|database| size(&database))
 }
