@@ -50,6 +50,8 @@ fn nothing_is_found_in_the_playbooks() {
         "restore",
         "verify-backups",
         "migrate-database",
+        "dr/database-failure",
+        "dr/data-corruption",
     ];
     for name in names {
         said += &opsrun().run(["check", &format!("playbooks/{name}.rhai")]).ok();
@@ -141,6 +143,28 @@ fn a_column_is_changed_in_steps_and_put_back_if_the_last_one_fails() {
         refused.contains("permission denied (42501)") && refused.contains("the estate is as it was"),
         "{refused}"
     );
+}
+
+/// What the simulated application has written between the newest backup and the failure is lost: two minutes of every two seconds.
+#[test]
+fn a_lost_database_is_back_within_an_hour_with_all_but_the_last_minutes() {
+    let lost = ["playbooks/dr/database-failure.rhai", "--estate", "playbooks/workflow-platform/database-lost.yaml"];
+    rehearsed("database-lost.txt", &[&lost[..], &["--strict", "true"]].concat());
+    rehearsed("database-lost-late.txt", &[&lost[..], &["--strict", "true", "--rto", "10m"]].concat());
+    let refused = ["--fault", "aws rds:RestoreDBInstanceToPointInTime: 403"];
+    rehearsed("database-lost-forbidden.txt", &[&lost[..], &refused].concat());
+}
+
+#[test]
+fn a_database_that_answers_is_not_restored() {
+    rehearsed("database-there.txt", &["playbooks/dr/database-failure.rhai"]);
+}
+
+#[test]
+fn bad_data_are_taken_back_to_the_last_good_moment_and_what_was_written_since_is_counted() {
+    let bad = ["playbooks/dr/data-corruption.rhai", "--estate", "playbooks/workflow-platform/data-corrupted.yaml"];
+    rehearsed("data-corrupted.txt", &[&bad[..], &["--strict", "true"]].concat());
+    rehearsed("data-corrupted-earlier.txt", &[&bad[..], &["--step-back", "1m", "--tries", "2"]].concat());
 }
 
 #[test]

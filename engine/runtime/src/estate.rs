@@ -17,7 +17,8 @@ use crate::approval::Rehearsed;
 use crate::run::Registry;
 use crate::world::World;
 
-/// An estate file. What is no key of its own is a system's section.
+/// An estate file. What is no key of its own is a system's section. With `extends: FILE` it is that file with what this one says put in;
+/// maps are put together, and all else takes the place of what was there. Paths in sections count from this file's folder.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EstateFile {
     /// When the rehearsal begins.
@@ -73,10 +74,63 @@ impl EstateFile {
     /// # Errors
     /// `NotFound`; `Invalid` with line and column.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = opsrun_gate::read_text(path)?;
-        let mut file: EstateFile = yaml::from_str(&path.display().to_string(), &text)?;
+        let mut file: EstateFile = match read(path, 0)? {
+            Read::Alone(text) => yaml::from_str(&path.display().to_string(), &text)?,
+            Read::Extending(whole) => serde_json::from_value(whole)
+                .map_err(|error| Error::invalid(format!("`{}`: {error}", path.display())))?,
+        };
         file.path = path.to_owned();
         Ok(file)
+    }
+}
+
+/// So deep estate files extend each other at most.
+const DEEPEST: usize = 8;
+
+enum Read {
+    /// Its text, as what is wrong in it has a line.
+    Alone(String),
+    Extending(Value),
+}
+
+fn read(path: &Path, depth: usize) -> Result<Read> {
+    #[derive(Deserialize)]
+    struct Extending {
+        extends: Option<PathBuf>,
+    }
+    let text = opsrun_gate::read_text(path)?;
+    let name = path.display().to_string();
+    let Extending { extends: Some(base) } = yaml::from_str(&name, &text)? else { return Ok(Read::Alone(text)) };
+    if depth == DEEPEST {
+        return Err(Error::invalid(format!("`{name}`: estate files extend each other more than {DEEPEST} deep")));
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let base_path = folder.join(&base);
+    let mut whole: Value = match read(&base_path, depth + 1).map_err(|error| error.context(format!("`{name}`: `extends`")))? {
+        Read::Alone(text) => yaml::from_str(&base_path.display().to_string(), &text)?,
+        Read::Extending(whole) => whole,
+    };
+    // A setup belongs to the file that names it.
+    if let Some(Value::String(setup)) = whole.get_mut("setup") {
+        let from = base.parent().unwrap_or_else(|| Path::new(""));
+        *setup = from.join(&*setup).display().to_string();
+    }
+    let mut own: Value = yaml::from_str(&name, &text)?;
+    if let Value::Object(own) = &mut own {
+        own.remove("extends");
+    }
+    put_in(&mut whole, own);
+    Ok(Read::Extending(whole))
+}
+
+fn put_in(whole: &mut Value, own: Value) {
+    match (whole, own) {
+        (Value::Object(whole), Value::Object(own)) => {
+            for (key, value) in own {
+                put_in(whole.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (whole, own) => *whole = own,
     }
 }
 
@@ -104,7 +158,7 @@ impl Estate {
         if let Some(unknown) = file.sections.keys().find(|section| !names.contains(&section.as_str())) {
             return Err(Error::invalid(format!("`{}`: there is no system `{unknown}`", file.path.display()))
                 .hint(format!(
-                    "its keys are `start`, `setup`, `params`, `secrets`, `approvals`, and a section for each of `{}`",
+                    "its keys are `extends`, `start`, `setup`, `params`, `secrets`, `approvals`, and a section for each of `{}`",
                     names.join("`, `")
                 )));
         }

@@ -8,8 +8,11 @@
 //! - [`postgres`]: its server.
 //! - [`redis`]: the other server; [`rdb`]: its files, which real ones are read with too.
 
+mod chance;
 pub mod postgres;
 pub mod rdb;
 pub mod redis;
 pub mod rows;
 pub mod value;
+
+pub use chance::Chance;

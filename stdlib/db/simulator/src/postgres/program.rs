@@ -98,7 +98,9 @@ impl PgProgram {
     fn sign_in(&self, server: &dyn Server) -> Result<(), PgError> {
         match server.login(&self.user)? {
             Login::Trust => Ok(()),
-            Login::Cleartext(wanted) | Login::Scram(wanted) if self.password.as_ref() == Some(&wanted) => Ok(()),
+            Login::Cleartext(wanted) | Login::Scram(wanted) if self.password.as_ref() == Some(&wanted) => {
+                Ok(())
+            }
             Login::Cleartext(_) | Login::Scram(_) => Err(PgError::sign_in_failed(&self.user)),
         }
     }

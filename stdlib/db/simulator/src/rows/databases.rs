@@ -74,9 +74,8 @@ impl Databases {
     #[must_use]
     pub fn at(&self, moment: Timestamp) -> Self {
         let then = self.there(moment);
-        let then = then.map(|(name, content)| {
-            (name.to_owned(), Placed { since: None, content: content.at(moment) })
-        });
+        let then = then
+            .map(|(name, content)| (name.to_owned(), Placed { since: None, content: content.at(moment) }));
         Databases { present: then.collect(), dropped: Vec::new() }
     }
 

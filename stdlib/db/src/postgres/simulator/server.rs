@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use opsrun_core::{Clock, Error, Result, Span, Value};
+use opsrun_db_simulator::Chance;
 use opsrun_db_simulator::postgres::{self, Login, Memory, PgError, Server, Sessions, Write};
 use opsrun_db_simulator::rows::Database;
 
@@ -243,12 +244,12 @@ impl Simulated {
 /// Time and chance of an estate.
 pub(super) struct Surroundings {
     clock: Arc<dyn Clock>,
-    state: Mutex<u64>,
+    chance: Chance,
 }
 
 impl Surroundings {
     fn of(surroundings: &opsrun_core::Surroundings) -> Self {
-        Surroundings { clock: surroundings.clock.clone(), state: Mutex::new(surroundings.seed) }
+        Surroundings { clock: surroundings.clock.clone(), chance: Chance::of(surroundings.seed) }
     }
 }
 
@@ -257,16 +258,8 @@ impl postgres::Surroundings for Surroundings {
         self.clock.now()
     }
 
-    /// SplitMix64: salts and secrets of sessions, which nobody has to guess.
     fn random(&self, bytes: &mut [u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for chunk in bytes.chunks_mut(8) {
-            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = *state;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..chunk.len()]);
-        }
+        self.chance.fill(bytes);
     }
 
     fn wait(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -118,7 +118,11 @@ impl Aws {
 
     /// # Errors
     /// [`NoDatabase`], but not `ReadOnly`.
-    pub fn database_facts(&mut self, of: &DatabaseServer, now: Timestamp) -> Result<DatabaseFacts, NoDatabase> {
+    pub fn database_facts(
+        &mut self,
+        of: &DatabaseServer,
+        now: Timestamp,
+    ) -> Result<DatabaseFacts, NoDatabase> {
         let name = self.named(of, now)?;
         let replayed = super::arrived(self, of.place(), &name, now);
         let instance = super::instance(self, of.place(), &name).ok_or(NoDatabase::Unknown)?;

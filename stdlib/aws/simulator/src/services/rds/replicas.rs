@@ -40,8 +40,13 @@ pub(super) fn create(world: &mut Aws, caller: &Caller, input: &Value) -> Answer 
     let times = of(world, caller).times;
     let span = of_size(times.replica, times.replica_per_gib, like.storage);
     let storage = number(input, "AllocatedStorage")?;
-    let made =
-        Made { name: name.clone(), like, databases: Default::default(), storage, ready: span.after(caller.now) };
+    let made = Made {
+        name: name.clone(),
+        like,
+        databases: Default::default(),
+        storage,
+        ready: span.after(caller.now),
+    };
     restores::make(world, caller, input, made)?;
     let replica = of(world, caller).known(&name)?;
     replica.replica = Some(Replica { region, source, lag: InstanceSection::default().lag });

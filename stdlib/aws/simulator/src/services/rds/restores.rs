@@ -44,7 +44,12 @@ pub(super) fn from_snapshot(world: &mut Aws, caller: &Caller, input: &Value) -> 
     }
     let times = of(world, caller).times;
     let ready = times.restore.after(caller.now);
-    make(world, caller, input, Made { name, like: *snapshot.of, databases: snapshot.databases, storage, ready })
+    make(
+        world,
+        caller,
+        input,
+        Made { name, like: *snapshot.of, databases: snapshot.databases, storage, ready },
+    )
 }
 
 pub(super) fn to_point_in_time(world: &mut Aws, caller: &Caller, input: &Value) -> Answer {
@@ -89,7 +94,12 @@ pub(super) fn to_point_in_time(world: &mut Aws, caller: &Caller, input: &Value) 
     let now = to_read(world, place(caller), &source, caller.now).unwrap_or_default();
     let databases = now.at(moment);
     let span = of_size(times.restore_to_time, times.restore_to_time_per_gib, instance.storage);
-    make(world, caller, input, Made { name, like: instance, databases, storage, ready: span.after(caller.now) })
+    make(
+        world,
+        caller,
+        input,
+        Made { name, like: instance, databases, storage, ready: span.after(caller.now) },
+    )
 }
 
 /// What is made of something.

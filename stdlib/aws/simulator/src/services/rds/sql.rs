@@ -3,10 +3,10 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use opsrun_db_simulator::Chance;
 use opsrun_db_simulator::postgres::{self, Login, Memory, Server, Surroundings};
 use opsrun_db_simulator::rows::Databases;
 
@@ -15,7 +15,7 @@ use opsrun_db_simulator::rows::Databases;
 /// # Errors
 /// That of the first that cannot be, as PostgreSQL tells it; those before it have been.
 pub(super) fn run(databases: &mut Databases, name: &str, sql: &str, at: Timestamp) -> Result<(), String> {
-    let chance = AtomicU64::new(u64::try_from(at.as_nanosecond()).unwrap_or_default());
+    let chance = Chance::of(u64::try_from(at.as_nanosecond()).unwrap_or_default());
     let memory = Arc::new(Memory::new(Moment { at, chance }, super::OWNER, Login::Trust));
     memory.replace_all(std::mem::take(databases));
     let server: Arc<dyn Server> = memory.clone();
@@ -27,7 +27,7 @@ pub(super) fn run(databases: &mut Databases, name: &str, sql: &str, at: Timestam
 /// Time that stands still.
 struct Moment {
     at: Timestamp,
-    chance: AtomicU64,
+    chance: Chance,
 }
 
 impl Surroundings for Moment {
@@ -35,13 +35,8 @@ impl Surroundings for Moment {
         self.at
     }
 
-    /// The same at the same moment.
     fn random(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let number = self.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..chunk.len()]);
-        }
+        self.chance.fill(bytes);
     }
 
     fn wait(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -34,7 +34,8 @@ impl Rds {
             let instance = Instance::start(name, of, region, random, now)
                 .map_err(|why| format!("rds: instances: {name}: {why}"))?;
             rds.instances.insert(name.clone(), instance);
-            let rows = of.tables.iter().filter_map(|(table, of)| Some((of.writes?, Writes::Row(table.clone()))));
+            let rows =
+                of.tables.iter().filter_map(|(table, of)| Some((of.writes?, Writes::Row(table.clone()))));
             let statements = of.writes.iter().map(|of| (of.every, Writes::Sql(of.sql.clone())));
             let often = rows.chain(statements).filter(|(every, _)| !every.duration().is_zero());
             rds.writers.extend(often.map(|(every, writes)| Writer {
@@ -101,7 +102,8 @@ impl Instance {
             sql::run(&mut databases, main, text, created).map_err(|why| format!("sql: {why}"))?;
         }
         for writes in &of.writes {
-            sql::run(&mut databases.clone(), main, &writes.sql, now).map_err(|why| format!("writes: {why}"))?;
+            sql::run(&mut databases.clone(), main, &writes.sql, now)
+                .map_err(|why| format!("writes: {why}"))?;
         }
         Ok(Instance {
             name: name.to_owned(),

@@ -66,7 +66,11 @@ impl Stage {
         databases.get("postgres").expect("a database").clone()
     }
 
-    fn write(&mut self, address: &str, write: impl FnOnce(Timestamp, &mut Database)) -> Result<(), NoDatabase> {
+    fn write(
+        &mut self,
+        address: &str,
+        write: impl FnOnce(Timestamp, &mut Database),
+    ) -> Result<(), NoDatabase> {
         let server = self.server(address)?;
         let databases = self.aws.databases_mut(&server, self.now)?;
         write(self.now, databases.get_mut("postgres").expect("a database"));
@@ -190,7 +194,8 @@ fn what_fails_stays_down_and_is_restored_up_to_its_last_backup() {
         "writes": writes,
         "fails": "17m",
     });
-    let mut stage = Stage::new(&json!({ west: { "rds": { "instances": { "prod": instance } } } }), &json!([]));
+    let mut stage =
+        Stage::new(&json!({ west: { "rds": { "instances": { "prod": instance } } } }), &json!([]));
     let orders = |stage: &mut Stage, name: &str| {
         let address = stage.address(west, name);
         let server = stage.server(&address)?;

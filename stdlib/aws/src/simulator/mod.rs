@@ -1,5 +1,7 @@
 //! The simulated AWS as an estate sees it: connections in memory, time from the run's clock, state to compare.
 
+mod databases;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use opsrun_aws_simulator::{Aws, EstateSection, Folders, Options};
-use opsrun_core::{Clock, Error, Result, Simulator, Surroundings, Value, Variable, VariableValue, serve};
+use opsrun_aws_simulator::{Aws, EstateSection, Folders, NoDatabase, Options};
+use opsrun_core::{
+    BoxFuture, Clock, Error, Program, ProgramEnd, Result, Simulator, Surroundings, Value, Variable,
+    VariableValue, serve,
+};
+use opsrun_db_simulator::postgres::{self, PgProgram};
 use serde_json::json;
 use tokio::io::DuplexStream;
+
+use self::databases::Instances;
 
 /// # Errors
 /// `Invalid`, naming the field of the section.
@@ -36,7 +44,7 @@ pub(crate) fn start(section: Option<&Value>, surroundings: &Surroundings) -> Res
     }
     let world =
         Aws::start(Options { estate, seed: surroundings.seed, now, folders }).map_err(Error::invalid)?;
-    Ok(Arc::new(Simulated { world: Arc::new(Mutex::new(world)), clock: surroundings.clock.clone() }))
+    Ok(Arc::new(Simulated::new(world, surroundings)))
 }
 
 /// Nothing is kept from anybody by it; it is no word that a text may have, as secrets are hidden there.
@@ -45,6 +53,36 @@ pub(crate) const SECRET_KEY: &str = "estate-000000000000000000000000000000000";
 struct Simulated {
     world: Arc<Mutex<Aws>>,
     clock: Arc<dyn Clock>,
+    instances: Instances,
+}
+
+/// The system whose servers the instances of RDS are.
+const POSTGRES: &str = "postgres";
+const POSTGRES_PORT: u16 = 5432;
+/// What a connection holds back.
+const BUFFER: usize = 64 << 10;
+
+impl Simulated {
+    fn new(world: Aws, surroundings: &Surroundings) -> Self {
+        Simulated {
+            world: Arc::new(Mutex::new(world)),
+            clock: surroundings.clock.clone(),
+            instances: Instances::default(),
+        }
+    }
+
+    /// A connection to an instance of RDS. Where it is down, the connection ends at once.
+    fn connect_to_database(&self, to: &Uri) -> Option<DuplexStream> {
+        let (near, far) = tokio::io::duplex(BUFFER);
+        let port = to.port_u16().unwrap_or(POSTGRES_PORT);
+        match self.instances.at(to.host()?, port, &self.world, &self.clock) {
+            // Who hangs up in the middle ends the session, and that is all.
+            Ok(server) => drop(tokio::spawn(postgres::serve(far, server))),
+            Err(NoDatabase::Unknown) => return None,
+            Err(NoDatabase::Down(_) | NoDatabase::ReadOnly) => {}
+        }
+        Some(near)
+    }
 }
 
 /// A world that an answer which panicked left behind is still what there is.
@@ -53,7 +91,10 @@ fn locked(world: &Mutex<Aws>) -> MutexGuard<'_, Aws> {
 }
 
 impl Simulator for Simulated {
-    fn connect(&self, system: &str, _: &Uri) -> Option<DuplexStream> {
+    fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream> {
+        if system == POSTGRES {
+            return self.connect_to_database(to);
+        }
         let (world, clock) = (self.world.clone(), self.clock.clone());
         (system == crate::SYSTEM).then(|| {
             serve(move |request: Request<Incoming>| {
@@ -66,6 +107,23 @@ impl Simulator for Simulated {
                 }
             })
         })
+    }
+
+    fn program(&self, program: &Program, stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
+        let asked = PgProgram::of(&program.name, &program.args, &program.env)?;
+        let (host, port) = asked.address.rsplit_once(':')?;
+        let program_name = program.name.clone();
+        let failed = |said: String| ProgramEnd { code: Some(1), stderr: said.into_bytes() };
+        match self.instances.at(host, port.parse().ok()?, &self.world, &self.clock) {
+            Ok(server) => Some(Box::pin(async move {
+                match asked.run(server, stream).await {
+                    Ok(()) => ProgramEnd { code: Some(0), stderr: Vec::new() },
+                    Err(said) => failed(said),
+                }
+            })),
+            Err(NoDatabase::Unknown) => None,
+            Err(down) => Some(Box::pin(async move { failed(format!("{program_name}: error: {down}\n")) })),
+        }
     }
 
     fn section(&self) -> Value {
@@ -87,8 +145,7 @@ impl Simulator for Simulated {
     }
 
     fn fork(&self, surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {
-        let world = Arc::new(Mutex::new(locked(&self.world).clone()));
-        Some(Arc::new(Simulated { world, clock: surroundings.clock.clone() }))
+        Some(Arc::new(Simulated::new(locked(&self.world).clone(), surroundings)))
     }
 
     fn environment(&self, address: &str) -> Vec<Variable> {
