@@ -148,7 +148,8 @@ fn a_column_is_changed_in_steps_and_put_back_if_the_last_one_fails() {
 /// What the simulated application has written between the newest backup and the failure is lost: two minutes of every two seconds.
 #[test]
 fn a_lost_database_is_back_within_an_hour_with_all_but_the_last_minutes() {
-    let lost = ["playbooks/dr/database-failure.rhai", "--estate", "playbooks/workflow-platform/database-lost.yaml"];
+    let lost =
+        ["playbooks/dr/database-failure.rhai", "--estate", "playbooks/workflow-platform/database-lost.yaml"];
     rehearsed("database-lost.txt", &[&lost[..], &["--strict", "true"]].concat());
     rehearsed("database-lost-late.txt", &[&lost[..], &["--strict", "true", "--rto", "10m"]].concat());
     let refused = ["--fault", "aws rds:RestoreDBInstanceToPointInTime: 403"];
@@ -162,7 +163,8 @@ fn a_database_that_answers_is_not_restored() {
 
 #[test]
 fn bad_data_are_taken_back_to_the_last_good_moment_and_what_was_written_since_is_counted() {
-    let bad = ["playbooks/dr/data-corruption.rhai", "--estate", "playbooks/workflow-platform/data-corrupted.yaml"];
+    let bad =
+        ["playbooks/dr/data-corruption.rhai", "--estate", "playbooks/workflow-platform/data-corrupted.yaml"];
     rehearsed("data-corrupted.txt", &[&bad[..], &["--strict", "true"]].concat());
     rehearsed("data-corrupted-earlier.txt", &[&bad[..], &["--step-back", "1m", "--tries", "2"]].concat());
 }

@@ -26,35 +26,31 @@ impl Sources for BTreeMap<String, String> {
     }
 }
 
-/// The file that `import "path"` of a playbook in `folder` means: counted from the playbook's folder, and inside of it.
+/// The folder that imports of a file count from: its own.
+pub(crate) fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| if folder.is_empty() { "/" } else { folder })
+}
+
+/// The file that `import "path"` in a file of `folder` means. It can be in another folder of the project, `../lib/release`.
 ///
 /// # Errors
-/// `Invalid` for a path that leads out.
+/// `Invalid` for an absolute path, and what is none.
 pub(crate) fn file_of_import(folder: &str, path: &str) -> Result<String> {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
+    if path.is_empty() || path.starts_with('/') || path.contains(['\\', '\0', ':']) {
+        return Err(Error::invalid(format!("`{path}` is no path of a library"))
+            .hint("write it from the file that it stands in: `import \"lib/release\" as release;`"));
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').filter(|part| !part.is_empty()).chain(path.split('/')) {
         match part {
-            "" | "." if !path.starts_with('/') => {}
-            ".." if parts.pop().is_some() => {}
-            "" | ".." => {
-                return Err(Error::invalid(format!("`{path}` leads out of the playbook's folder"))
-                    .hint("write it from the playbook's folder: `import \"lib/release\" as release;`"));
-            }
-            part if part.contains(['\\', '\0', ':']) => {
-                return Err(Error::invalid(format!("`{path}` is no path of a library")));
-            }
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
             part => parts.push(part),
         }
     }
-    let mut file = folder.to_owned();
-    if !file.is_empty() {
-        file.push('/');
-    }
-    file.push_str(&parts.join("/"));
-    if !file.ends_with(".rhai") {
-        file.push_str(".rhai");
-    }
-    Ok(file)
+    let root = if folder.starts_with('/') { "/" } else { "" };
+    let ending = if path.ends_with(".rhai") { "" } else { ".rhai" };
+    Ok(format!("{root}{}{ending}", parts.join("/")))
 }
 
 /// The syntax trees of what may be imported, by file; those of a session grow.
@@ -71,6 +67,14 @@ impl Libraries {
 
     pub(crate) fn add(&self, file: String, tree: Arc<AST>) {
         self.trees.write().unwrap_or_else(PoisonError::into_inner).insert(file, tree);
+    }
+
+    /// The file that an import in `source` means: a library, or whatever has the folder.
+    fn file(&self, source: Option<&str>, path: &str) -> Result<String> {
+        match source.filter(|source| self.tree(source).is_some()) {
+            Some(library) => file_of_import(folder_of(library), path),
+            None => file_of_import(&self.folder, path),
+        }
     }
 
     pub(crate) fn tree(&self, file: &str) -> Option<Arc<AST>> {
@@ -101,7 +105,7 @@ impl Imports {
                 "the run that `{path}` is imported in has ended"
             ))));
         };
-        let file = file_of_import(&self.libraries.folder, path).map_err(Failure::new)?;
+        let file = self.libraries.file(global.source(), path).map_err(Failure::new)?;
         if let Some(module) = self.evaluated.lock().unwrap_or_else(PoisonError::into_inner).get(&file) {
             return Ok(module.clone());
         }

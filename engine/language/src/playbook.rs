@@ -9,7 +9,7 @@ use rhai::{AST, Engine, Expr, Module, ParseErrorType, Scope, Stmt};
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::host::Functions;
-use crate::imports::{Libraries, Sources, file_of_import};
+use crate::imports::{Libraries, Sources, file_of_import, folder_of};
 use crate::lexer::defined_names;
 use crate::limits::Limits;
 use crate::parameter::{self, Parameter};
@@ -157,7 +157,7 @@ impl<'s> Loader<'s> {
     pub(crate) fn new(path: &str, sources: &'s dyn Sources, functions: Functions) -> Self {
         Loader {
             engine: functions.engine(Limits::default()),
-            folder: path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned(),
+            folder: folder_of(path).to_owned(),
             sources,
             files: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -187,10 +187,6 @@ impl<'s> Loader<'s> {
             functions: self.functions,
             limits: Limits::default(),
         }
-    }
-
-    pub(crate) fn folder(&self) -> &str {
-        &self.folder
     }
 
     /// Reads `file`, which is imported at the place, or is the playbook itself.
@@ -233,7 +229,7 @@ impl<'s> Loader<'s> {
         for (path, at) in imports(ast) {
             let at = Place::new(file, at);
             let wanted = path.ok_or_else(|| Error::invalid("what is imported is a literal text"));
-            match wanted.and_then(|path| file_of_import(&self.folder, &path)) {
+            match wanted.and_then(|path| file_of_import(folder_of(file), &path)) {
                 Ok(library) => self.load(&library, Some(&at)),
                 Err(error) => self.diagnostics.push(refused(at, &error)),
             }

@@ -180,13 +180,15 @@ impl Session {
         if crate::playbook::imports(ast).is_empty() {
             return Ok(());
         }
-        let mut loader =
-            Loader::new(&format!("{}/{FILE}", self.folder), &*self.sources, self.host.functions.clone());
-        loader.imports_of(FILE, ast);
+        // Entries stand in no file: they import as one of the folder would.
+        let entry = file_of_import(&self.folder, FILE).map_err(Failure::new)?;
+        let mut loader = Loader::new(&entry, &*self.sources, self.host.functions.clone());
+        loader.imports_of(&entry, ast);
         if let Some(first) = loader.diagnostics.first() {
             let error = Error::invalid(first.message.clone());
             let at = first.at.clone();
-            let frame = Frame { file: at.file, line: at.line, column: at.column, called: String::new() };
+            let file = if at.file == entry { FILE.to_owned() } else { at.file };
+            let frame = Frame { file, line: at.line, column: at.column, called: String::new() };
             self.texts.extend(std::mem::take(&mut loader.texts));
             return Err(Failure { error, trace: vec![frame] });
         }

@@ -100,16 +100,21 @@ fn read(path: &Path, depth: usize) -> Result<Read> {
     }
     let text = opsrun_gate::read_text(path)?;
     let name = path.display().to_string();
-    let Extending { extends: Some(base) } = yaml::from_str(&name, &text)? else { return Ok(Read::Alone(text)) };
+    let Extending { extends: Some(base) } = yaml::from_str(&name, &text)? else {
+        return Ok(Read::Alone(text));
+    };
     if depth == DEEPEST {
-        return Err(Error::invalid(format!("`{name}`: estate files extend each other more than {DEEPEST} deep")));
+        return Err(Error::invalid(format!(
+            "`{name}`: estate files extend each other more than {DEEPEST} deep"
+        )));
     }
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let base_path = folder.join(&base);
-    let mut whole: Value = match read(&base_path, depth + 1).map_err(|error| error.context(format!("`{name}`: `extends`")))? {
-        Read::Alone(text) => yaml::from_str(&base_path.display().to_string(), &text)?,
-        Read::Extending(whole) => whole,
-    };
+    let mut whole: Value =
+        match read(&base_path, depth + 1).map_err(|error| error.context(format!("`{name}`: `extends`")))? {
+            Read::Alone(text) => yaml::from_str(&base_path.display().to_string(), &text)?,
+            Read::Extending(whole) => whole,
+        };
     // A setup belongs to the file that names it.
     if let Some(Value::String(setup)) = whole.get_mut("setup") {
         let from = base.parent().unwrap_or_else(|| Path::new(""));

@@ -14,7 +14,7 @@ use super::{schema, walk};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::usage;
 use crate::host::options_at;
-use crate::imports::file_of_import;
+use crate::imports::{file_of_import, folder_of};
 use crate::lexer::defined_names;
 use crate::library;
 use crate::playbook::Loader;
@@ -29,7 +29,6 @@ pub(super) struct Known {
     registry: Registry,
     /// The overloads of built-in functions, as the types of their parameters.
     builtin: BTreeMap<String, Vec<Vec<TypeId>>>,
-    folder: String,
     /// Of each file: the functions it defines, with the numbers of their parameters, and whether others may call them.
     scripts: BTreeMap<String, BTreeMap<String, Vec<(usize, bool)>>>,
     /// Of each file: the names that its text defines.
@@ -71,7 +70,7 @@ impl Known {
         }
         let names =
             loader.files.iter().map(|(path, file)| (path.clone(), defined_names(&file.source))).collect();
-        Known { registry, builtin, folder: loader.folder().to_owned(), scripts, names, keys }
+        Known { registry, builtin, scripts, names, keys }
     }
 
     /// The names that the text of a file defines.
@@ -86,7 +85,7 @@ pub(super) fn check(file: &str, ast: &AST, known: &Known, found: &mut Vec<Diagno
     walk(ast, &mut |path| {
         if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = path.last()
             && let Expr::StringConstant(library, _) = &import.0
-            && let Ok(library) = file_of_import(&known.folder, library)
+            && let Ok(library) = file_of_import(folder_of(file), library)
         {
             aliases.insert(import.1.name.to_string(), library);
         }

@@ -10,6 +10,7 @@ mod digest;
 mod download;
 mod keep;
 mod object;
+mod prefix;
 mod source;
 pub(crate) mod sync;
 mod undo;

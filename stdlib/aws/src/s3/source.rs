@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::bucket::Bucket;
 use super::object;
+use super::prefix::{Listed, Prefix};
 use super::upload::{self, About, SMALL, Source, content_type};
-use super::url::S3Url;
 
 pub(crate) const SOURCE: SourceScheme = SourceScheme {
     scheme: "s3",
@@ -29,108 +29,42 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
 /// What an object is kept with: nothing is known of who may read it.
 const MODE: u32 = 0o644;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Options {
-    /// The bucket's; it is found if left out.
-    region: Option<String>,
-}
-
-/// Where a source is: a bucket, and what all keys begin with: nothing, or something with a `/` at its end.
-struct Place {
-    bucket: Bucket,
-    prefix: String,
-}
-
-impl Place {
-    async fn of(cx: &Cx, named: &Named) -> Result<Self> {
-        let options: Option<Options> = serde_json::from_value(named.options.clone())
-            .map_err(|error| Error::invalid(format!("the options of `s3:{}`: {error}", named.name)))?;
-        let url = S3Url::try_from(format!("s3://{}", named.name.trim_start_matches('/')))
-            .map_err(Error::invalid)?;
-        let bucket = Bucket::of(cx, &url.bucket, options.unwrap_or_default().region.as_deref()).await?;
-        let folder = url.key.trim_matches('/');
-        Ok(Place { bucket, prefix: if folder.is_empty() { String::new() } else { format!("{folder}/") } })
-    }
-}
-
-/// An object as a list tells it.
-struct Listed {
-    key: String,
-    tag: String,
-    size: u64,
-    modified: jiff::Timestamp,
-}
-
 async fn open(cx: &Cx, named: &Named) -> Result<Items> {
-    let place = Arc::new(Place::of(cx, named).await?);
-    let at = place.clone();
-    let pages = futures::stream::try_unfold(Some(None::<String>), move |from| {
-        let place = at.clone();
-        async move {
-            let Some(from) = from else { return Ok::<_, Error>(None) };
-            let (found, next) = page(&place, from).await?;
-            Ok(Some((futures::stream::iter(found.into_iter().map(Ok)), next.map(Some))))
-        }
-    });
-    let items = pages.try_flatten().try_filter_map(move |listed| {
-        let item = item(&place, listed);
+    let prefix = Arc::new(Prefix::of(cx, named).await?);
+    let items = prefix.list("").try_filter_map(move |listed| {
+        let item = item(&prefix, listed);
         async move { item }
     });
     Ok(items.boxed())
 }
 
-async fn page(place: &Place, from: Option<String>) -> Result<(Vec<Listed>, Option<String>)> {
-    let list = place.bucket.s3.list_objects_v2().bucket(&place.bucket.name).prefix(&place.prefix);
-    let tried = format!("listing {}", place.bucket.url(&place.prefix));
-    let list = list.set_continuation_token(from).send();
-    let page = place.bucket.call("s3:ListBucket", &tried, list).await?;
-    let found = page.contents().iter().map(|entry| Listed {
-        key: entry.key().unwrap_or_default().to_owned(),
-        tag: object::tag(entry.e_tag()),
-        size: object::size(entry.size()),
-        modified: object::told(entry.last_modified()),
-    });
-    Ok((found.collect(), page.next_continuation_token().map(str::to_owned)))
-}
-
 /// `None` for what stands for a folder.
-fn item(place: &Arc<Place>, listed: Listed) -> Result<Option<Item>> {
-    let path = listed.key.strip_prefix(&place.prefix).unwrap_or(&listed.key).to_owned();
+fn item(prefix: &Arc<Prefix>, listed: Listed) -> Result<Option<Item>> {
+    let path = listed.name.clone();
     if path.is_empty() || (path.ends_with('/') && listed.size == 0) {
         return Ok(None);
     }
     if path.split('/').any(|name| name.is_empty() || name == "." || name == "..") {
-        let url = place.bucket.url(&listed.key);
+        let url = prefix.url(&path);
         return Err(Error::invalid(format!("{url} cannot be kept: its key is no path of a file"))
             .hint("copy it to another key, or back up the prefixes beside it"));
     }
     let (size, modified) = (Some(listed.size), listed.modified);
-    let kind = ItemKind::File { size, content: content(place.clone(), listed) };
+    let kind = ItemKind::File { size, content: content(prefix.clone(), listed) };
     Ok(Some(Item { path, kind, mode: MODE, modified }))
 }
 
 /// Read in parts, which are of one content: an object that changes meanwhile is an error.
-fn content(place: Arc<Place>, listed: Listed) -> Content {
+fn content(prefix: Arc<Prefix>, listed: Listed) -> Content {
     let listed = Arc::new(listed);
     let parts = futures::stream::try_unfold(0, move |at: u64| {
-        let (place, listed) = (place.clone(), listed.clone());
+        let (prefix, listed) = (prefix.clone(), listed.clone());
         async move {
             if at >= listed.size {
                 return Ok(None);
             }
             let end = (at + SMALL).min(listed.size);
-            let ask = place.bucket.s3.get_object().bucket(&place.bucket.name).key(&listed.key);
-            let ask =
-                ask.if_match(format!("\"{}\"", listed.tag)).range(format!("bytes={at}-{}", end - 1)).send();
-            let tried = format!("reading {}", place.bucket.url(&listed.key));
-            let got = place.bucket.call("s3:GetObject", &tried, ask).await?;
-            let read = got.body.collect().await;
-            let read =
-                read.map_err(|error| Error::failed(format!("{tried}: it broke off: {error}")))?.into_bytes();
-            if read.len() as u64 != end - at {
-                return Err(Error::failed(format!("{tried}: {} bytes instead of {}", read.len(), end - at)));
-            }
+            let read = prefix.read(&listed.name, Some(at..end), Some(&listed.tag)).await?;
             Ok::<_, Error>(Some((read, end)))
         }
     });
@@ -139,11 +73,11 @@ fn content(place: Arc<Place>, listed: Listed) -> Content {
 
 /// Stores the objects below the prefix; what else is there stays.
 async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
-    let place = Place::of(cx, named).await?;
+    let prefix = Prefix::of(cx, named).await?;
     let (mut objects, mut bytes) = (0_u64, 0_u64);
     while let Some(item) = items.try_next().await? {
         let ItemKind::File { content, .. } = item.kind else { continue };
-        bytes += put(&place, &format!("{}{}", place.prefix, item.path), content).await?;
+        bytes += put(&prefix.bucket, &prefix.key(&item.path), content).await?;
         objects += 1;
         cx.progress(format!("{objects} objects, {} MiB", bytes >> 20));
     }
@@ -151,8 +85,7 @@ async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
 }
 
 /// Stores one, in parts if it is large; gives its size.
-async fn put(place: &Place, key: &str, mut content: Content) -> Result<u64> {
-    let bucket = &place.bucket;
+async fn put(bucket: &Bucket, key: &str, mut content: Content) -> Result<u64> {
     let about = About { content_type: content_type(key), ..About::default() };
     let first = part(&mut content, BytesMut::new()).await?;
     let Part { bytes, rest } = first;
