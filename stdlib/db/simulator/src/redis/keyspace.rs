@@ -114,7 +114,7 @@ impl Keyspace {
     /// Those of the file, and of values that are not supported.
     pub fn of_rdb(now: Timestamp, rdb: impl io::Read) -> Result<Self, RdbError> {
         let mut keys = Keyspace::default();
-        for entry in Reader::new(rdb)? {
+        for entry in Reader::new(rdb) {
             let entry = entry?;
             let expires = entry.expires.and_then(|expires| i64::try_from(expires).ok());
             let held = Held { value: Arc::new(value(&entry.value)?), expires };
