@@ -91,6 +91,12 @@ impl Keyspace {
         self.changes.len()
     }
 
+    /// Whether something has become of a key since there were so many changes.
+    pub fn has_changed(&self, since: usize, database: u64, key: &[u8]) -> bool {
+        let later = self.changes.iter().skip(since);
+        later.into_iter().any(|change| change.database == database && change.key == key)
+    }
+
     /// All keys that there are at this time, as an RDB file.
     ///
     /// # Errors
