@@ -29,6 +29,17 @@ impl Value {
         }
     }
 
+    /// Whether it has nothing in it: but for a text, that is none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Value::String(_) => false,
+            Value::List(items) => items.is_empty(),
+            Value::Set(items) => items.is_empty(),
+            Value::SortedSet(members) => members.is_empty(),
+            Value::Hash(fields) => fields.is_empty(),
+        }
+    }
+
     /// Its type's byte and its value, in the plain forms that every Redis reads.
     pub fn encoded(&self) -> Vec<u8> {
         let mut out = Vec::new();

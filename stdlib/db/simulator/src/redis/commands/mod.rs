@@ -169,15 +169,8 @@ impl Call<'_> {
 
     /// Another value in the place of what the key has; an empty one takes it away. Its expiry stays.
     fn keep(&mut self, key: &[u8], value: Value) {
-        let empty = match &value {
-            Value::String(_) => false,
-            Value::List(items) => items.is_empty(),
-            Value::Set(items) => items.is_empty(),
-            Value::SortedSet(members) => members.is_empty(),
-            Value::Hash(fields) => fields.is_empty(),
-        };
         let expires = self.held(key).and_then(|held| held.expires);
-        let held = (!empty).then(|| Held { value: Arc::new(value), expires });
+        let held = (!value.is_empty()).then(|| Held { value: Arc::new(value), expires });
         self.put(key, held);
     }
 
