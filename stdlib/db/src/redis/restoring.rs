@@ -4,6 +4,8 @@
 //! more then ([`bring_back`]); neither holds more of it than one value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
 use opsrun_core::{Content, Cx, Error, ErrorKind, Result, Span};
@@ -152,10 +154,13 @@ pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) 
 /// Those of [`Reading::next`] and of the server. Then what was written before stays.
 pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Content) -> Result<Contents> {
     let (cx, place, wanting) = (client.cx().clone(), client.place(), wanted.clone());
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = begun.clone();
     let brought = client.converse(wanted.writing(), move |session| {
         Box::pin(async move {
             wanting.finds_room(session, &place).await?;
             session.sent = true;
+            begins.store(true, Ordering::Relaxed);
             if wanting.clean() {
                 wanting.clear(session).await?;
             }
@@ -188,9 +193,11 @@ pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Conten
             Ok(going.contents)
         })
     });
-    brought.await.map_err(|error| {
-        let hint = "what was written before stays; `clean: true` begins anew";
-        if error.hint_text().is_some() { error } else { error.hint(hint) }
+    brought.await.map_err(|error| match begun.load(Ordering::Relaxed) {
+        true => error
+            .context(format!("{} has a part of the snapshot now", client.place()))
+            .hint("once the cause is gone, `clean: true` begins anew"),
+        false => error,
     })
 }
 
