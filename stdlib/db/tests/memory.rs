@@ -44,7 +44,7 @@ fn a_hundred_thousand_keys_go_through_in_bounded_memory() {
     let before = peak();
     let began = std::time::Instant::now();
     let told = |what: &str| {
-        println!("{what}: {:.1?} since the beginning, {} MiB more at most", began.elapsed(), peak() - before)
+        println!("{what}: {:.1?} since the beginning, {} MiB more at most", began.elapsed(), peak() - before);
     };
     let taken = stage.call("redis::snapshot", &json!({ "file": "cache.rdb" })).value();
     assert!(taken["bytes"].as_u64().unwrap() > (KEYS * BYTES) as u64, "{taken}");

@@ -142,8 +142,14 @@ pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) 
         })
     });
     let found = found.await?;
-    if wanted.is_of_keys() && found.databases.is_empty() {
-        return Err(Error::not_found("no key of the snapshot is like those that are wanted"));
+    if found.databases.is_empty() && found.functions == 0 {
+        let what = if wanted.is_of_keys() {
+            "no key like those that are wanted"
+        } else {
+            "nothing of what is wanted"
+        };
+        return Err(Error::not_found(format!("the snapshot has {what}"))
+            .hint("`clean` would only take away what is there; if that is meant, `redis::flush` does it"));
     }
     Ok(found)
 }
@@ -195,7 +201,7 @@ pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Conten
     });
     brought.await.map_err(|error| match begun.load(Ordering::Relaxed) {
         true => error
-            .context(format!("{} has a part of the snapshot now", client.place()))
+            .context(format!("{} has a part of the snapshot at most", client.place()))
             .hint("once the cause is gone, `clean: true` begins anew"),
         false => error,
     })

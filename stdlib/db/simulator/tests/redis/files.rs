@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use opsrun_db_simulator::rdb::{RdbError, Reader, VERSION, Value, of_payload, payload, value};
+use opsrun_db_simulator::rdb::{Parser, Part, RdbError, Reader, VERSION, Value, of_payload, payload, value};
 use opsrun_db_simulator::redis::{Keyspace, Memory};
 use opsrun_tests::{Redis, skip};
 
@@ -45,6 +45,23 @@ async fn filled(client: &mut Client) {
     client.ask(&[b"SELECT", b"3"]).await;
     client.ask(&[b"SET", b"elsewhere", b"here"]).await;
     client.ask(&[b"SELECT", b"0"]).await;
+}
+
+/// What a file is made of that comes in pieces of so many bytes.
+fn parts(file: &[u8], size: usize) -> Vec<Part> {
+    let mut parser = Parser::default();
+    let mut parts = Vec::new();
+    for piece in file.chunks(size) {
+        parser.push(piece);
+        while let Some(part) = parser.part().expect("it is whole") {
+            parts.push(part);
+        }
+    }
+    parser.close();
+    while let Some(part) = parser.part().expect("it is whole") {
+        parts.push(part);
+    }
+    parts
 }
 
 /// What a server has under each key, as the simulated one understands it.
@@ -91,6 +108,11 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
         }
     }
     assert_eq!(names.len(), 17);
+    let whole = parts(&file, file.len());
+    assert_eq!(whole.len(), 18);
+    for size in [1, 2, 3, 7, 100, 4096] {
+        assert!(parts(&file, size) == whole, "in pieces of {size} bytes it is another one");
+    }
     assert_eq!(dumped(&mut theirs, &names).await, read);
 
     // Into the simulated one, out of it as a file, and into another real one.

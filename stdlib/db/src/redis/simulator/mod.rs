@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Uri;
+use jiff::Timestamp;
 use opsrun_core::{Result, Simulator, Surroundings, Value};
 use opsrun_db_simulator::redis::{Server, serve};
 use serde_json::json;
@@ -58,13 +59,13 @@ impl Simulator for Estate {
         self.target.clone()
     }
 
-    /// Each key that there is, with what it has, and whether it will end.
+    /// Each key, with what it has, and whether it ends. One whose time has come is still told: nobody has changed it.
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
         for (address, server) in self.servers.iter().filter(|(_, server)| !server.is_replica()) {
             let content = server.content();
             for database in content.databases() {
-                for (key, held) in content.keys(server.now(), database) {
+                for (key, held) in content.keys(Timestamp::MIN, database) {
                     let name = format!("{address}/{database} {}", key.escape_ascii());
                     let value = json!({ "value": shown(&held.value), "ends": held.expires.is_some() });
                     all.insert(name, value);
