@@ -48,7 +48,7 @@ pub enum ItemKind {
 }
 
 /// What a source does to see whether items can be brought back.
-pub type Examine = fn(Cx, Named, Items) -> Later<()>;
+pub type Preflight = fn(Cx, Named, Items) -> Later<()>;
 
 /// A way to name something that can be kept and brought back, offered by a system: `postgres` of `postgres:DATABASE`.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ pub struct SourceScheme {
     pub open: fn(Cx, Named) -> Later<Items>,
     /// Sees whether all of the items can be brought back there, before any of it is touched: of a place that cannot be brought back to
     /// whole or not at all. The items are read twice then.
-    pub examine: Option<Examine>,
+    pub preflight: Option<Preflight>,
     /// Brings items back, into the place or beside it, and says what was done.
     pub restore: fn(Cx, Named, Items) -> Later<Value>,
     /// Sees whether items can be brought back, without touching the place that they are of, and whether what the options assert

@@ -65,10 +65,10 @@ impl Primitive for Restore {
         let work = async {
             let place = || Named { name: name.clone(), options: self.options.clone() };
             let told = |error| opened.place.told(error);
-            if let Some(examine) = scheme.examine {
+            if let Some(preflight) = scheme.preflight {
                 for walk in walks(&opened, named.snapshot.tree, &base, &self.paths).await? {
                     let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
-                    join(carry_out, examine(cx.clone(), place(), items)).await.1?;
+                    join(carry_out, preflight(cx.clone(), place(), items)).await.1?;
                 }
             }
             let mut done = Vec::new();

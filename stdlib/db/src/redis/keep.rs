@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use opsrun_core::{
-    Content, Counts, Cx, Effect, Error, Item, ItemKind, Items, Named, Result, SourceScheme, Value,
+    Content, Counts, Cx, Effect, Error, Item, ItemKind, Items, Named, Result, SourceScheme, Span, Value,
 };
 use opsrun_db_simulator::rdb::Part;
 use opsrun_db_simulator::redis::matches;
@@ -16,7 +16,7 @@ use crate::redis::client::Client;
 use crate::redis::error::Failure;
 use crate::redis::primitives::Cursor;
 use crate::redis::rdb;
-use crate::redis::restoring::{self, Reading, WITHIN};
+use crate::redis::restoring::{self, Begun, Contents, Reading, WITHIN};
 use crate::redis::server;
 use crate::redis::session::Session;
 use crate::redis::wanted::Wanted;
@@ -26,7 +26,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     form: "redis:SERVER",
     doc: "All databases of a Redis, as of one moment: of a server that the target names; `redis:default` is its own.",
     open: |cx, named| Box::pin(async move { open(&cx, &named).await }),
-    examine: Some(|cx, named, items| Box::pin(async move { examine(&cx, &named, items).await })),
+    preflight: Some(|cx, named, items| Box::pin(async move { preflight(&cx, &named, items).await })),
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
     try_out: |cx, named, items| Box::pin(async move { try_out(&cx, &named, items).await }),
 };
@@ -47,11 +47,15 @@ async fn client(cx: &Cx, server: &str, database: Option<u32>) -> Result<Client> 
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct KeepOptions {}
+struct KeepOptions {
+    /// How long it may take (1 hour).
+    within: Option<Span>,
+}
 
 async fn open(cx: &Cx, named: &Named) -> Result<Items> {
-    let KeepOptions {} = options(named, "options")?;
-    let content = rdb::fetched(client(cx, &named.name, None).await?).await?;
+    let options: KeepOptions = options(named, "options")?;
+    let client = client(cx, &named.name, None).await?.within(options.within.unwrap_or(WITHIN));
+    let content = rdb::fetched(client).await?;
     let item = Item {
         path: FILE.to_owned(),
         kind: ItemKind::File { size: None, content },
@@ -93,18 +97,20 @@ struct RestoreOptions {
     keys: Vec<String>,
     /// Only the database of this number.
     database: Option<u32>,
+    /// How long it may take (1 hour).
+    within: Option<Span>,
 }
 
 async fn place(cx: &Cx, named: &Named) -> Result<(Client, Wanted)> {
     let options: RestoreOptions = options(named, "options")?;
-    let client = client(cx, &named.name, options.database).await?;
+    let client = client(cx, &named.name, options.database).await?.within(options.within.unwrap_or(WITHIN));
     let wanted = Wanted::new(options.database, client.database(), options.keys, options.clean);
     Ok((client, wanted))
 }
 
-async fn examine(cx: &Cx, named: &Named, mut items: Items) -> Result<()> {
+async fn preflight(cx: &Cx, named: &Named, mut items: Items) -> Result<()> {
     let (client, wanted) = place(cx, named).await?;
-    restoring::examine(&client, &wanted, content(&mut items).await?).await?;
+    restoring::preflight(&client, &wanted, content(&mut items).await?).await?;
     at_end(&mut items).await
 }
 
@@ -129,7 +135,7 @@ struct Assertions {
 async fn try_out(cx: &Cx, named: &Named, mut items: Items) -> Result<Counts> {
     let assertions: Assertions = options(named, "assertions")?;
     let content = content(&mut items).await?;
-    let (databases, unmatched) = match &assertions.server {
+    let (contents, unmatched) = match &assertions.server {
         None => read(&assertions.keys, content).await?,
         Some(spare) => {
             let (own, spare) = (client(cx, &named.name, None).await?, client(cx, spare, None).await?);
@@ -142,47 +148,53 @@ async fn try_out(cx: &Cx, named: &Named, mut items: Items) -> Result<Counts> {
         }
     };
     at_end(&mut items).await?;
-    match unmatched {
-        Some(pattern) => Err(Error::failed(format!("no key is like `{pattern}`"))),
-        None => Ok(databases
-            .into_iter()
-            .map(|(number, keys)| (format!("keys of database {number}"), keys))
-            .collect()),
+    if let Some(pattern) = unmatched {
+        return Err(Error::failed(format!("no key is like `{pattern}`")));
     }
+    let keys = contents.databases.into_iter();
+    let mut counts: Counts =
+        keys.map(|(number, keys)| (format!("keys of database {number}"), keys)).collect();
+    counts.insert("libraries of functions".to_owned(), contents.functions);
+    Ok(counts)
 }
 
-/// Keys by database, and a pattern that matches none.
-type Looked = (BTreeMap<String, u64>, Option<String>);
+/// What there is, and a pattern that matches none of it.
+type Looked = (Contents, Option<String>);
 
 async fn read(patterns: &[String], content: Content) -> Result<Looked> {
     let mut reading = Reading::new(content);
-    let mut databases = BTreeMap::new();
+    let mut contents = Contents::default();
     let mut unmatched: Vec<&String> = patterns.iter().collect();
     while let Some(part) = reading.next().await? {
-        if let Part::Key(entry) = part {
-            *databases.entry(entry.database.to_string()).or_default() += 1;
-            unmatched.retain(|pattern| !matches(pattern.as_bytes(), &entry.key));
+        match part {
+            Part::Key(entry) => {
+                *contents.databases.entry(entry.database.to_string()).or_default() += 1;
+                unmatched.retain(|pattern| !matches(pattern.as_bytes(), &entry.key));
+            }
+            Part::Functions(_) => contents.functions += 1,
         }
     }
-    Ok((databases, unmatched.first().map(|pattern| (*pattern).clone())))
+    Ok((contents, unmatched.first().map(|pattern| (*pattern).clone())))
 }
 
 async fn tried_in(spare: &Client, patterns: &[String], content: Content) -> Result<Looked> {
-    let (all, place) = (Wanted::all(), spare.place());
-    let room = spare.converse(all.looking(), |session| {
-        Box::pin(async move { Wanted::all().finds_room(session, &place).await })
-    });
-    room.await.map_err(|error| {
-        error.hint("what is tried out there is deleted again: name a server with nothing in it, or empty it with `redis::flush`")
-    })?;
-    // From here on, what is there is ours.
+    let begun = Begun::default();
     let looked = async {
-        restoring::bring_back(spare, &all, content).await?;
+        let mut contents = restoring::carry_out(spare, &Wanted::all(), content, &begun).await?;
         let patterns = patterns.to_vec();
         let asked = Asked::of_server("scan", Effect::Read);
-        spare.converse(asked, |session| Box::pin(async move { look(session, patterns).await })).await
+        let looked = spare.converse(asked, |session| Box::pin(async move { look(session, patterns).await }));
+        let unmatched;
+        (contents.databases, unmatched) = looked.await?;
+        Ok((contents, unmatched))
     };
     let looked = looked.await;
+    if !begun.get() {
+        return looked.map_err(|error: Error| {
+            error.hint("what is tried out is deleted again: name a server with nothing in it, or empty it with `redis::flush`")
+        });
+    }
+    // What is there is ours.
     let emptied = spare.converse(Asked::of_server("flush", Effect::Write), |session| {
         Box::pin(async move {
             session.sent = true;
@@ -202,7 +214,11 @@ async fn tried_in(spare: &Client, patterns: &[String], content: Content) -> Resu
     }
 }
 
-async fn look(session: &mut Session, patterns: Vec<String>) -> Result<Looked, Failure> {
+/// Keys by database, and a pattern that matches none.
+async fn look(
+    session: &mut Session,
+    patterns: Vec<String>,
+) -> Result<(BTreeMap<String, u64>, Option<String>), Failure> {
     let databases = server::keys_by_database(session).await?;
     let mut unmatched = None;
     for pattern in patterns {

@@ -63,6 +63,7 @@ async fn fetch(
         return Err(Failure::Refused(said.to_owned()));
     }
     let mut arrived = Arrived::new(Payload::announced(&session.line().await?)?);
+    let mut told = 0;
     loop {
         let piece = arrived.take(&mut session.inbox);
         // Who does not want it any more does not wait for how it ends either.
@@ -72,7 +73,11 @@ async fn fetch(
         if arrived.is_whole() {
             return Ok(arrived.check()?);
         }
-        cx.progress(format!("{} MiB of {place}", arrived.bytes() >> 20));
+        let megabytes = arrived.bytes() >> 20;
+        if megabytes > told {
+            told = megabytes;
+            cx.progress(format!("{megabytes} MiB of {place}"));
+        }
         session.receive().await?;
     }
 }

@@ -1,6 +1,6 @@
 //! A snapshot's way back into a server: each value as it stands in the file is given to `RESTORE`, which takes what `DUMP` gives.
 //!
-//! A server takes keys one by one, and gives none of them back. So all of a snapshot is read before anything is written ([`examine`]), and read once
+//! A server takes keys one by one, and gives none of them back. So all of a snapshot is read before anything is written ([`preflight`]), and read once
 //! more then ([`bring_back`]); neither holds more of it than one value.
 
 use std::collections::BTreeMap;
@@ -100,11 +100,11 @@ pub(crate) const WITHIN: Span = Span::from_secs(3600);
 /// # Errors
 /// Those of [`Reading::next`]; `Conflict` for keys that are there and would be written over; `Invalid` for a version that the server does not know and a
 /// database that it has not; `NotFound` if nothing in it is wanted.
-pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) -> Result<Contents> {
-    let (cx, place, examined) = (client.cx().clone(), client.place(), wanted.clone());
+pub(crate) async fn preflight(client: &Client, wanted: &Wanted, content: Content) -> Result<Contents> {
+    let (cx, place, wanting) = (client.cx().clone(), client.place(), wanted.clone());
     let found = client.converse(wanted.looking(), move |session| {
         Box::pin(async move {
-            examined.finds_room(session, &place).await?;
+            wanting.finds_room(session, &place).await?;
             let mut going = Going { cx: &cx, place: &place, contents: Contents::default() };
             let mut reading = Reading::new(content);
             let mut keys = Vec::new();
@@ -115,7 +115,7 @@ pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) 
                     known = true;
                 }
                 match part {
-                    Part::Functions(_) if examined.takes_functions() => {
+                    Part::Functions(_) if wanting.takes_functions() => {
                         if server::has_functions(session).await?.is_none() {
                             let error = Error::invalid(format!(
                                 "{place} knows no functions, and the snapshot has some"
@@ -124,9 +124,9 @@ pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) 
                         }
                         going.contents.functions += 1;
                     }
-                    Part::Key(entry) if examined.takes(entry.database, &entry.key) => {
+                    Part::Key(entry) if wanting.takes(entry.database, &entry.key) => {
                         going.count(session, &entry).await?;
-                        if examined.is_of_keys() && !examined.clean() {
+                        if wanting.is_of_keys() && !wanting.clean() {
                             keys.push(entry.key);
                             if keys.len() >= BATCH {
                                 going.are_free(session, std::mem::take(&mut keys)).await?;
@@ -154,19 +154,47 @@ pub(crate) async fn examine(client: &Client, wanted: &Wanted, content: Content) 
     Ok(found)
 }
 
-/// Brings back what is wanted of a snapshot that was examined.
+/// Brings back what is wanted of a snapshot whose [`preflight`] went well.
 ///
 /// # Errors
 /// Those of [`Reading::next`] and of the server. Then what was written before stays.
 pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Content) -> Result<Contents> {
+    let begun = Begun::default();
+    carry_out(client, wanted, content, &begun).await.map_err(|error| match begun.get() {
+        true => error
+            .context(format!("{} has a part of the snapshot at most", client.place()))
+            .hint("once the cause is gone, `clean: true` begins anew"),
+        false => error,
+    })
+}
+
+/// Whether something was written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Brings back what is wanted; `begun` says whether anything was written, however it ends.
+///
+/// # Errors
+/// As [`bring_back`]; `Conflict` if there is something already.
+pub(crate) async fn carry_out(
+    client: &Client,
+    wanted: &Wanted,
+    content: Content,
+    begun: &Begun,
+) -> Result<Contents> {
     let (cx, place, wanting) = (client.cx().clone(), client.place(), wanted.clone());
-    let begun = Arc::new(AtomicBool::new(false));
     let begins = begun.clone();
     let brought = client.converse(wanted.writing(), move |session| {
         Box::pin(async move {
             wanting.finds_room(session, &place).await?;
             session.sent = true;
-            begins.store(true, Ordering::Relaxed);
+            begins.0.store(true, Ordering::Relaxed);
             if wanting.clean() {
                 wanting.clear(session).await?;
             }
@@ -199,12 +227,7 @@ pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Conten
             Ok(going.contents)
         })
     });
-    brought.await.map_err(|error| match begun.load(Ordering::Relaxed) {
-        true => error
-            .context(format!("{} has a part of the snapshot at most", client.place()))
-            .hint("once the cause is gone, `clean: true` begins anew"),
-        false => error,
-    })
+    brought.await
 }
 
 fn put(session: &mut Session, entry: &Entry, version: u16, replace: bool) {

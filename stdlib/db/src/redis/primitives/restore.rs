@@ -50,7 +50,7 @@ impl Primitive for Restore {
         let client = Client::new(cx, self.server.as_deref(), self.database).await?;
         let client = client.within(self.within.unwrap_or(WITHIN));
         let wanted = Wanted::new(self.database, client.database(), self.keys, self.clean);
-        restoring::examine(&client, &wanted, file_content(cx, self.file.clone())).await?;
+        restoring::preflight(&client, &wanted, file_content(cx, self.file.clone())).await?;
         restoring::bring_back(&client, &wanted, file_content(cx, self.file)).await
     }
 }

@@ -30,7 +30,8 @@ fn a_server_is_backed_up_found_good_and_brought_back_beside_and_in_its_place() {
         let told = done.value();
         assert_eq!(told["made"]["source"], "redis:default");
         assert!(told["wrong"].as_str().unwrap().contains("no key is like `orders:*`"), "{}", told["wrong"]);
-        let counts = json!({ "keys of database 0": keys("0 "), "keys of database 9": 2 });
+        let functions = u64::from(caches.real().is_some());
+        let counts = json!({ "keys of database 0": keys("0 "), "keys of database 9": 2, "libraries of functions": functions });
         assert_eq!((&told["good"]["counts"], &told["good"]["good"]), (&counts, &json!(true)));
         assert_eq!(told["tried"]["counts"], counts);
         assert!(told["itself"].as_str().unwrap().contains("and is not emptied"), "{}", told["itself"]);
@@ -56,6 +57,12 @@ fn a_server_is_backed_up_found_good_and_brought_back_beside_and_in_its_place() {
         assert_eq!(caches.full(), now);
         restore("redis:default", json!({ "clean": true })).value();
         assert_eq!(caches.full(), full);
+        // What somebody else has there is not ours to delete.
+        let theirs = caches.spare();
+        let busy = json!({ "snapshot": told["tried"]["snapshot"], "assertions": { "server": "spare" } });
+        let busy = stage.call("backup::verify", &busy);
+        assert!(busy.error().report().contains("name a server with nothing in it"), "{}", busy.report());
+        assert_eq!(caches.spare(), theirs);
         let typo = restore("redis:spare", json!({ "cleen": true }));
         assert!(typo.error().report().contains("unknown field `cleen`"), "{}", typo.report());
     });

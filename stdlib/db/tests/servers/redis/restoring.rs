@@ -180,27 +180,50 @@ fn how_long_a_key_was_not_asked_for_and_how_often_it_was_come_back() {
     }
 }
 
-/// Lets a client through to a server for so many bytes, and then hangs up on both.
-fn cut_line(server: &Redis, after: Arc<AtomicUsize>, from_client: bool) -> u16 {
+/// What becomes of what is said over a line.
+#[derive(Clone, Copy, PartialEq)]
+enum Line {
+    /// After so much of what the client says, both are hung up on.
+    CutForServer,
+    /// After so much of what the server says.
+    CutForClient,
+    /// A bit of what the server says is another one, after so much.
+    Noisy,
+}
+
+/// A line to a server, whose fault comes after so many bytes.
+fn line(server: &Redis, after: Arc<AtomicUsize>, kind: Line) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, host) = (listener.local_addr().unwrap().port(), server.host());
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let (client, server) = (client.unwrap(), TcpStream::connect(&host).unwrap());
-            let (from, to) = if from_client { (&client, &server) } else { (&server, &client) };
-            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-            let (back_from, back_to) = if from_client { (&server, &client) } else { (&client, &server) };
-            let (mut back_from, mut back_to) = (back_from.try_clone().unwrap(), back_to.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
+            let clone = |stream: &TcpStream| stream.try_clone().unwrap();
+            let (there, back) = ((clone(&client), clone(&server)), (clone(&server), clone(&client)));
+            let (faulty, well) = if kind == Line::CutForServer { (there, back) } else { (back, there) };
+            let (mut from, mut to) = well;
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
             let after = after.clone();
             std::thread::spawn(move || {
+                let (mut from, mut to) = faulty;
                 let mut piece = [0; 1024];
                 while let Ok(read @ 1..) = from.read(&mut piece) {
                     let left = after.load(Ordering::SeqCst);
-                    if to.write_all(&piece[..read.min(left)]).is_err() || read >= left {
+                    let ends = read >= left;
+                    if ends && kind == Line::Noisy {
+                        piece[left.saturating_sub(1)] ^= 1;
+                        after.store(usize::MAX, Ordering::SeqCst);
+                    }
+                    let passed = if ends && kind != Line::Noisy { left } else { read };
+                    if to.write_all(&piece[..passed]).is_err()
+                        || passed < read
+                        || (ends && kind != Line::Noisy)
+                    {
                         break;
                     }
-                    after.fetch_sub(read, Ordering::SeqCst);
+                    if !ends {
+                        after.fetch_sub(read, Ordering::SeqCst);
+                    }
                 }
                 let _ = client.shutdown(std::net::Shutdown::Both);
                 let _ = server.shutdown(std::net::Shutdown::Both);
@@ -216,7 +239,7 @@ fn a_server_that_is_lost_half_way_is_told_and_clean_begins_anew() {
         let Some((_, spare)) = caches.real() else { return };
         let (full, whole) = (caches.full(), caches.snapshot().len());
         let after = Arc::new(AtomicUsize::new(usize::MAX));
-        let port = cut_line(spare, after.clone(), true);
+        let port = line(spare, after.clone(), Line::CutForServer);
         let stage = caches.stage.clone().with("url", json!(format!("redis://127.0.0.1:{port}")));
         let restore = json!({ "file": "cache.rdb", "clean": true });
         let mut part = 0;
@@ -246,7 +269,7 @@ fn a_snapshot_that_breaks_off_on_its_way_is_none() {
         let whole = caches.snapshot().len();
         std::fs::remove_file(caches.stage.folder().join("cache.rdb")).unwrap();
         let after = Arc::new(AtomicUsize::new(usize::MAX));
-        let port = cut_line(full, after.clone(), false);
+        let port = line(full, after.clone(), Line::CutForClient);
         let stage = caches.stage.clone().with("url", json!(format!("redis://127.0.0.1:{port}"))).backed_up();
         stage.call("backup::init", &json!({})).value();
         for share in [0, 1, 20, 50, 80, 99] {
@@ -266,6 +289,35 @@ fn a_snapshot_that_breaks_off_on_its_way_is_none() {
         after.store(usize::MAX, Ordering::SeqCst);
         let made = stage.call("backup::create", &json!({ "source": "redis:default" })).value();
         assert!(made["bytes"].as_u64().unwrap() > 10_000, "{made}");
+    });
+}
+
+#[test]
+fn a_snapshot_that_is_changed_on_its_way_is_none() {
+    on_real_caches("", |caches| {
+        let Some((full, _)) = caches.real() else { return };
+        let whole = caches.snapshot().len();
+        std::fs::remove_file(caches.stage.folder().join("cache.rdb")).unwrap();
+        let after = Arc::new(AtomicUsize::new(usize::MAX));
+        let port = line(full, after.clone(), Line::Noisy);
+        let stage = caches.stage.clone().with("url", json!(format!("redis://127.0.0.1:{port}"))).backed_up();
+        stage.call("backup::init", &json!({})).value();
+        for share in [30, 60, 90] {
+            for (path, arguments) in [
+                ("redis::snapshot", json!({ "file": "cache.rdb" })),
+                ("backup::create", json!({ "source": "redis:default" })),
+            ] {
+                after.store(whole * share / 100, Ordering::SeqCst);
+                let done = stage.call(path, &arguments);
+                assert!(
+                    done.error().report().contains("was damaged on its way"),
+                    "{share} %: {}",
+                    done.report()
+                );
+            }
+        }
+        assert!(!stage.folder().join("cache.rdb").exists());
+        assert_eq!(stage.call("backup::list", &json!({})).value(), json!([]));
     });
 }
 
