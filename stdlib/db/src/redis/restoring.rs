@@ -162,7 +162,7 @@ pub(crate) async fn bring_back(client: &Client, wanted: &Wanted, content: Conten
     let begun = Begun::default();
     carry_out(client, wanted, content, &begun).await.map_err(|error| match begun.get() {
         true => error
-            .context(format!("{} has a part of the snapshot at most", client.place()))
+            .context(format!("{} has the snapshot in part, or whole", client.place()))
             .hint("once the cause is gone, `clean: true` begins anew"),
         false => error,
     })

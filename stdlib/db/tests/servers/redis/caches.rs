@@ -145,6 +145,13 @@ impl Caches {
         }
     }
 
+    /// Takes the functions of the empty one away, if it has some and that is wanted.
+    pub(crate) fn clear_functions(&self, wanted: bool) {
+        if let Some((_, spare)) = self.servers.as_ref().filter(|_| wanted) {
+            Wire::to(spare).ask(&[b"FUNCTION", b"FLUSH"]);
+        }
+    }
+
     /// A call, for the server that the target calls `spare`.
     pub(crate) fn on_spare(&self, path: &str, mut arguments: Value) -> crate::stage::Done {
         arguments["server"] = json!("spare");

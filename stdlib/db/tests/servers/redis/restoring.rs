@@ -263,6 +263,38 @@ fn a_server_that_is_lost_half_way_is_told_and_clean_begins_anew() {
 }
 
 #[test]
+fn whatever_becomes_of_a_request_what_is_told_is_what_is_there() {
+    on_caches(|caches| {
+        let full = caches.full();
+        caches.snapshot();
+        for clean in [false, true] {
+            let writes = if clean { "replace" } else { "restore" };
+            for verb in ["scan", writes] {
+                for fault in ["refused", "lost", "lost-answer", "503", "403"] {
+                    caches.on_spare("redis::restore", json!({ "file": "cache.rdb", "clean": true })).value();
+                    for database in [0, 9].into_iter().filter(|_| !clean) {
+                        caches.on_spare("redis::flush", json!({ "database": database })).value();
+                    }
+                    caches.clear_functions(!clean);
+                    if clean {
+                        caches.on_spare("redis::set", json!({ "key": "mine", "value": "x" })).value();
+                    }
+                    let before = caches.spare();
+                    let rule = format!("redis {verb}: {fault}");
+                    let stage = caches.stage.clone().fault(&rule);
+                    let arguments = json!({ "file": "cache.rdb", "clean": clean, "server": "spare" });
+                    let done = stage.call("redis::restore", &arguments);
+                    let all = verb == writes && fault == "lost-answer";
+                    let report = done.error().report();
+                    assert_eq!(caches.spare() == full, all, "{rule}: {report}");
+                    assert_eq!(caches.spare() == before, !all, "{rule}: {report}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_snapshot_that_breaks_off_on_its_way_is_none() {
     on_real_caches("", |caches| {
         let Some((full, _)) = caches.real() else { return };
