@@ -47,6 +47,9 @@ pub enum ItemKind {
     Link(String),
 }
 
+/// What a source does to see whether items can be brought back.
+pub type Preflight = fn(Cx, Named, Items) -> Later<()>;
+
 /// A way to name something that can be kept and brought back, offered by a system: `postgres` of `postgres:DATABASE`.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceScheme {
@@ -57,6 +60,9 @@ pub struct SourceScheme {
     pub doc: &'static str,
     /// Gives what it holds now, as of one moment where it can.
     pub open: fn(Cx, Named) -> Later<Items>,
+    /// Sees whether all of the items can be brought back there, before any of it is touched: of a place that cannot be brought back to
+    /// whole or not at all. The items are read twice then.
+    pub preflight: Option<Preflight>,
     /// Brings items back, into the place or beside it, and says what was done.
     pub restore: fn(Cx, Named, Items) -> Later<Value>,
     /// Sees whether items can be brought back, without touching the place that they are of, and whether what the options assert

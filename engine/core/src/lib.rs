@@ -23,7 +23,7 @@ pub mod yaml;
 
 pub use access::{Access, AccessPattern, PatternError, glob};
 pub use archive::{
-    Content, Counts, Item, ItemKind, Items, Later, Named, SourceScheme, Store, StoreScheme, Stored,
+    Content, Counts, Item, ItemKind, Items, Later, Named, Preflight, SourceScheme, Store, StoreScheme, Stored,
 };
 pub use args::{Args, Field, TakesSecrets};
 pub use clock::{BoxFuture, Clock};

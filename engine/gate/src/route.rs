@@ -97,10 +97,11 @@ impl Route {
     }
 }
 
-/// The error with the target's name.
+/// The error with the target's name; what it says of the way out stays.
 pub(crate) fn of_target(call: &Call, error: Error) -> Error {
     match call.target.name.as_str() {
         "" => error,
+        name if error.hint_text().is_some() => error.detail(format!("the target is `{name}`")),
         name => error.hint(format!("the target is `{name}`")),
     }
 }

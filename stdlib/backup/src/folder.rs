@@ -20,6 +20,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     form: "folder:PATH",
     doc: "The files below a folder of this machine, with their times and modes.",
     open: |cx, named| Box::pin(async move { open(cx, &named) }),
+    preflight: None,
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
     try_out: |_, named, items| Box::pin(async move { try_out(&named, items).await }),
 };

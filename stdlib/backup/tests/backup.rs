@@ -32,6 +32,7 @@ const STREAM: SourceScheme = SourceScheme {
             Ok(futures::stream::iter([Ok(item)]).boxed())
         })
     },
+    preflight: None,
     restore: |_, _, items| Box::pin(heard(items)),
     try_out: |_, named, items| {
         Box::pin(async move {

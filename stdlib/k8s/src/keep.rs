@@ -25,6 +25,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     form: "namespace:NAME",
     doc: "The objects of a Kubernetes namespace, Secrets among them, as they can be created again.",
     open: |cx, named| Box::pin(async move { open(&cx, named).await }),
+    preflight: None,
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
     try_out: |cx, named, items| Box::pin(async move { try_out(&cx, &named, items).await }),
 };

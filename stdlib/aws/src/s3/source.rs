@@ -22,6 +22,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     form: "s3://BUCKET/PREFIX",
     doc: "The objects of a bucket whose keys begin so, with their contents and times.",
     open: |cx, named| Box::pin(async move { open(&cx, &named).await }),
+    preflight: None,
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
     try_out: |_, named, items| Box::pin(async move { try_out(&named, items).await }),
 };

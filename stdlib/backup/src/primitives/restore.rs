@@ -63,13 +63,18 @@ impl Primitive for Restore {
         let base = base_of(&named)?;
         let lock = opened.told(opened.repository.lock().await)?;
         let work = async {
-            let walks = walks(&opened, named.snapshot.tree, &base, &self.paths).await?;
+            let place = || Named { name: name.clone(), options: self.options.clone() };
+            let told = |error| opened.place.told(error);
+            if let Some(preflight) = scheme.preflight {
+                for walk in walks(&opened, named.snapshot.tree, &base, &self.paths).await? {
+                    let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
+                    join(carry_out, preflight(cx.clone(), place(), items)).await.1?;
+                }
+            }
             let mut done = Vec::new();
-            for walk in walks {
-                let restore = opened.repository.restore(walk);
-                let (items, carry_out) = items(restore, base.clone(), |error| opened.place.told(error));
-                let named = Named { name: name.clone(), options: self.options.clone() };
-                let ((), result) = join(carry_out, (scheme.restore)(cx.clone(), named, items)).await;
+            for walk in walks(&opened, named.snapshot.tree, &base, &self.paths).await? {
+                let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
+                let ((), result) = join(carry_out, (scheme.restore)(cx.clone(), place(), items)).await;
                 done.push(result?);
             }
             Ok(match done.len() {

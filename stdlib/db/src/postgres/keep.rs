@@ -22,6 +22,7 @@ pub(crate) const SOURCE: SourceScheme = SourceScheme {
     form: "postgres:DATABASE",
     doc: "A database of PostgreSQL, as of one moment; `postgres:SERVER/DATABASE` of a server that the target names.",
     open: |cx, named| Box::pin(async move { open(&cx, &named).await }),
+    preflight: None,
     restore: |cx, named, items| Box::pin(async move { restore(&cx, &named, items).await }),
     try_out: |cx, named, items| Box::pin(async move { try_out(&cx, &named, items).await }),
 };

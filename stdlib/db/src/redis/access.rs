@@ -6,14 +6,16 @@ use opsrun_core::{Access, Effect};
 use crate::redis::SYSTEM;
 
 /// Everything that is asked of a server.
-pub(crate) const VERBS: &[&str] = &["info", "scan", "get", "sync", "save", "set", "del", "restore", "flush"];
+pub(crate) const VERBS: &[&str] =
+    &["info", "scan", "get", "sync", "save", "set", "del", "restore", "replace", "flush"];
 
 /// Noted with a request, as its path has the database alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     /// One of [`VERBS`].
     pub(crate) verb: &'static str,
-    pub(crate) database: u32,
+    /// `None` is all of a server's: `*`.
+    pub(crate) database: Option<u32>,
     /// A key, or a pattern of keys; of the whole database or server, none.
     pub(crate) key: Option<String>,
     pub(crate) effect: Effect,
@@ -21,11 +23,21 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn read(verb: &'static str, database: u32, key: Option<&str>) -> Self {
-        Asked { verb, database, key: key.map(str::to_owned), effect: Effect::Read }
+        Asked { verb, database: Some(database), key: key.map(str::to_owned), effect: Effect::Read }
     }
 
     pub(crate) fn write(verb: &'static str, database: u32, key: Option<&str>) -> Self {
         Asked { effect: Effect::Write, ..Asked::read(verb, database, key) }
+    }
+
+    /// Of all databases of a server.
+    pub(crate) fn of_server(verb: &'static str, effect: Effect) -> Self {
+        Asked { verb, database: None, key: None, effect }
+    }
+
+    /// The path of the request that stands for it.
+    pub(crate) fn path(&self) -> String {
+        self.database.map_or_else(|| "/*".to_owned(), |database| format!("/{database}"))
     }
 }
 

@@ -49,6 +49,13 @@ impl Client {
         self.database
     }
 
+    /// Whether both are databases of the same server.
+    pub(crate) fn is_of_server_of(&self, other: &Client) -> bool {
+        let place =
+            |client: &Client| (client.server.endpoint.uri.clone(), client.server.endpoint.socket.clone());
+        place(self) == place(other)
+    }
+
     /// `cache.example:6379/0`
     pub(crate) fn place(&self) -> String {
         let endpoint = &self.server.endpoint;
@@ -71,8 +78,7 @@ impl Client {
     {
         let effect = asked.effect;
         let method = if effect == Effect::Read { Method::GET } else { Method::POST };
-        let request =
-            Request::builder().method(method).uri(format!("/{}", asked.database)).extension(asked).body(());
+        let request = Request::builder().method(method).uri(asked.path()).extension(asked).body(());
         let request = request.map_err(|error| Error::failed(error.to_string()))?;
         let (client, endpoint) = (self.clone(), self.server.endpoint.clone());
         let talk = move |line| async move { client.talk(line, effect, work).await };

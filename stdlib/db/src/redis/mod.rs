@@ -3,16 +3,26 @@
 mod access;
 mod client;
 mod error;
+mod keep;
 mod keyspace;
 mod primitives;
 mod rdb;
 mod resp;
+mod restoring;
 mod section;
+mod server;
 mod session;
+mod simulator;
+mod wanted;
+
+use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
-use opsrun_core::{Access, BoxFuture, Cx, Finding, Module, Refusal, Result, System};
+use opsrun_core::{
+    Access, BoxFuture, Cx, Finding, Module, Refusal, Result, Simulator, SourceScheme, Surroundings, System,
+    Value,
+};
 
 use crate::redis::client::Client;
 
@@ -28,6 +38,10 @@ impl System for Redis {
 
     fn modules(&self) -> &'static [Module] {
         &[Module { path: SYSTEM, doc: "Redis: keys, counts, snapshots.", primitives: primitives::PRIMITIVES }]
+    }
+
+    fn sources(&self) -> &'static [SourceScheme] {
+        &[keep::SOURCE]
     }
 
     fn access(&self, request: &Parts) -> Access {
@@ -50,6 +64,14 @@ impl System for Redis {
             _ => format!("ERR {status} (injected fault): {access}"),
         };
         Refusal { content_type: "text/plain", body: said.into() }
+    }
+
+    fn simulator(
+        &self,
+        section: Option<&Value>,
+        surroundings: &Surroundings,
+    ) -> Result<Option<Arc<dyn Simulator>>> {
+        simulator::start(section, surroundings)
     }
 
     fn examine(&self, cx: Cx) -> BoxFuture<'static, Vec<Finding>> {

@@ -15,6 +15,8 @@ pub(crate) struct Session {
     connection: Connection,
     pub(crate) inbox: BytesMut,
     outbox: BytesMut,
+    /// The one that it is at.
+    database: u64,
     /// Something has left that takes effect by itself.
     pub(crate) sent: bool,
 }
@@ -27,7 +29,7 @@ impl Session {
             connection = line.secure(connection).await.map_err(untrusted)?;
         }
         let mut session =
-            Session { connection, inbox: BytesMut::new(), outbox: BytesMut::new(), sent: false };
+            Session { connection, inbox: BytesMut::new(), outbox: BytesMut::new(), database: 0, sent: false };
         match (&server.user, &server.password) {
             (Some(user), Some(password)) => {
                 session.ask(&[b"AUTH", user.as_bytes(), password.as_bytes()]).await?;
@@ -37,15 +39,31 @@ impl Session {
             }
             (_, None) => {}
         }
-        if database != 0 {
-            session.ask(&[b"SELECT", database.to_string().as_bytes()]).await?;
-        }
+        session.go_to(u64::from(database)).await?;
         Ok(session)
+    }
+
+    pub(crate) fn is_at(&self, database: u64) -> bool {
+        self.database == database
+    }
+
+    /// Goes to the database of this number.
+    pub(crate) async fn go_to(&mut self, database: u64) -> Result<(), Failure> {
+        if !self.is_at(database) {
+            self.ask(&[b"SELECT", database.to_string().as_bytes()]).await?;
+            self.database = database;
+        }
+        Ok(())
     }
 
     /// Says a command that the next [`Session::flush`] sends.
     pub(crate) fn put(&mut self, command: &[&[u8]]) {
         resp::put(command, &mut self.outbox);
+    }
+
+    /// How many bytes the next [`Session::flush`] sends.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len()
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), Failure> {

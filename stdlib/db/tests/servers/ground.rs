@@ -57,8 +57,15 @@ pub(crate) fn real_redis() -> Option<(Stage, &'static Redis)> {
     Some((Stage::new("redis", section, Redis::PASSWORD), server))
 }
 
-/// Plays `body` on a database of Redis that nobody else uses, with nothing in it.
+/// Plays `body` on a database of Redis that nobody else uses, with nothing in it: of a real server, and of an estate's.
 pub(crate) fn on_redis(number: u32, body: impl Fn(&Stage)) {
+    on_real_redis(number, &body);
+    let section = json!({ "url": format!("redis://127.0.0.1:6379/{number}") });
+    body(&Stage::on_estate("redis", section, json!({ "127.0.0.1:6379": {} })));
+}
+
+/// The same on a real server alone: where time passes by itself.
+pub(crate) fn on_real_redis(number: u32, body: impl Fn(&Stage)) {
     let Some((stage, server)) = real_redis() else { return };
     let stage = stage.with("url", json!(format!("redis://{}/{number}", server.host())));
     stage.call("redis::flush", &json!({})).value();

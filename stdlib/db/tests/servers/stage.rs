@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use opsrun_backup::Backup;
 use opsrun_core::{Error, Result, Target, Value};
 use opsrun_db::{Postgres, Redis};
 use opsrun_gate::{Asked, Auditor, FaultRule, Files, Gate, Grants, Reply, Route};
@@ -14,7 +15,7 @@ use opsrun_runtime::{
 use serde_json::json;
 use tempfile::TempDir;
 
-pub(crate) static REGISTRY: Registry = Registry::new(&[&Postgres, &Redis]);
+pub(crate) static REGISTRY: Registry = Registry::new(&[&Postgres, &Redis, &Backup]);
 
 /// How runs reach a server.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Stage {
     estate: Option<Arc<(World, Estate)>>,
     folder: Arc<TempDir>,
     section: Value,
+    /// Of other systems.
+    others: BTreeMap<String, Value>,
     variables: BTreeMap<String, String>,
     grants: Vec<String>,
     faults: Vec<String>,
@@ -44,7 +47,21 @@ impl Stage {
         let grants = ["postgres", "redis", "secret", "file"].map(str::to_owned).to_vec();
         let variables = BTreeMap::from([("PASSWORD".to_owned(), password.to_owned())]);
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Stage { system, estate: None, folder, section, variables, grants, faults: Vec::new() }
+        let others = BTreeMap::new();
+        Stage { system, estate: None, folder, section, others, variables, grants, faults: Vec::new() }
+    }
+
+    /// With a repository for backups beside it.
+    pub(crate) fn backed_up(mut self) -> Self {
+        let repository = json!({ "store": "folder:repository", "password": "env:BACKUP_PASSWORD" });
+        self.others.insert("backup".to_owned(), json!({ "repositories": { "default": repository } }));
+        self.variables.insert("BACKUP_PASSWORD".to_owned(), "correct horse".to_owned());
+        self
+    }
+
+    /// What the estate would call its state.
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, Value> {
+        self.estate.as_ref().map(|estate| estate.1.snapshot()).unwrap_or_default()
     }
 
     /// On an estate with this section of the system, which all runs on it share.
@@ -98,16 +115,31 @@ impl Stage {
 
     /// A run that calls what `script` calls.
     pub(crate) fn run(&self, script: impl Fn(Caller<'_>) -> Result<Value> + Sync) -> Done {
+        self.play(|branch| {
+            script(&|path, arguments| {
+                let declaration = REGISTRY
+                    .primitive(path)
+                    .ok_or_else(|| Error::failed(format!("there is no primitive `{path}`")))?;
+                branch.call(declaration, arguments)
+            })
+        })
+    }
+
+    /// Lets so much of an estate's time pass.
+    pub(crate) fn pass(&self, span: &str) {
+        let span = span.parse().unwrap();
+        self.play(|branch| branch.sleep(span).map(|()| Value::Null)).value();
+    }
+
+    fn play(&self, body: impl Fn(&Arc<Branch>) -> Result<Value> + Sync) -> Done {
         let (world, route) = match &self.estate {
             None => (World::live(), Route::live()),
             Some(estate) => (estate.0.clone(), estate.1.route()),
         };
         let told = Arc::new(Told::default());
-        let target = Target {
-            name: "test".to_owned(),
-            sections: BTreeMap::from([(self.system.to_owned(), self.section.clone())]),
-            ..Target::default()
-        };
+        let mut sections = self.others.clone();
+        sections.insert(self.system.to_owned(), self.section.clone());
+        let target = Target { name: "test".to_owned(), sections, ..Target::default() };
         let grants = self.grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let gate = Gate::new(REGISTRY.systems(), Grants::new(grants), world.clock(), route);
         gate.set_faults(self.faults.iter().map(|fault| fault.parse::<FaultRule>().unwrap()).collect());
@@ -121,14 +153,7 @@ impl Stage {
             seed: 1,
             ..Setup::new(REGISTRY, world.clone(), gate.audited(Some(told.clone())))
         });
-        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| {
-            script(&|path, arguments| {
-                let declaration = REGISTRY
-                    .primitive(path)
-                    .ok_or_else(|| Error::failed(format!("there is no primitive `{path}`")))?;
-                branch.call(declaration, arguments)
-            })
-        });
+        let outcome = run.execute("test".into(), |branch: &Arc<Branch>| body(branch));
         let lines = told.0.lock().unwrap().clone();
         Done { outcome: outcome.unwrap(), lines }
     }

@@ -14,6 +14,10 @@ pub enum RdbError {
     Malformed { at: u64, what: String },
     /// Its checksum is another one than its bytes have.
     Checksum { expected: u64, found: u64 },
+    /// It ends in the middle; so many bytes of it are there.
+    Cut { at: u64 },
+    /// Not all of it is there yet: so many bytes are wanted from where it goes on, at least.
+    Short { wanted: usize },
     /// A value that is known and not read: a stream, a module's.
     Unsupported(String),
 }
@@ -35,6 +39,8 @@ impl fmt::Display for RdbError {
                 f,
                 "the RDB file is broken: its checksum should be {expected:016x}, and that of its bytes is {found:016x}"
             ),
+            RdbError::Cut { at } => write!(f, "the RDB file is cut off: it ends at byte {at}, in the middle"),
+            RdbError::Short { wanted } => write!(f, "{wanted} bytes of the RDB file are not there yet"),
             RdbError::Unsupported(what) => write!(f, "{what} is not supported"),
         }
     }

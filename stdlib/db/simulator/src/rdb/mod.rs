@@ -1,28 +1,34 @@
 //! RDB, the file in which Redis keeps what it has, and that a replica is sent: read and written, key by key.
 //!
-//! It knows nothing of the rest of this crate. [`Reader`] reads any file up to version 12, with memory for one key at a time, and
-//! gives each value as the bytes that stand in the file; those are what `DUMP` gives and `RESTORE` takes, but for their end
-//! ([`payload`]). [`value`] makes a [`Value`] of them, and [`Writer`] writes version 10, which Redis 7.0 writes and reads.
+//! It knows nothing of the rest of this crate. [`Parser`] reads any file up to version 12 as its bytes come, with memory for one key at a time,
+//! and gives each value as the bytes that stand in the file; those are what `DUMP` gives and `RESTORE` takes, but for their end
+//! ([`payload`]). [`Reader`] does so with a stream. [`value`] makes a [`Value`] of them, and [`Writer`] writes version 10, which Redis 7.0 writes
+//! and reads.
 
 mod compact;
-mod crc64;
 mod error;
 mod lzf;
+mod parser;
 mod reader;
 mod skip;
 mod value;
 mod writer;
 
-pub use crc64::crc64;
 pub use error::RdbError;
-pub use reader::{Entry, Expiry, Reader};
-pub use value::{Value, of_payload, payload, value};
+pub use parser::{Entry, Expiry, Parser, Part};
+pub use reader::Reader;
+pub use value::{ENDING, Value, of_payload, payload, value};
 pub use writer::Writer;
 
 /// What is written: of Redis 7.0.
 pub const VERSION: u16 = 10;
 /// The latest that is read.
 pub const NEWEST: u16 = 12;
+
+/// Redis' checksum.
+fn crc64(bytes: &[u8]) -> u64 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Redis, bytes)
+}
 
 mod opcode {
     pub(super) const SLOT_INFO: u8 = 244;
@@ -72,5 +78,14 @@ mod kind {
             STREAM | STREAM_2 | STREAM_3 => "stream",
             _ => return None,
         })
+    }
+
+    /// What is known, and only a server of its own kind reads.
+    pub(super) fn unsupported(kind: u8) -> Option<&'static str> {
+        match kind {
+            6 | 7 => Some("a value of a module"),
+            22..=25 => Some("a hash whose fields expire"),
+            _ => None,
+        }
     }
 }

@@ -1,15 +1,13 @@
-//! Where a value ends: its bytes are copied as they come, and looked at only as far as that needs.
-
-use std::io::Read;
+//! Where a value ends: its bytes are looked at only as far as that needs.
 
 use super::{RdbError, kind};
 
-/// Reads from a stream, and keeps what it has read.
-pub(super) struct Tee<'r, R> {
-    pub(super) stream: &'r mut R,
-    pub(super) kept: Vec<u8>,
-    /// How far from the beginning of the file it began.
-    pub(super) from: u64,
+/// Reads from the beginning of bytes that may not all be there yet.
+pub(super) struct Cursor<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    /// How far from the beginning of the file they begin.
+    from: u64,
 }
 
 /// A length, or that a string is kept in a special way.
@@ -23,29 +21,38 @@ const NUMBER_16: u8 = 1;
 const NUMBER_32: u8 = 2;
 const COMPRESSED: u8 = 3;
 
-impl<R: Read> Tee<'_, R> {
-    pub(super) fn malformed(&self, what: impl Into<String>) -> RdbError {
-        let read = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
-        RdbError::Malformed { at: self.from.saturating_add(read), what: what.into() }
+/// A value is given to a server in one piece, of which it takes no more.
+const LARGEST: u64 = 512 << 20;
+
+impl<'b> Cursor<'b> {
+    pub(super) fn new(bytes: &'b [u8], from: u64) -> Self {
+        Cursor { bytes, at: 0, from }
     }
 
-    fn bytes(&mut self, count: u64) -> Result<usize, RdbError> {
-        let at = self.kept.len();
-        // In parts, as a broken length would take all memory at once.
-        let read = self.stream.by_ref().take(count).read_to_end(&mut self.kept)?;
-        if u64::try_from(read).unwrap_or(u64::MAX) < count {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::UnexpectedEof,
-                "it ends in the middle of a value",
-            )
-            .into());
+    /// How much has been read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn malformed(&self, what: impl Into<String>) -> RdbError {
+        RdbError::Malformed { at: self.from.saturating_add(self.at as u64), what: what.into() }
+    }
+
+    /// # Errors
+    /// `Short` where they are not all there yet.
+    pub(super) fn bytes(&mut self, count: u64) -> Result<&'b [u8], RdbError> {
+        let end = (self.at as u64).saturating_add(count);
+        if end > LARGEST {
+            return Err(self.malformed("a value of more than 512 MiB, which no server takes in one piece"));
         }
-        Ok(at)
+        let end = usize::try_from(end).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(self.at..end).ok_or(RdbError::Short { wanted: end })?;
+        self.at = end;
+        Ok(bytes)
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, RdbError> {
-        let at = self.bytes(1)?;
-        Ok(self.kept[at])
+        Ok(self.bytes(1)?[0])
     }
 
     pub(super) fn length(&mut self) -> Result<Length, RdbError> {
@@ -61,8 +68,8 @@ impl<R: Read> Tee<'_, R> {
                     0x81 => 8,
                     _ => return Err(self.malformed("a length of no known kind")),
                 };
-                let at = self.bytes(width)?;
-                Length::Plain(self.kept[at..].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
+                let bytes = self.bytes(width)?;
+                Length::Plain(bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
             }
         })
     }
@@ -77,13 +84,9 @@ impl<R: Read> Tee<'_, R> {
     /// A string, as it is meant.
     pub(super) fn string(&mut self) -> Result<Vec<u8>, RdbError> {
         match self.length()? {
-            Length::Plain(length) => {
-                let at = self.bytes(length)?;
-                Ok(self.kept[at..].to_vec())
-            }
+            Length::Plain(length) => Ok(self.bytes(length)?.to_vec()),
             Length::Special(special @ (NUMBER_8 | NUMBER_16 | NUMBER_32)) => {
-                let at = self.bytes(1 << special)?;
-                let bytes = &self.kept[at..];
+                let bytes = self.bytes(1 << special)?;
                 let number = match special {
                     NUMBER_8 => i64::from(i8::from_le_bytes([bytes[0]])),
                     NUMBER_16 => i64::from(i16::from_le_bytes([bytes[0], bytes[1]])),
@@ -93,17 +96,32 @@ impl<R: Read> Tee<'_, R> {
             }
             Length::Special(COMPRESSED) => {
                 let (short, long) = (self.plain()?, self.plain()?);
-                let at = self.bytes(short)?;
+                let bytes = self.bytes(short)?;
                 let long = usize::try_from(long).unwrap_or(usize::MAX);
-                super::lzf::decompress(&self.kept[at..], long)
+                super::lzf::decompress(bytes, long)
                     .ok_or_else(|| self.malformed("a compressed string that is none"))
             }
             Length::Special(_) => Err(self.malformed("a string of no known kind")),
         }
     }
 
+    /// Past a string.
+    pub(super) fn pass(&mut self) -> Result<(), RdbError> {
+        let length = match self.length()? {
+            Length::Plain(length) => length,
+            Length::Special(special @ (NUMBER_8 | NUMBER_16 | NUMBER_32)) => 1 << special,
+            Length::Special(COMPRESSED) => {
+                let short = self.plain()?;
+                self.plain()?;
+                short
+            }
+            Length::Special(_) => return Err(self.malformed("a string of no known kind")),
+        };
+        self.bytes(length).map(drop)
+    }
+
     fn strings(&mut self, count: u64) -> Result<(), RdbError> {
-        (0..count).try_for_each(|_| self.string().map(drop))
+        (0..count).try_for_each(|_| self.pass())
     }
 
     /// A fraction as text, of a length of one byte.
@@ -113,17 +131,16 @@ impl<R: Read> Tee<'_, R> {
             254 => Ok(f64::INFINITY),
             255 => Ok(f64::NEG_INFINITY),
             length => {
-                let at = self.bytes(u64::from(length))?;
-                let text = std::str::from_utf8(&self.kept[at..]).ok().and_then(|text| text.parse().ok());
+                let bytes = self.bytes(u64::from(length))?;
+                let text = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
                 text.ok_or_else(|| self.malformed("a score that is no number"))
             }
         }
     }
 
     pub(super) fn score(&mut self) -> Result<f64, RdbError> {
-        let at = self.bytes(8)?;
-        let bytes: [u8; 8] = self.kept[at..].try_into().unwrap_or_default();
-        Ok(f64::from_le_bytes(bytes))
+        let bytes = self.bytes(8)?;
+        Ok(f64::from_le_bytes(bytes.try_into().unwrap_or_default()))
     }
 
     /// Past a value of this type.
@@ -137,7 +154,7 @@ impl<R: Read> Tee<'_, R> {
             | kind::HASH_ZIPLIST
             | kind::HASH_LISTPACK
             | kind::ZSET_LISTPACK
-            | kind::SET_LISTPACK => self.string().map(drop),
+            | kind::SET_LISTPACK => self.pass(),
             kind::LIST | kind::SET | kind::LIST_QUICKLIST => {
                 let count = self.plain()?;
                 self.strings(count)
@@ -148,14 +165,14 @@ impl<R: Read> Tee<'_, R> {
             }
             kind::ZSET => {
                 for _ in 0..self.plain()? {
-                    self.string()?;
+                    self.pass()?;
                     self.old_score()?;
                 }
                 Ok(())
             }
             kind::ZSET_2 => {
                 for _ in 0..self.plain()? {
-                    self.string()?;
+                    self.pass()?;
                     self.score()?;
                 }
                 Ok(())
@@ -163,13 +180,11 @@ impl<R: Read> Tee<'_, R> {
             kind::LIST_QUICKLIST_2 => {
                 for _ in 0..self.plain()? {
                     self.plain()?;
-                    self.string()?;
+                    self.pass()?;
                 }
                 Ok(())
             }
             kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => self.stream(of),
-            6 | 7 => Err(RdbError::Unsupported("a value of a module".to_owned())),
-            22..=25 => Err(RdbError::Unsupported("a hash whose fields expire".to_owned())),
             other => Err(self.malformed(format!("a value of the unknown type {other}"))),
         }
     }
@@ -183,7 +198,7 @@ impl<R: Read> Tee<'_, R> {
             self.plain()?;
         }
         for _ in 0..self.plain()? {
-            self.string()?;
+            self.pass()?;
             for _ in 0..(if of == kind::STREAM { 2 } else { 3 }) {
                 self.plain()?;
             }
@@ -193,7 +208,7 @@ impl<R: Read> Tee<'_, R> {
                 self.plain()?;
             }
             for _ in 0..self.plain()? {
-                self.string()?;
+                self.pass()?;
                 self.bytes(if of == kind::STREAM_3 { 16 } else { 8 })?;
                 let pending = self.plain()?;
                 self.bytes(pending.saturating_mul(16))?;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compact::{broken, intset, listpack, ziplist, zipmap};
-use super::skip::Tee;
-use super::{RdbError, VERSION, crc64, kind};
+use super::skip::Cursor;
+use super::{RdbError, crc64, kind};
 
 /// What a key has.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,17 @@ impl Value {
             Value::Set(_) => "set",
             Value::SortedSet(_) => "zset",
             Value::Hash(_) => "hash",
+        }
+    }
+
+    /// Whether it has nothing in it: but for a text, that is none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Value::String(_) => false,
+            Value::List(items) => items.is_empty(),
+            Value::Set(items) => items.is_empty(),
+            Value::SortedSet(members) => members.is_empty(),
+            Value::Hash(fields) => fields.is_empty(),
         }
     }
 
@@ -91,29 +102,33 @@ pub(super) fn string(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
-/// What `DUMP` gives and `RESTORE` takes: a value as [`Value::encoded`] or [`super::Entry::value`] has it, with the version and the
-/// checksum behind it.
-pub fn payload(encoded: &[u8]) -> Vec<u8> {
-    let mut out = encoded.to_vec();
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    let sum = crc64(0, &out);
+/// What `DUMP` gives and `RESTORE` takes: a value as [`Value::encoded`] or [`super::Entry::value`] has it, with the version of the file that it
+/// is from and the checksum behind it. What `FUNCTION RESTORE` takes is the same of functions.
+pub fn payload(encoded: &[u8], version: u16) -> Vec<u8> {
+    let mut out = Vec::with_capacity(encoded.len() + ENDING);
+    out.extend_from_slice(encoded);
+    out.extend_from_slice(&version.to_le_bytes());
+    let sum = crc64(&out);
     out.extend_from_slice(&sum.to_le_bytes());
     out
 }
+
+/// Of a payload: its version and its checksum.
+pub const ENDING: usize = 10;
 
 /// The value of a payload as `DUMP` gives it.
 ///
 /// # Errors
 /// `Newer`, `Checksum`, `Malformed`, `Unsupported`.
 pub fn of_payload(payload: &[u8]) -> Result<Value, RdbError> {
-    let ends = payload.len().checked_sub(10).ok_or_else(|| broken("a payload is too short"))?;
+    let ends = payload.len().checked_sub(ENDING).ok_or_else(|| broken("a payload is too short"))?;
     let (version, sum) = (&payload[ends..ends + 2], &payload[ends + 2..]);
     let version = u16::from_le_bytes([version[0], version[1]]);
     if version > super::NEWEST {
         return Err(RdbError::Newer(version));
     }
     let expected = u64::from_le_bytes(sum.try_into().unwrap_or_default());
-    let found = crc64(0, &payload[..ends + 2]);
+    let found = crc64(&payload[..ends + 2]);
     if expected != found {
         return Err(RdbError::Checksum { expected, found });
     }
@@ -147,56 +162,64 @@ fn scored(items: Vec<Vec<u8>>) -> Result<Value, RdbError> {
 /// # Errors
 /// `Malformed`, `Read`; `Unsupported` for streams and what modules have kept.
 pub fn value(encoded: &[u8]) -> Result<Value, RdbError> {
-    let (of, mut rest) = encoded.split_first().ok_or_else(|| broken("a value without a type"))?;
-    let mut tee = Tee { stream: &mut rest, kept: Vec::new(), from: 1 };
-    let strings = |tee: &mut Tee<'_, &[u8]>, count: u64| {
-        (0..count).map(|_| tee.string()).collect::<Result<Vec<_>, _>>()
+    let (of, rest) = encoded.split_first().ok_or_else(|| broken("a value without a type"))?;
+    let mut cursor = Cursor::new(rest, 1);
+    let value = decoded(*of, &mut cursor).map_err(|error| match error {
+        RdbError::Short { .. } => broken("a value ends too early"),
+        error => error,
+    })?;
+    if cursor.at() == rest.len() { Ok(value) } else { Err(broken("there is something behind a value")) }
+}
+
+fn decoded(of: u8, cursor: &mut Cursor<'_>) -> Result<Value, RdbError> {
+    let strings = |cursor: &mut Cursor<'_>, count: u64| {
+        (0..count).map(|_| cursor.string()).collect::<Result<Vec<_>, _>>()
     };
-    let value = match *of {
-        kind::STRING => Value::String(tee.string()?),
+    Ok(match of {
+        kind::STRING => Value::String(cursor.string()?),
         kind::LIST => {
-            let count = tee.plain()?;
-            Value::List(strings(&mut tee, count)?)
+            let count = cursor.plain()?;
+            Value::List(strings(cursor, count)?)
         }
         kind::SET => {
-            let count = tee.plain()?;
-            Value::Set(strings(&mut tee, count)?.into_iter().collect())
+            let count = cursor.plain()?;
+            Value::Set(strings(cursor, count)?.into_iter().collect())
         }
         kind::HASH => {
-            let count = tee.plain()?;
-            Value::Hash(pairs(strings(&mut tee, count.saturating_mul(2))?)?.into_iter().collect())
+            let count = cursor.plain()?;
+            Value::Hash(pairs(strings(cursor, count.saturating_mul(2))?)?.into_iter().collect())
         }
         of @ (kind::ZSET | kind::ZSET_2) => {
-            let count = tee.plain()?;
+            let count = cursor.plain()?;
             let mut members = BTreeMap::new();
             for _ in 0..count {
-                let member = tee.string()?;
-                let score = if of == kind::ZSET { tee.old_score()? } else { tee.score()? };
+                let member = cursor.string()?;
+                let score = if of == kind::ZSET { cursor.old_score()? } else { cursor.score()? };
                 members.insert(member, score);
             }
             Value::SortedSet(members)
         }
-        kind::HASH_ZIPMAP => Value::Hash(pairs(zipmap(&tee.string()?)?)?.into_iter().collect()),
-        kind::LIST_ZIPLIST => Value::List(ziplist(&tee.string()?)?),
-        kind::SET_INTSET => Value::Set(intset(&tee.string()?)?.into_iter().collect()),
-        kind::ZSET_ZIPLIST => scored(ziplist(&tee.string()?)?)?,
-        kind::HASH_ZIPLIST => Value::Hash(pairs(ziplist(&tee.string()?)?)?.into_iter().collect()),
-        kind::HASH_LISTPACK => Value::Hash(pairs(listpack(&tee.string()?)?)?.into_iter().collect()),
-        kind::ZSET_LISTPACK => scored(listpack(&tee.string()?)?)?,
-        kind::SET_LISTPACK => Value::Set(listpack(&tee.string()?)?.into_iter().collect()),
+        kind::HASH_ZIPMAP => Value::Hash(pairs(zipmap(&cursor.string()?)?)?.into_iter().collect()),
+        kind::LIST_ZIPLIST => Value::List(ziplist(&cursor.string()?)?),
+        kind::SET_INTSET => Value::Set(intset(&cursor.string()?)?.into_iter().collect()),
+        kind::ZSET_ZIPLIST => scored(ziplist(&cursor.string()?)?)?,
+        kind::HASH_ZIPLIST => Value::Hash(pairs(ziplist(&cursor.string()?)?)?.into_iter().collect()),
+        kind::HASH_LISTPACK => Value::Hash(pairs(listpack(&cursor.string()?)?)?.into_iter().collect()),
+        kind::ZSET_LISTPACK => scored(listpack(&cursor.string()?)?)?,
+        kind::SET_LISTPACK => Value::Set(listpack(&cursor.string()?)?.into_iter().collect()),
         kind::LIST_QUICKLIST => {
             let mut items = Vec::new();
-            for _ in 0..tee.plain()? {
-                items.extend(ziplist(&tee.string()?)?);
+            for _ in 0..cursor.plain()? {
+                items.extend(ziplist(&cursor.string()?)?);
             }
             Value::List(items)
         }
         kind::LIST_QUICKLIST_2 => {
             const PLAIN: u64 = 1;
             let mut items = Vec::new();
-            for _ in 0..tee.plain()? {
-                let container = tee.plain()?;
-                let content = tee.string()?;
+            for _ in 0..cursor.plain()? {
+                let container = cursor.plain()?;
+                let content = cursor.string()?;
                 if container == PLAIN {
                     items.push(content);
                 } else {
@@ -209,9 +232,9 @@ pub fn value(encoded: &[u8]) -> Result<Value, RdbError> {
             return Err(RdbError::Unsupported("a stream".to_owned()));
         }
         other => {
-            tee.value(other)?;
-            return Err(RdbError::Unsupported(format!("a value of type {other}")));
+            let what =
+                kind::unsupported(other).map_or_else(|| format!("a value of type {other}"), str::to_owned);
+            return Err(RdbError::Unsupported(what));
         }
-    };
-    if rest.is_empty() { Ok(value) } else { Err(broken("there is something behind a value")) }
+    })
 }

@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
+use crc_fast::{CrcAlgorithm, Digest};
+
 use super::value::{length, string};
-use super::{Expiry, VERSION, crc64, opcode};
+use super::{Expiry, VERSION, opcode};
 
 /// Writes a file of version 10. Keys of one database come together.
 pub struct Writer<W> {
     stream: W,
-    sum: u64,
+    sum: Digest,
     database: Option<u64>,
 }
 
@@ -18,7 +20,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Those of the stream.
     pub fn new(stream: W, auxiliary: &[(&str, &str)]) -> io::Result<Self> {
-        let mut writer = Writer { stream, sum: 0, database: None };
+        let mut writer = Writer { stream, sum: Digest::new(CrcAlgorithm::Crc64Redis), database: None };
         let mut out = format!("REDIS{VERSION:04}").into_bytes();
         for (name, value) in auxiliary {
             out.push(opcode::AUXILIARY);
@@ -30,7 +32,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sum = crc64(self.sum, bytes);
+        self.sum.update(bytes);
         self.stream.write_all(bytes)
     }
 
@@ -68,7 +70,7 @@ impl<W: Write> Writer<W> {
     /// Those of the stream.
     pub fn finish(mut self) -> io::Result<W> {
         self.put(&[opcode::END])?;
-        let sum = self.sum;
+        let sum = self.sum.finalize();
         self.stream.write_all(&sum.to_le_bytes())?;
         self.stream.flush()?;
         Ok(self.stream)

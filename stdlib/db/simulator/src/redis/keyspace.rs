@@ -91,6 +91,12 @@ impl Keyspace {
         self.changes.len()
     }
 
+    /// Whether something has become of a key since there were so many changes.
+    pub fn has_changed(&self, since: usize, database: u64, key: &[u8]) -> bool {
+        let later = self.changes.iter().skip(since);
+        later.into_iter().any(|change| change.database == database && change.key == key)
+    }
+
     /// All keys that there are at this time, as an RDB file.
     ///
     /// # Errors
@@ -114,7 +120,7 @@ impl Keyspace {
     /// Those of the file, and of values that are not supported.
     pub fn of_rdb(now: Timestamp, rdb: impl io::Read) -> Result<Self, RdbError> {
         let mut keys = Keyspace::default();
-        for entry in Reader::new(rdb)? {
+        for entry in Reader::new(rdb) {
             let entry = entry?;
             let expires = entry.expires.and_then(|expires| i64::try_from(expires).ok());
             let held = Held { value: Arc::new(value(&entry.value)?), expires };

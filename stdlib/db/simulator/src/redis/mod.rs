@@ -5,10 +5,12 @@
 
 mod commands;
 mod keyspace;
+mod pattern;
 mod resp;
 mod server;
 mod wire;
 
 pub use keyspace::{Held, Keyspace};
+pub use pattern::matches;
 pub use server::{Memory, Server, Surroundings};
 pub use wire::serve;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use opsrun_db_simulator::rdb::{RdbError, Reader, Value, of_payload, payload, value};
+use opsrun_db_simulator::rdb::{Parser, Part, RdbError, Reader, VERSION, Value, of_payload, payload, value};
 use opsrun_db_simulator::redis::{Keyspace, Memory};
 use opsrun_tests::{Redis, skip};
 
@@ -47,6 +47,23 @@ async fn filled(client: &mut Client) {
     client.ask(&[b"SELECT", b"0"]).await;
 }
 
+/// What a file is made of that comes in pieces of so many bytes.
+fn parts(file: &[u8], size: usize) -> Vec<Part> {
+    let mut parser = Parser::default();
+    let mut parts = Vec::new();
+    for piece in file.chunks(size) {
+        parser.push(piece);
+        while let Some(part) = parser.part().expect("it is whole") {
+            parts.push(part);
+        }
+    }
+    parser.close();
+    while let Some(part) = parser.part().expect("it is whole") {
+        parts.push(part);
+    }
+    parts
+}
+
 /// What a server has under each key, as the simulated one understands it.
 async fn dumped(client: &mut Client, keys: &[String]) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
@@ -68,7 +85,7 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
     assert_eq!(theirs.ask(&[b"SAVE"]).await, "+OK");
     let file = std::fs::read(real.rdb()).expect("it was saved");
 
-    let reader = Reader::new(file.as_slice()).expect("an RDB file");
+    let reader = Reader::new(file.as_slice());
     let mut read = BTreeMap::new();
     let mut names = Vec::new();
     for entry in reader {
@@ -82,7 +99,7 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
             // What stands in the file is what RESTORE takes.
             theirs.ask(&[b"DEL", b"again"]).await;
             assert_eq!(
-                theirs.ask(&[b"RESTORE", b"again", b"0", &payload(&entry.value)]).await,
+                theirs.ask(&[b"RESTORE", b"again", b"0", &payload(&entry.value, VERSION)]).await,
                 "+OK",
                 "{key}"
             );
@@ -91,6 +108,11 @@ async fn a_file_of_redis_is_read_and_one_of_ours_is_read_by_redis() {
         }
     }
     assert_eq!(names.len(), 17);
+    let whole = parts(&file, file.len());
+    assert_eq!(whole.len(), 18);
+    for size in [1, 2, 3, 7, 100, 4096] {
+        assert!(parts(&file, size) == whole, "in pieces of {size} bytes it is another one");
+    }
     assert_eq!(dumped(&mut theirs, &names).await, read);
 
     // Into the simulated one, out of it as a file, and into another real one.
@@ -140,7 +162,7 @@ async fn a_broken_file_is_found() {
     client.ask(&[b"RPUSH", b"list", b"a", b"b"]).await;
     client.ask(&[b"SAVE"]).await;
     let file = server.rdb().expect("it was saved");
-    let whole = |bytes: &[u8]| Reader::new(bytes).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+    let whole = |bytes: &[u8]| Reader::new(bytes).collect::<Result<Vec<_>, _>>();
     assert_eq!(whole(&file).expect("it is whole").len(), 2);
     for at in 0..file.len() {
         let mut flipped = file.clone();

@@ -1,12 +1,11 @@
 use std::path::PathBuf;
 
-use bytes::Bytes;
-use futures::StreamExt;
-use opsrun_core::{Content, Cx, Effect, Error, Primitive, Result, Undo};
+use opsrun_core::{Cx, Effect, Error, Primitive, Result, Undo};
 use opsrun_derive::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::file_content;
 use crate::postgres::client::Client;
 use crate::postgres::programs::{self, MAGIC};
 
@@ -45,9 +44,6 @@ pub(crate) struct Restored {
     bytes: u64,
 }
 
-/// What is read of a file at a time.
-const PIECE: usize = 1 << 20;
-
 impl Primitive for Restore {
     const PATH: &'static str = "postgres::restore";
     const EFFECT: Effect = Effect::Write;
@@ -71,21 +67,7 @@ impl Primitive for Restore {
             args.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
         args.extend(self.tables.iter().map(|table| format!("--table={table}")));
-        let bytes = programs::input(cx, &client, "pg_restore", args, content(cx, self.file)).await?;
+        let bytes = programs::input(cx, &client, "pg_restore", args, file_content(cx, self.file)).await?;
         Ok(Restored { bytes })
     }
-}
-
-/// A file, piece by piece.
-fn content(cx: &Cx, file: PathBuf) -> Content {
-    let cx = cx.clone();
-    let pieces = futures::stream::try_unfold(0_u64, move |at| {
-        let piece = cx.read_file_part(&file, at, PIECE);
-        async move {
-            let piece = piece?;
-            let next = at + piece.len() as u64;
-            Ok::<_, Error>((!piece.is_empty()).then(|| (Bytes::from(piece), next)))
-        }
-    });
-    pieces.boxed()
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use http::Uri;
-use opsrun_core::{BoxFuture, Error, Program, ProgramEnd, Result, Simulator, Surroundings, Value};
+use opsrun_core::{BoxFuture, Program, ProgramEnd, Result, Simulator, Surroundings, Value};
 use opsrun_db_simulator::postgres::{PgProgram, Server, serve};
 use serde_json::json;
 use tokio::io::DuplexStream;
 
-use self::section::Section;
+use self::section::OfServer;
 use self::server::Simulated;
+use crate::estate::Section;
 use crate::postgres::SYSTEM;
 
 /// The servers of an estate's section; `None` if it has none.
@@ -26,23 +27,11 @@ pub(crate) fn start(
     surroundings: &Surroundings,
 ) -> Result<Option<Arc<dyn Simulator>>> {
     let Some(section) = section else { return Ok(None) };
-    let section = Section::read(section)?;
-    let mut servers: BTreeMap<String, Arc<Simulated>> = BTreeMap::new();
-    for (address, server) in section.primaries() {
-        servers.insert(
-            address.clone(),
-            Arc::new(
-                Simulated::start(server, surroundings)
-                    .map_err(|error| error.context(format!("`{address}`")))?,
-            ),
-        );
-    }
-    for (address, source, lag) in section.replicas() {
-        let source = servers.get(source).ok_or_else(|| {
-            Error::invalid(format!("`{address}`: there is no server `{source}` that is no replica itself"))
-        })?;
-        servers.insert(address.clone(), Arc::new(source.replica(lag)));
-    }
+    let section = Section::<OfServer>::read(section, "db.example:5432")?;
+    let servers = section.started(
+        |server| Ok(Arc::new(Simulated::start(server, surroundings)?)),
+        |source, lag| Arc::new(source.replica(lag)),
+    )?;
     Ok(Some(Arc::new(Estate { target: section.target, servers })))
 }
 

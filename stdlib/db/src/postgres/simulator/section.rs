@@ -3,17 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use opsrun_core::{Error, Result, Span, Value};
+use opsrun_core::{Span, Value};
 use serde::Deserialize;
-use serde_json::json;
 
-/// All of it.
-#[derive(Debug)]
-pub(super) struct Section {
-    /// What the section of a target has to say instead of what it says.
-    pub(super) target: Value,
-    servers: BTreeMap<String, OfServer>,
-}
+use crate::estate::Follows;
 
 /// A server, by `HOST:PORT`.
 #[derive(Debug, Default, Deserialize)]
@@ -67,39 +60,8 @@ impl Default for Rows {
     }
 }
 
-impl Section {
-    /// # Errors
-    /// `Invalid`, naming the server.
-    pub(super) fn read(section: &Value) -> Result<Self> {
-        let Value::Object(members) = section else {
-            return Err(Error::invalid("it is a map of servers by address, such as `db.example:5432`"));
-        };
-        let (mut target, mut servers) = (json!({}), BTreeMap::new());
-        for (name, member) in members {
-            if name == "target" {
-                target = member.clone();
-                continue;
-            }
-            if !name.contains(':') {
-                return Err(Error::invalid(format!(
-                    "`{name}` is no address of a server: write it like `db.example:5432`"
-                )));
-            }
-            let server = OfServer::deserialize(member)
-                .map_err(|error| Error::invalid(format!("`{name}`: {error}")))?;
-            servers.insert(name.clone(), server);
-        }
-        Ok(Section { target, servers })
-    }
-
-    pub(super) fn primaries(&self) -> impl Iterator<Item = (&String, &OfServer)> {
-        self.servers.iter().filter(|(_, server)| server.replica_of.is_none())
-    }
-
-    /// Address, source, lag.
-    pub(super) fn replicas(&self) -> impl Iterator<Item = (&String, &str, Span)> {
-        self.servers.iter().filter_map(|(address, server)| {
-            Some((address, server.replica_of.as_deref()?, server.lag.unwrap_or_default()))
-        })
+impl Follows for OfServer {
+    fn follows(&self) -> Option<(&str, Span)> {
+        Some((self.replica_of.as_deref()?, self.lag.unwrap_or_default()))
     }
 }

@@ -4,6 +4,7 @@ mod flush;
 mod get;
 mod info;
 mod put_back;
+mod restore;
 mod save;
 mod scan;
 mod set;
@@ -12,6 +13,7 @@ mod snapshot;
 use opsrun_core::Declaration;
 
 pub(crate) use self::info::info;
+pub(crate) use self::scan::Cursor;
 
 pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<info::Info>(),
@@ -22,6 +24,7 @@ pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<del::Del>(),
     Declaration::of::<put_back::PutBack>(),
     Declaration::of::<snapshot::Snapshot>(),
+    Declaration::of::<restore::Restore>(),
     Declaration::of::<save::Save>(),
     Declaration::of::<flush::Flush>(),
 ];

@@ -4,7 +4,7 @@ use opsrun_core::{Error, ErrorKind, Value};
 use opsrun_runtime::Outcome;
 use serde_json::json;
 
-use crate::ground::on_redis;
+use crate::ground::{on_real_redis, on_redis};
 use crate::stage::Stage;
 
 fn get(stage: &Stage, key: &str) -> Value {
@@ -36,7 +36,7 @@ fn a_text_is_set_once_and_taken_back() {
 
 #[test]
 fn what_ends_by_itself_is_put_back_with_the_time_that_it_had_left() {
-    on_redis(2, |stage| {
+    on_real_redis(2, |stage| {
         stage.call("redis::set", &json!({ "key": "short", "value": "x", "expire": "80ms" })).value();
         stage.call("redis::set", &json!({ "key": "long", "value": "x", "expire": "1h" })).value();
         let done = stage.run(|call| {

@@ -59,7 +59,9 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(Reply::Ok)
     }),
     reads("dump", 2, |call, words| {
-        Ok(call.value(&words[0]).map_or(Reply::Null, |value| Reply::Bulk(rdb::payload(&value.encoded()))))
+        Ok(call
+            .value(&words[0])
+            .map_or(Reply::Null, |value| Reply::Bulk(rdb::payload(&value.encoded(), rdb::VERSION))))
     }),
     writes("restore", -4, restore),
 ];
@@ -149,9 +151,6 @@ fn scan(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     Ok(Reply::Array(vec![Reply::Text(next.to_string()), Reply::Array(found)]))
 }
 
-/// Of a payload: its version and checksum.
-const SHORTEST: usize = 10;
-
 /// `RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]`
 fn restore(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     let (mut replace, mut absolute) = (false, false);
@@ -171,12 +170,14 @@ fn restore(call: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     if !replace && call.held(&words[0]).is_some() {
         return Err("BUSYKEY Target key name already exists.".to_owned());
     }
+    let wrong = "ERR DUMP payload version or checksum are wrong";
+    let version = words[2].len().checked_sub(rdb::ENDING).map(|at| [words[2][at], words[2][at + 1]]);
+    if version.is_none_or(|version| u16::from_le_bytes(version) > rdb::VERSION) {
+        return Err(wrong.to_owned());
+    }
     let value = rdb::of_payload(&words[2]).map_err(|error| match error {
         rdb::RdbError::Unsupported(what) => format!("ERR {what} is not simulated"),
-        _ if words[2].len() < SHORTEST => "ERR DUMP payload version or checksum are wrong".to_owned(),
-        rdb::RdbError::Newer(_) | rdb::RdbError::Checksum { .. } => {
-            "ERR DUMP payload version or checksum are wrong".to_owned()
-        }
+        rdb::RdbError::Newer(_) | rdb::RdbError::Checksum { .. } => wrong.to_owned(),
         _ => "ERR Bad data format".to_owned(),
     })?;
     let now = call.now.as_millisecond();

@@ -7,12 +7,14 @@ mod server;
 mod sets;
 mod sorted;
 mod strings;
+mod transactions;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::keyspace::{Held, Keyspace};
+use super::pattern::matches;
 use super::resp::Reply;
 use super::server::Server;
 use crate::rdb::Value;
@@ -25,11 +27,31 @@ pub(super) struct Session {
     database: u64,
     authenticated: bool,
     name: Vec<u8>,
+    /// Since `MULTI`.
+    queued: Option<Queued>,
+    /// Since `WATCH`: how much had become of the keys then, and which are watched.
+    watched: Vec<(usize, u64, Vec<u8>)>,
+}
+
+/// What waits for `EXEC`.
+#[derive(Default)]
+struct Queued {
+    requests: Vec<Vec<Vec<u8>>>,
+    /// One of them cannot be.
+    refused: bool,
 }
 
 impl Session {
     pub(super) fn new(authenticated: bool) -> Self {
-        Session { version: 2, over: false, database: 0, authenticated, name: Vec::new() }
+        Session {
+            version: 2,
+            over: false,
+            database: 0,
+            authenticated,
+            name: Vec::new(),
+            queued: None,
+            watched: Vec::new(),
+        }
     }
 }
 
@@ -61,6 +83,7 @@ fn all() -> impl Iterator<Item = &'static Command> {
         sets::COMMANDS,
         sorted::COMMANDS,
         server::COMMANDS,
+        transactions::COMMANDS,
     ]
     .into_iter()
     .flatten()
@@ -68,6 +91,9 @@ fn all() -> impl Iterator<Item = &'static Command> {
 
 /// Commands that may be given before `AUTH`.
 const OPEN: &[&str] = &["auth", "hello", "quit", "reset"];
+
+/// Commands that are not put off by `MULTI`.
+const AT_ONCE: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
 
 /// What a request comes to.
 pub(super) fn run(server: &dyn Server, session: &mut Session, request: Words<'_>) -> Reply {
@@ -78,6 +104,27 @@ pub(super) fn run(server: &dyn Server, session: &mut Session, request: Words<'_>
 }
 
 fn answered(server: &dyn Server, session: &mut Session, request: Words<'_>) -> Result<Reply, String> {
+    let command = match admitted(server, session, request) {
+        Ok(command) => command,
+        Err(refused) => {
+            session.queued.iter_mut().for_each(|queued| queued.refused = true);
+            return Err(refused);
+        }
+    };
+    if let Some(queued) = session.queued.as_mut().filter(|_| !AT_ONCE.contains(&command.name)) {
+        queued.requests.push(request.to_vec());
+        return Ok(Reply::Simple("QUEUED"));
+    }
+    let mut result = Err("ERR the server did not look at its keys".to_owned());
+    server.keys(&mut |now, keys| {
+        let mut call = Call { server, session, now, keys };
+        result = (command.run)(&mut call, &request[1..]);
+    })?;
+    result
+}
+
+/// The command of a request, if it may be given.
+fn admitted(server: &dyn Server, session: &Session, request: Words<'_>) -> Result<&'static Command, String> {
     let name = lower(&request[0]);
     let Some(command) = all().find(|command| command.name == name) else {
         let words: Vec<String> =
@@ -95,12 +142,7 @@ fn answered(server: &dyn Server, session: &mut Session, request: Words<'_>) -> R
     if command.writes && server.is_replica() {
         return Err("READONLY You can't write against a read only replica.".to_owned());
     }
-    let mut result = Err("ERR the server did not look at its keys".to_owned());
-    server.keys(&mut |now, keys| {
-        let mut call = Call { server, session, now, keys };
-        result = (command.run)(&mut call, &request[1..]);
-    })?;
-    result
+    Ok(command)
 }
 
 /// A command that is being run.
@@ -127,15 +169,8 @@ impl Call<'_> {
 
     /// Another value in the place of what the key has; an empty one takes it away. Its expiry stays.
     fn keep(&mut self, key: &[u8], value: Value) {
-        let empty = match &value {
-            Value::String(_) => false,
-            Value::List(items) => items.is_empty(),
-            Value::Set(items) => items.is_empty(),
-            Value::SortedSet(members) => members.is_empty(),
-            Value::Hash(fields) => fields.is_empty(),
-        };
         let expires = self.held(key).and_then(|held| held.expires);
-        let held = (!empty).then(|| Held { value: Arc::new(value), expires });
+        let held = (!value.is_empty()).then(|| Held { value: Arc::new(value), expires });
         self.put(key, held);
     }
 
@@ -188,41 +223,4 @@ fn part(length: usize, from: i64, to: i64) -> std::ops::Range<usize> {
         return 0..0;
     }
     usize::try_from(from).unwrap_or(0)..usize::try_from(to + 1).unwrap_or(0)
-}
-
-/// `*`, `?`, `[a-c]` and `\`, as `KEYS` and `SCAN` have them.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let Some((first, rest)) = pattern.split_first() else { return text.is_empty() };
-    match first {
-        b'*' => (0..=text.len()).any(|at| matches(rest, &text[at..])),
-        b'?' => text.split_first().is_some_and(|(_, text)| matches(rest, text)),
-        b'[' => {
-            let (Some((one, text)), Some(end)) =
-                (text.split_first(), rest.iter().position(|byte| *byte == b']'))
-            else {
-                return false;
-            };
-            let (set, rest) = (&rest[..end], &rest[end + 1..]);
-            let (negated, set) = match set.split_first() {
-                Some((b'^', set)) => (true, set),
-                _ => (false, set),
-            };
-            let mut at = 0;
-            let mut found = false;
-            while at < set.len() {
-                if at + 2 < set.len() && set[at + 1] == b'-' {
-                    found |= (set[at]..=set[at + 2]).contains(one);
-                    at += 3;
-                } else {
-                    found |= set[at] == *one;
-                    at += 1;
-                }
-            }
-            found != negated && matches(rest, text)
-        }
-        b'\\' if !rest.is_empty() => {
-            text.first() == rest.first() && !text.is_empty() && matches(&rest[1..], &text[1..])
-        }
-        byte => text.first() == Some(byte) && matches(rest, &text[1..]),
-    }
 }

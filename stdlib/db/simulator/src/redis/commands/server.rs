@@ -1,6 +1,6 @@
 //! The server and the connection.
 
-use super::{Call, Command, Reply, SYNTAX, Words, integer, is, reads};
+use super::{Call, Command, Reply, SYNTAX, Words, integer, is, matches, reads};
 
 pub(super) const COMMANDS: &[Command] = &[
     reads("ping", -1, |_, words| match words {
@@ -152,9 +152,8 @@ fn config(_: &mut Call<'_>, words: Words<'_>) -> Result<Reply, String> {
     if !is(&words[0], "get") || words.len() < 2 {
         return Err(format!("ERR CONFIG {} is not simulated", String::from_utf8_lossy(&words[0])));
     }
-    let wanted = |name: &str| {
-        words[1..].iter().any(|pattern| super::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
-    };
+    let wanted =
+        |name: &str| words[1..].iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
     let found = CONFIGURATION.iter().filter(|(name, _)| wanted(name));
     let text = |text: &str| Reply::Text(text.to_owned());
     Ok(Reply::Map(found.map(|(name, value)| (text(name), text(value))).collect()))
