@@ -78,9 +78,9 @@ impl Primitive for Restore {
                 done.push(result?);
             }
             damage.none_of(&named).map_err(|error| {
-                error.context(format!(
-                    "{to} is not complete: all else was brought back, and what is missing is as it was"
-                ))
+                let data = error.data_value().clone();
+                let rest = "all else was brought back, and what is missing is as it was";
+                error.context(format!("{to} is not complete: {rest}")).data(data)
             })?;
             Ok(match done.len() {
                 1 => done.swap_remove(0),
