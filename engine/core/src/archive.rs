@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::{BoxFuture, Cx, Result};
 
 /// What a source holds. Folders come before what is in them, and the content of a file is read before the next item is asked
-/// for. An error means that the source did not give everything.
+/// for. An error means that the source did not give everything. Of what is brought back, content that ends with an error is that of
+/// a damaged file: nothing of it is used, and who brings back file by file goes on with the next item; whoever gave it tells of it.
 pub type Items = BoxStream<'static, Result<Item>>;
 
 /// The bytes of a file, in pieces of any size.

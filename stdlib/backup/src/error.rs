@@ -1,7 +1,7 @@
 //! What a repository's errors are to a playbook.
 
 use opsrun_core::{Error, ErrorKind};
-use restic_repository::{Error as RepositoryError, StorageError};
+use restic_repository::{Error as RepositoryError, File, StorageError};
 
 /// The error with the place of the repository, and what to do.
 pub(crate) fn told(place: &str, error: RepositoryError) -> Error {
@@ -25,8 +25,19 @@ pub(crate) fn told(place: &str, error: RepositoryError) -> Error {
             .hint("make one with `backup::init()`"),
         RepositoryError::WrongPassword { .. } => Error::new(ErrorKind::Forbidden, format!("{at}: {error}"))
             .hint("the target's section `backup` names the secret with its password"),
-        RepositoryError::Locked(_) => Error::new(ErrorKind::Conflict, format!("{at}: {error}"))
-            .hint("wait until it is released; one whose process is gone counts no more after half an hour"),
+        RepositoryError::Locked(ref lock) => Error::new(ErrorKind::Conflict, format!("{at}: {error}")).hint(
+            format!(
+                "wait until it is released: one whose process is gone counts no more after half an hour; if it is known to be \
+                 gone, `backup::unlock(#{{ locks: [\"{}\"] }})` removes it now",
+                lock.id.short()
+            ),
+        ),
+        RepositoryError::UnreadableLock(File::Named(_, lock), _) => {
+            Error::new(ErrorKind::Conflict, format!("{at}: {error}")).hint(format!(
+                "if nobody uses the repository, `backup::unlock(#{{ locks: [\"{}\"] }})` removes it",
+                lock.short()
+            ))
+        }
         RepositoryError::NoSnapshot(_) => Error::not_found(format!("{at}: {error}")),
         RepositoryError::Ambiguous { .. } => Error::invalid(format!("{at}: {error}")),
         error => Error::failed(format!("{at}: {error}")),

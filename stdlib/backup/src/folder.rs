@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use opsrun_core::{
-    BoxFuture, Content, Cx, Error, ErrorKind, FileFacts, Item, ItemKind, Items, Named, Result, SourceScheme,
-    Store, StoreScheme, Stored, Value,
+    BoxFuture, Content, Cx, Error, ErrorKind, FileDraft, FileFacts, Item, ItemKind, Items, Named, Result,
+    SourceScheme, Store, StoreScheme, Stored, Value,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -80,11 +81,15 @@ fn content(cx: Cx, root: &Path, facts: &FileFacts) -> Content {
     pieces.boxed()
 }
 
-/// Writes the files below the folder; what else is there stays.
+/// So many files are put in their places at a time: a run's journal is flushed once for them.
+const KEPT_TOGETHER: usize = 64;
+
+/// Writes the files below the folder; what else is there stays, and so does what is in place of a file that is damaged.
 async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
     no_options(named)?;
     let root = PathBuf::from(&named.name);
     let (mut files, mut bytes) = (0_u64, 0_u64);
+    let mut keeping = Vec::new();
     while let Some(item) = items.try_next().await? {
         match item.kind {
             // They are made with what is in them.
@@ -92,22 +97,38 @@ async fn restore(cx: &Cx, named: &Named, mut items: Items) -> Result<Value> {
             ItemKind::Link(target) => {
                 cx.warn(format!("`{}` is a link to `{target}`, and links are not made", item.path));
             }
-            ItemKind::File { mut content, .. } => {
+            ItemKind::File { content, .. } => {
                 let draft = cx.draft_file(root.join(&item.path))?;
-                let mut at = 0;
-                while let Some(piece) = content.try_next().await? {
-                    draft.write_at(at, &piece)?;
-                    at += piece.len() as u64;
-                }
+                let Some(size) = write(&*draft, content).await? else { continue };
                 draft.set_mode(item.mode)?;
-                draft.keep(Some(item.modified)).await?;
+                keeping.push(draft.keep(Some(item.modified)));
                 files += 1;
-                bytes += at;
+                bytes += size;
+                if keeping.len() >= KEPT_TOGETHER {
+                    keep(&mut keeping).await?;
+                }
                 cx.progress(format!("{files} files, {} MiB", bytes >> 20));
             }
         }
     }
+    keep(&mut keeping).await?;
     Ok(json!({ "files": files, "bytes": bytes }))
+}
+
+/// How long it was; `None` if it is damaged, of which whoever gave it tells.
+async fn write(draft: &dyn FileDraft, mut content: Content) -> Result<Option<u64>> {
+    let mut at = 0;
+    while let Some(piece) = content.next().await {
+        let Ok(piece) = piece else { return Ok(None) };
+        draft.write_at(at, &piece)?;
+        at += piece.len() as u64;
+    }
+    Ok(Some(at))
+}
+
+/// Each is seen through, also if another one fails.
+async fn keep(keeping: &mut Vec<BoxFuture<'static, Result<()>>>) -> Result<()> {
+    join_all(keeping.drain(..)).await.into_iter().collect()
 }
 
 #[derive(Default, Deserialize)]

@@ -9,9 +9,13 @@ use futures::{SinkExt, Stream, StreamExt};
 use jiff::Timestamp;
 use opsrun_core::{Content, Error, Item, ItemKind, Items, Result};
 use restic_repository::{
-    Content as EntryContent, Entry, EntryKind, Metadata, Node, NodeKind, Reader, Restore, Restored,
+    Content as EntryContent, Entry, EntryKind, Metadata, NamedSnapshot, Node, NodeKind, Reader, Restore,
+    Restored,
 };
+use serde_json::json;
 use tokio_util::io::StreamReader;
+
+use crate::place::Opened;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,15 +71,73 @@ fn entry(item: Item, base: &Path) -> Result<Entry> {
 /// What waits to be taken of a restore: items, and pieces of a file.
 const AHEAD: usize = 2;
 
-/// A restore as sources take it: the items, without `base`, and what has to be carried out meanwhile. An error stands among
-/// the items, and ends them.
+/// What of a snapshot cannot be read.
+#[derive(Default)]
+pub(crate) struct Damage {
+    /// The first ones, each with why.
+    told: Vec<(PathBuf, Error)>,
+    count: usize,
+}
+
+/// So many are told.
+const MOST_TOLD: usize = 20;
+
+impl Damage {
+    fn add(&mut self, path: PathBuf, error: Error) {
+        self.count += 1;
+        if self.told.len() < MOST_TOLD {
+            self.told.push((path, error));
+        }
+    }
+
+    pub(crate) fn and(mut self, other: Damage) -> Damage {
+        self.count += other.count;
+        self.told.extend(other.told.into_iter().take(MOST_TOLD - self.told.len()));
+        self
+    }
+
+    /// # Errors
+    /// If there is any: what is missing of the snapshot, and why; `data.damaged` has the paths that are told.
+    pub(crate) fn none_of(&self, named: &NamedSnapshot) -> Result<()> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let missing = counted(self.count);
+        let mut error =
+            Error::failed(format!("{missing} of the snapshot {} cannot be read", named.id.short()));
+        for (_, told) in &self.told {
+            let why: Vec<&str> = told.chain().map(Error::message).collect();
+            error = error.detail(why.join(": "));
+        }
+        if self.count > self.told.len() {
+            error = error.detail(format!("and {} more", self.count - self.told.len()));
+        }
+        let paths: Vec<_> = self.told.iter().map(|(path, _)| path.to_string_lossy()).collect();
+        let error = error.data(json!({ "damaged": paths, "count": self.count }));
+        Err(error.hint(
+            "`backup::check(#{ read_data: true })` tells all damage; another snapshot or copy may have it",
+        ))
+    }
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        1 => "1 file or folder".to_owned(),
+        _ => format!("{count} files or folders"),
+    }
+}
+
+/// A restore as sources take it: the items, without `base`, and what has to be carried out meanwhile. The content of a file that is
+/// damaged ends with an error, and what comes next is something else. If the repository does not answer, an error stands among the
+/// items, and ends them.
 pub(crate) fn items<'r>(
     mut restore: Restore<'r>,
     base: PathBuf,
-    refused: impl Fn(restic_repository::Error) -> Error + Send + 'r,
-) -> (Items, impl Future<Output = ()> + Send + 'r) {
+    opened: &'r Opened,
+) -> (Items, impl Future<Output = Damage> + Send + 'r) {
     let (mut sender, receiver) = mpsc::channel::<Result<Item>>(AHEAD);
     let carry_out = async move {
+        let mut damage = Damage::default();
         let mut pieces: Option<mpsc::Sender<Result<Bytes>>> = None;
         while let Some(restored) = restore.next().await {
             let sent = match restored {
@@ -94,19 +156,28 @@ pub(crate) fn items<'r>(
                 },
                 Restored::Leave { .. } => true,
                 Restored::Failed { path, error } => {
-                    let error = refused(error).context(format!("`{}` cannot be restored", path.display()));
+                    let error =
+                        opened.place.told(error).context(format!("`{}` cannot be restored", path.display()));
+                    damage.add(path, error.clone());
                     if let Some(mut pieces) = pieces.take() {
+                        // Who took the item need not take its content.
                         let _ = pieces.send(Err(error.clone())).await;
                     }
-                    // If nobody takes it, nobody restores.
-                    let _ = sender.send(Err(error)).await;
-                    false
+                    match opened.repository.answers().await {
+                        Ok(()) => !sender.is_closed(),
+                        Err(_) => {
+                            // If nobody takes it, nobody restores.
+                            let _ = sender.send(Err(error)).await;
+                            false
+                        }
+                    }
                 }
             };
             if !sent {
-                return;
+                break;
             }
         }
+        damage
     };
     (receiver.boxed(), carry_out)
 }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use opsrun_core::{Error, ErrorKind, Store};
-use restic_repository::{File, Kind, Listed, Storage, StorageError, StorageResult};
+use restic_repository::{File, Id, Kind, Listed, Storage, StorageError, StorageResult};
 
 pub(crate) struct Kept(pub(crate) Arc<dyn Store>);
 
@@ -17,6 +17,12 @@ fn failed(error: Error) -> StorageError {
         ErrorKind::NotFound => StorageError::NotFound,
         _ => StorageError::other(error),
     }
+}
+
+/// Whether it is called as files are that are being written: `.NAME.PROCESS.part`, with the name of a repository's file.
+fn is_part(name: &str) -> bool {
+    let file = name.rsplit('/').next().and_then(|file| file.strip_prefix('.')?.strip_suffix(".part"));
+    file.and_then(|file| file.split('.').next()).is_some_and(|id| id.parse::<Id>().is_ok())
 }
 
 impl Storage for Kept {
@@ -50,5 +56,22 @@ impl Storage for Kept {
 
     fn remove(&self, file: File) -> BoxFuture<'_, StorageResult<()>> {
         self.0.remove(&file.path()).map(|done| done.map_err(failed)).boxed()
+    }
+
+    /// In a folder there may be what was to become a file, under a name of its own.
+    fn tidy(&self) -> BoxFuture<'_, StorageResult<()>> {
+        async move {
+            for kind in [Kind::Data, Kind::Index, Kind::Snapshot] {
+                let mut listed = self.0.list(&format!("{}/", kind.folder()));
+                while let Some(found) = listed.next().await {
+                    let name = found.map_err(failed)?.name;
+                    if is_part(&name) {
+                        self.0.remove(&name).await.map_err(failed)?;
+                    }
+                }
+            }
+            Ok(())
+        }
+        .boxed()
     }
 }

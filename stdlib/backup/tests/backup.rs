@@ -167,6 +167,20 @@ impl Stage {
         self.play(World::live(), Route::live(), |_, call| script(call)).error().unwrap().clone()
     }
 
+    /// restic, with the repository locked until it is killed; `None` if this machine has none.
+    fn restic_that_waits(&self) -> Option<std::process::Child> {
+        let started = Command::new("restic")
+            .args(["--no-cache", "-r", self.path("repository").to_str().unwrap(), "backup", "--stdin"])
+            .env("RESTIC_PASSWORD", self.password)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        if started.is_err() {
+            println!("skipped: needs restic (tests/servers/install)");
+        }
+        started.ok()
+    }
+
     /// restic's own, on this repository; `None` if this machine has none.
     fn restic(&self, args: &[&str]) -> Option<String> {
         let done = Command::new("restic")
@@ -494,11 +508,182 @@ fn damage_is_told_with_the_file_and_the_paths_that_it_hits_and_the_rest_comes_ba
     let restore = |source: &str| json!({ "snapshot": "latest", "source": source, "to": "folder:back" });
     stage.live(|call| call("backup::restore", restore("folder:more")));
     assert_eq!(std::fs::read_to_string(stage.path("back/whole")).unwrap(), "whole");
-    let broken = stage.error(|call| call("backup::restore", restore("folder:data"))).report();
-    assert!(broken.contains("`/folder/data/large` cannot be restored"), "{broken}");
+    let broken = stage.error(|call| call("backup::restore", restore("folder:data")));
+    assert_eq!(broken.data_value()["damaged"], json!(["/folder/data/large"]));
+    let broken = broken.report();
+    assert!(
+        broken.contains("folder:back is not complete") && broken.contains("1 file or folder"),
+        "{broken}"
+    );
+    assert!(broken.contains("`/folder/data/large` cannot be restored") && broken.contains(&name), "{broken}");
     assert!(!stage.path("back/large").exists(), "half a file is no file");
+    let mut rest = files(&stage.path("data"));
+    rest.remove("large");
+    let mut back = files(&stage.path("back"));
+    back.remove("whole");
+    assert!(back == rest, "all else is there: {:?}", back.keys());
+    let path = json!({ "snapshot": "latest", "source": "folder:data", "to": "folder:paths", "paths": ["large", "a.txt"] });
+    let broken = stage.error(|call| call("backup::restore", path)).report();
+    assert!(broken.contains("`/folder/data/large` cannot be restored"), "{broken}");
+    assert_eq!(
+        files(&stage.path("paths")).keys().collect::<Vec<_>>(),
+        ["a.txt"],
+        "also what was named after it"
+    );
     let bad =
         stage.error(|call| call("backup::verify", json!({ "snapshot": "latest", "source": "folder:data" })));
     assert!(bad.report().contains("is not good"), "{}", bad.report());
     assert!(!told["good"].as_bool().unwrap());
+}
+
+/// Each pack is flipped, cut and removed in turn; what is restored of each snapshot is what `backup::check` does not name.
+#[test]
+fn whatever_is_damaged_the_rest_of_a_folder_comes_back_and_what_is_missing_is_told() {
+    let stage = Stage::new();
+    let large: Vec<u8> =
+        (0..40_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(stage.path("data/large"), large).unwrap();
+    stage.live(|call| {
+        call("backup::init", json!({}))?;
+        for number in 0..4 {
+            std::fs::write(
+                stage.path(&format!("data/deep/{number}")),
+                format!("number {number}").repeat(900),
+            )
+            .unwrap();
+            create(call, "folder:data")?;
+        }
+        Ok(json!(null))
+    });
+    let whole = files(&stage.path("data"));
+    let packs = files(&stage.path("repository/data"));
+    assert!(packs.len() >= 8, "{}", packs.len());
+    let mut hit = 0;
+    for (name, (content, ..)) in packs {
+        let pack = stage.path("repository/data").join(&name);
+        let mut flipped = content.clone();
+        flipped[content.len() / 2] ^= 1;
+        for (damage, damaged) in [
+            ("flipped", Some(flipped)),
+            ("cut", Some(content[..content.len() / 3].to_vec())),
+            ("removed", None),
+        ] {
+            let place = format!("{name} {damage}");
+            std::fs::remove_file(&pack).unwrap();
+            if let Some(damaged) = damaged {
+                std::fs::write(&pack, damaged).unwrap();
+            }
+            let back = tempfile::tempdir().unwrap();
+            let to = json!({ "snapshot": "latest", "source": "folder:data", "to": format!("folder:{}", back.path().display()) });
+            let outcome = stage.play(World::live(), Route::live(), |_, call| call("backup::restore", to));
+            let found = files(back.path());
+            let error = outcome.error().map(Error::report).unwrap_or_default();
+            for (path, facts) in &whole {
+                match found.get(path) {
+                    Some(found) => assert!(found == facts, "{place}: {path}"),
+                    None => {
+                        // It, or a folder that it is in.
+                        let told = Path::new(path).ancestors().map(|at| Path::new("/folder/data").join(at));
+                        let mut told = told.map(|at| {
+                            format!("`{}` cannot be restored", at.display().to_string().trim_end_matches('/'))
+                        });
+                        let above = error.contains("`/folder` cannot be") || error.contains("`/` cannot be");
+                        assert!(
+                            above || told.any(|told| error.contains(&told)),
+                            "{place}: {path} is missing: {error}"
+                        );
+                    }
+                }
+            }
+            assert_eq!(
+                found.keys().filter(|path| !whole.contains_key(*path)).count(),
+                0,
+                "{place}: nothing else"
+            );
+            assert_eq!(error.is_empty(), found.len() == whole.len(), "{place}: {error}");
+            hit += usize::from(!error.is_empty());
+        }
+        std::fs::write(&pack, content).unwrap();
+    }
+    assert!(hit > 8, "{hit} is few");
+}
+
+#[test]
+fn a_lock_of_a_host_that_is_gone_is_told_and_removed_when_it_is_named() {
+    let stage = Stage::new();
+    stage.live(|call| {
+        call("backup::init", json!({}))?;
+        create(call, "folder:data")
+    });
+    let Some(mut theirs) = stage.restic_that_waits() else { return };
+    let lock = loop {
+        let locks = files(&stage.path("repository/locks"));
+        if let Some(name) = locks.keys().find(|name| name.len() == 64) {
+            break name.clone();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    let refused = stage.error(|call| call("backup::prune", json!({}))).report();
+    assert!(
+        refused.contains(&format!("(process {})", theirs.id())) && refused.contains(" since 2"),
+        "{refused}"
+    );
+    assert!(refused.contains(&format!("backup::unlock(#{{ locks: [\"{}\"] }})", &lock[..8])), "{refused}");
+    let told = stage.live(|call| {
+        let held = call("backup::unlock", json!({}))?;
+        let wrong = call("backup::unlock", json!({ "locks": ["the lock"] })).unwrap_err().report();
+        let removed = call("backup::unlock", json!({ "locks": [&lock[..8]] }))?;
+        call("backup::prune", json!({}))?;
+        Ok(json!({ "held": held, "wrong": wrong, "removed": removed }))
+    });
+    let held = &told["held"]["held"][0];
+    assert_eq!(told["held"]["removed"], json!([]));
+    assert_eq!((held["lock"].as_str().unwrap(), held["stale"].as_bool().unwrap()), (&*lock, false));
+    assert_eq!(held["process"], theirs.id());
+    assert!(told["wrong"].as_str().unwrap().contains("`the lock` is no beginning of a lock's identifier"));
+    assert_eq!((&told["removed"]["held"], &told["removed"]["removed"][0]), (&json!([]), held));
+
+    // One whose process is gone is in nobody's way; one that cannot be read is named.
+    theirs.kill().unwrap();
+    theirs.wait().unwrap();
+    let mut gone = stage.restic_that_waits().unwrap();
+    while files(&stage.path("repository/locks")).keys().all(|name| name.len() != 64) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    gone.kill().unwrap();
+    gone.wait().unwrap();
+    let broken = "ab".repeat(32);
+    std::fs::write(stage.path("repository/locks").join(&broken), "half a lock").unwrap();
+    let refused = stage.error(|call| call("backup::forget", json!({ "last": 1 }))).report();
+    assert!(refused.contains("backup::unlock(#{ locks: [\"abababab\"] })"), "{refused}");
+    let told = stage.live(|call| {
+        let first = call("backup::unlock", json!({}))?;
+        call("backup::unlock", json!({ "locks": ["abab"] }))?;
+        call("backup::forget", json!({ "last": 1 }))?;
+        Ok(first)
+    });
+    assert_eq!(
+        (told["removed"][0]["stale"].clone(), told["removed"][0]["process"].clone()),
+        (json!(true), json!(gone.id()))
+    );
+    assert!(told["held"][0]["problem"].as_str().unwrap().contains("cannot be read"), "{told}");
+}
+
+#[test]
+fn a_prune_removes_what_a_write_into_a_folder_has_left_that_was_killed() {
+    let stage = Stage::new();
+    stage.live(|call| {
+        call("backup::init", json!({}))?;
+        create(call, "folder:data")
+    });
+    let part = stage.path("repository/data").join("ab").join(format!(".{}.4711.part", "ab".repeat(32)));
+    std::fs::create_dir_all(part.parent().unwrap()).unwrap();
+    std::fs::write(&part, "half a pack").unwrap();
+    let other = stage.path("repository/data/notes");
+    std::fs::write(&other, "somebody's own").unwrap();
+    stage.live(|call| call("backup::prune", json!({ "dry_run": true })));
+    assert!(part.exists());
+    stage.live(|call| call("backup::prune", json!({})));
+    assert!(!part.exists() && other.exists());
+    stage.live(|call| call("backup::check", json!({ "read_data": true })));
 }

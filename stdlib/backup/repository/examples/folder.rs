@@ -9,15 +9,15 @@ mod pool;
 mod source;
 #[path = "folder/storage.rs"]
 mod storage;
+#[path = "folder/target.rs"]
+mod target;
 
 use std::error::Error;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use std::{fs, io::Write};
 
-use restic_repository::{BackupOptions, Filter, Init, NodeKind, Repository, Restored, Surroundings};
+use restic_repository::{BackupOptions, Filter, Init, Repository, Surroundings};
 
 use pool::Machine;
 use storage::FolderStorage;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn storage(at: &str) -> Arc<FolderStorage> {
-    Arc::new(FolderStorage(at.into()))
+    Arc::new(FolderStorage::new(at))
 }
 
 fn machine() -> Arc<dyn Surroundings> {
@@ -69,54 +69,17 @@ async fn back_up(repository: &Repository, folder: &Path) -> Result<(), Box<dyn E
 
 async fn restore(repository: &Repository, target: &Path) -> Result<(), Box<dyn Error>> {
     let lock = repository.lock().await?;
-    let last = repository.snapshots().await?.find("latest", &Filter::default())?;
-    let mut restore = repository.restore(repository.walk(last.snapshot.tree, target));
-    let mut file: Option<(fs::File, u32, SystemTime)> = None;
-    let mut failed = 0;
-    while let Some(restored) = restore.next().await {
-        if !matches!(restored, Restored::Content(_)) {
-            finish(file.take())?;
-        }
-        match restored {
-            Restored::Entry { path, node } => match node.kind {
-                NodeKind::Folder { .. } => fs::create_dir_all(&path)?,
-                NodeKind::Symlink { target } => symlink(target, &path)?,
-                NodeKind::File { .. } => {
-                    file = Some((fs::File::create(&path)?, node.mode, system_time(node.mtime)));
-                }
-                NodeKind::Other(kind) => println!("{}: a {kind} is not restored", path.display()),
-            },
-            Restored::Content(piece) => {
-                if let Some((file, ..)) = &mut file {
-                    file.write_all(&piece)?;
-                }
-            }
-            Restored::Leave { path, node } => {
-                finish(Some((fs::File::open(path)?, node.mode, system_time(node.mtime))))?;
-            }
-            Restored::Failed { path, error } => {
-                failed += 1;
-                println!("{}: {error}", path.display());
-            }
-        }
-    }
-    finish(file)?;
-    lock.release().await?;
-    if failed > 0 { Err(format!("{failed} could not be restored").into()) } else { Ok(()) }
-}
-
-fn finish(file: Option<(fs::File, u32, SystemTime)>) -> std::io::Result<()> {
-    let Some((file, mode, modified)) = file else { return Ok(()) };
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.set_modified(modified)
-}
-
-fn system_time(time: restic_repository::Time) -> SystemTime {
-    let moment = time.moment();
-    let seconds = Duration::from_secs(moment.as_second().unsigned_abs());
-    let whole = match moment.as_second() >= 0 {
-        true => SystemTime::UNIX_EPOCH + seconds,
-        false => SystemTime::UNIX_EPOCH - seconds,
+    let work = async {
+        let last = repository.snapshots().await?.find("latest", &Filter::default())?;
+        Ok(target::write(repository.restore(repository.walk(last.snapshot.tree, target)), target).await)
     };
-    whole + Duration::from_nanos(u64::from(moment.subsec_nanosecond().unsigned_abs()))
+    let result = lock.during(work).await;
+    let failures = lock.release_after(result).await??;
+    for (path, error) in &failures {
+        println!("{}: {error}", path.display());
+    }
+    match failures.len() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} could not be restored; all else was").into()),
+    }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, poll_fn};
 use futures::stream::{FuturesOrdered, StreamExt};
 
 use crate::codec::Codec;
@@ -14,11 +15,11 @@ use crate::repository::Repository;
 use crate::{Error, File, Id, Kind, Result};
 
 /// How much is fetched in one request.
-const GROUP: u32 = 8 << 20;
+const GROUP: u32 = 4 << 20;
 /// What lies between two blobs is fetched with them, if it is no more than this: cheaper than a second request.
 const GAP: u32 = 64 << 10;
 /// How much is fetched ahead: enough for several requests at a time.
-const AHEAD: u64 = 32 << 20;
+const AHEAD: u64 = 24 << 20;
 
 /// What is done with a blob as it is stored.
 type Open<T> = fn(&Codec, &PackBlob, &[u8]) -> std::result::Result<T, String>;
@@ -30,7 +31,7 @@ pub(crate) struct Fetcher<'r, T> {
     /// The last group, which may become larger.
     last: Option<Group>,
     fetches: FuturesOrdered<BoxFuture<'r, Vec<Result<T>>>>,
-    /// What is left of the first group.
+    /// What has come, in order.
     fetched: VecDeque<Result<T>>,
     /// The lengths of the blobs that were asked for and not given yet.
     lengths: VecDeque<u64>,
@@ -84,13 +85,20 @@ impl<'r, T: Send + 'static> Fetcher<'r, T> {
     /// The next blob; an error says only that this copy is of no use. `None` if all that was asked for was given.
     pub(crate) async fn next(&mut self) -> Option<Result<T>> {
         self.ahead -= self.lengths.pop_front()?;
-        if self.fetched.is_empty() {
-            if self.fetches.is_empty() {
-                self.close();
-            }
-            self.fetched = self.fetches.next().await?.into();
+        if self.fetched.is_empty() && self.fetches.is_empty() {
+            self.close();
         }
-        self.fetched.pop_front()
+        poll_fn(|context| {
+            // Also while there is something to give: what is on its way would stand still until then.
+            while let Poll::Ready(Some(group)) = self.fetches.poll_next_unpin(context) {
+                self.fetched.extend(group);
+            }
+            match self.fetched.pop_front() {
+                None if !self.fetches.is_empty() => Poll::Pending,
+                next => Poll::Ready(next),
+            }
+        })
+        .await
     }
 
     fn close(&mut self) {

@@ -86,7 +86,7 @@ impl<'r> Deref for ExclusiveLock<'r> {
 
 #[derive(Debug, Clone)]
 struct Held {
-    /// The last one is the lock; what is before it could not be removed when the lock was refreshed.
+    /// Those that may be there: the lock, what could not be removed when it was refreshed, and what may not have been written.
     files: Vec<Id>,
     since: Time,
 }
@@ -140,6 +140,18 @@ impl Repository {
         Ok((locks, unreadable))
     }
 
+    /// Removes locks, whoever has them: who still uses the repository does not learn of it, and may then be in the way of others.
+    /// One that is gone by then is no error.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub async fn unlock(&self, locks: impl IntoIterator<Item = Id>) -> Result<()> {
+        for lock in locks {
+            remove_if_there(&*self.storage, lock).await?;
+        }
+        Ok(())
+    }
+
     async fn read_lock(&self, id: Id) -> Result<ForeignLock> {
         let json = self.read_json(Kind::Lock, id).await?;
         let lock: LockFile = serde_json::from_slice(&json).map_err(|error| {
@@ -154,14 +166,13 @@ impl Repository {
 
     async fn lock_as(&self, exclusive: bool) -> Result<Lock<'_>> {
         self.look_for_others(exclusive, None).await?;
-        let (file, since) = self.write_lock(exclusive).await?;
+        let (file, sealed, since) = self.seal_lock(exclusive).await?;
         let lock = Lock { repository: self, exclusive, held: Mutex::new(Held { files: vec![file], since }) };
-        self.surroundings.sleep(SETTLE).await;
         let settled = async {
-            for stale in self.look_for_others(exclusive, Some(file)).await? {
-                remove_if_there(&*self.storage, stale).await?;
-            }
-            Ok(())
+            self.write_sealed(Kind::Lock, file, sealed).await?;
+            self.surroundings.sleep(SETTLE).await;
+            let stale = self.look_for_others(exclusive, Some(file)).await?;
+            self.unlock(stale).await
         };
         match settled.await {
             Ok(()) => Ok(lock),
@@ -184,7 +195,8 @@ impl Repository {
         }
     }
 
-    async fn write_lock(&self, exclusive: bool) -> Result<(Id, Time)> {
+    /// A lock of this moment, which is not written yet.
+    async fn seal_lock(&self, exclusive: bool) -> Result<(Id, Vec<u8>, Time)> {
         let user = self.surroundings.user();
         let time = self.surroundings.now();
         let lock = LockFile {
@@ -197,7 +209,8 @@ impl Repository {
             gid: user.gid,
         };
         let json = serde_json::to_vec(&lock).expect("texts and numbers have a JSON form");
-        Ok((self.write_json(Kind::Lock, json).await?, time))
+        let (id, sealed) = self.seal_json(json).await?;
+        Ok((id, sealed, time))
     }
 }
 
@@ -207,25 +220,27 @@ impl Lock<'_> {
     /// # Errors
     /// Those of the work; `LockLost` if the lock could not be refreshed for long, which ends the work.
     pub async fn during<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let refreshing = self.keep_fresh();
-        pin_mut!(work, refreshing);
-        match select(work, refreshing).await {
-            Either::Left((result, _)) => result,
-            Either::Right((lost, _)) => Err(lost),
-        }
-    }
-
-    async fn keep_fresh(&self) -> Error {
         let surroundings = &self.repository.surroundings;
         let mut wait = REFRESH;
+        pin_mut!(work);
         loop {
-            surroundings.sleep(wait).await;
-            wait = match self.refresh().await {
-                Ok(()) => REFRESH,
-                Err(source) => {
+            match select(&mut work, surroundings.sleep(wait)).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(_) => {}
+            }
+            let refreshing = self.refresh();
+            pin_mut!(refreshing);
+            wait = match select(&mut work, refreshing).await {
+                Either::Left((result, refreshing)) => {
+                    // Left where it is, it could write a lock behind the one that removes it. If it fails, that is of no matter any more.
+                    let _ = refreshing.await;
+                    return result;
+                }
+                Either::Right((Ok(()), _)) => REFRESH,
+                Either::Right((Err(source), _)) => {
                     let age = self.held().since.elapsed(surroundings.now());
                     if age >= LOST {
-                        return Error::LockLost { minutes: age.as_mins(), source: Box::new(source) };
+                        return Err(Error::LockLost { minutes: age.as_mins(), source: Box::new(source) });
                     }
                     REFRESH_AGAIN
                 }
@@ -238,12 +253,12 @@ impl Lock<'_> {
     /// # Errors
     /// Those of the storage.
     pub async fn refresh(&self) -> Result<()> {
-        let (file, since) = self.repository.write_lock(self.exclusive).await?;
+        let (file, sealed, since) = self.repository.seal_lock(self.exclusive).await?;
         let before = self.held().files;
-        self.update(|held| {
-            held.files.push(file);
-            held.since = since;
-        });
+        // Before it is written, as it may be there without anybody having said so.
+        self.update(|held| held.files.push(file));
+        self.repository.write_sealed(Kind::Lock, file, sealed).await?;
+        self.update(|held| held.since = since);
         for old in before {
             remove_if_there(&*self.repository.storage, old).await?;
             self.update(|held| held.files.retain(|file| *file != old));

@@ -5,9 +5,10 @@ mod apply;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fetch::Fetcher;
 use crate::index::{Index, Location, Marks};
 use crate::lock::ExclusiveLock;
-use crate::pack::{self, PackBlob};
+use crate::pack::{self, BlobKey, PackBlob};
 use crate::packer::PACK_SIZE;
 use crate::repository::Repository;
 use crate::{BlobType, Error, File, Id, Kind, Result};
@@ -45,6 +46,8 @@ pub struct PrunePlan {
     pub bytes: PruneBytes,
     /// What is kept of `repack`, pack by pack.
     kept: Vec<Location>,
+    /// What stays where it is, in order, and of which other copies will be gone.
+    last_copies: Vec<Location>,
 }
 
 /// How large things are, as they are stored.
@@ -98,18 +101,56 @@ impl Repository {
         let used = self.used_blobs(roots).await.map_err(refused)?;
         let there: BTreeMap<Id, u64> =
             self.list(Kind::Data).await?.into_iter().map(|listed| (listed.id, listed.size)).collect();
-        decide(&self.index(), used, &there, options).map_err(refused)
+        let mut broken = BTreeSet::new();
+        loop {
+            let plan = decide(&self.index(), used.clone(), &there, &broken, options).map_err(refused)?;
+            let found = self.broken_copies(&plan.last_copies).await?;
+            if found.is_empty() {
+                return Ok(plan);
+            }
+            broken.extend(found);
+        }
+    }
+
+    /// Those that are not as they were written. With the plan, the other copies would go.
+    async fn broken_copies(&self, copies: &[Location]) -> Result<Vec<Copy>> {
+        let mut blobs = Fetcher::new(self, |codec, blob, sealed| {
+            codec.open_blob(blob.key.id, sealed, blob.uncompressed).map(drop)
+        });
+        let mut asked = copies.iter();
+        let mut broken = Vec::new();
+        for copy in copies {
+            while !blobs.is_full()
+                && let Some(next) = asked.next()
+            {
+                blobs.ask(*next);
+            }
+            if !matches!(blobs.next().await, Some(Ok(()))) {
+                self.answers().await?;
+                broken.push((copy.pack, copy.blob.key));
+            }
+        }
+        Ok(broken)
     }
 }
+
+/// A blob in one of the packs that have it.
+type Copy = (Id, BlobKey);
 
 fn decide(
     index: &Index,
     mut used: Marks<bool>,
     there: &BTreeMap<Id, u64>,
+    broken: &BTreeSet<Copy>,
     options: PruneOptions,
 ) -> Result<PrunePlan> {
     let mut usages = usages(index);
-    let kept = choose_copies(index, &mut used, &mut usages, there)?;
+    let is_whole = |usages: &BTreeMap<Id, Usage>, copy: &Location| {
+        there.get(&copy.pack) == usages.get(&copy.pack).map(|usage| &usage.size)
+            && !broken.contains(&(copy.pack, copy.blob.key))
+    };
+    let Chosen { kept, of_several } = choose_copies(index, &mut used, &mut usages, is_whole)
+        .map_err(|key| lost(index, there, broken, key))?;
     let mut plan = PrunePlan {
         unused: Vec::new(),
         unreferenced: there.keys().filter(|pack| !index.knows_pack(**pack)).copied().collect(),
@@ -118,6 +159,7 @@ fn decide(
         merge: Vec::new(),
         bytes: PruneBytes::default(),
         kept: Vec::new(),
+        last_copies: Vec::new(),
     };
     plan.bytes.removed = plan.unreferenced.iter().map(|pack| there[pack]).sum();
     let mut partly = Vec::new();
@@ -142,6 +184,11 @@ fn decide(
             false => plan.bytes.unused_left += usage.unused,
         }
     }
+    let goes = |pack: &Id| repack.contains(pack) || usages.get(pack).is_none_or(|usage| usage.used == 0);
+    let others_go =
+        |copy: &Location| !goes(&copy.pack) && index.locations(copy.blob.key).any(|other| goes(&other.pack));
+    plan.last_copies = of_several.into_iter().filter(others_go).collect();
+    plan.last_copies.sort_unstable_by_key(|location| (location.pack, location.blob.offset));
     plan.kept = kept.into_iter().filter(|location| repack.contains(&location.pack)).collect();
     plan.kept.sort_unstable_by_key(|location| (location.pack, location.blob.offset));
     plan.bytes.repacked = plan.kept.iter().map(|location| u64::from(location.blob.length)).sum();
@@ -172,31 +219,41 @@ impl Usage {
     }
 }
 
-/// Of each blob that is used, the copy that stays; those there is only one of are chosen first, as the others should be where much is used.
+/// Of each blob that is used, the copy that stays.
+struct Chosen {
+    kept: Vec<Location>,
+    /// Those of `kept` of which there are others.
+    of_several: Vec<Location>,
+}
+
+/// Those there is only one of are chosen first, as the others should be where much is used.
+///
+/// # Errors
+/// A blob of which no copy is whole.
 fn choose_copies(
     index: &Index,
     used: &mut Marks<bool>,
     usages: &mut BTreeMap<Id, Usage>,
-    there: &BTreeMap<Id, u64>,
-) -> Result<Vec<Location>> {
-    let mut chosen = Vec::new();
-    let mut several = Vec::new();
+    is_whole: impl Fn(&BTreeMap<Id, Usage>, &Location) -> bool,
+) -> std::result::Result<Chosen, BlobKey> {
+    let (mut kept, mut several, mut of_several) = (Vec::new(), Vec::new(), Vec::new());
     for slot in index.all_slots() {
         if !*used.at(slot) {
             continue;
         }
         let key = index.location(slot).blob.key;
-        let whole = |location: &Location| {
-            there.get(&location.pack) == usages.get(&location.pack).map(|usage| &usage.size)
-        };
-        let copies: Vec<Location> = index.locations(key).filter(whole).collect();
+        let copies: Vec<Location> = index.locations(key).filter(|copy| is_whole(usages, copy)).collect();
         match copies[..] {
-            [] => return Err(lost(index, there, key)),
-            [only] => chosen.push(only),
+            [] => return Err(key),
+            [only] => {
+                kept.push(only);
+                // The pack of another one may have lost its end, and still have this.
+                of_several.extend(index.locations(key).nth(1).map(|_| only));
+            }
             _ => several.push(copies),
         }
     }
-    for location in &chosen {
+    for location in &kept {
         if let Some(usage) = usages.get_mut(&location.pack) {
             usage.uses(&location.blob);
         }
@@ -207,16 +264,20 @@ fn choose_copies(
         if let Some(usage) = usages.get_mut(&best.pack) {
             usage.uses(&best.blob);
         }
-        chosen.push(*best);
+        kept.push(*best);
+        of_several.push(*best);
     }
-    Ok(chosen)
+    Ok(Chosen { kept, of_several })
 }
 
-/// What is wrong with the first copy of a blob that is used and not there.
-fn lost(index: &Index, there: &BTreeMap<Id, u64>, key: crate::BlobKey) -> Error {
+/// What is wrong with the first copy of a blob that is used and of which there is no whole one.
+fn lost(index: &Index, there: &BTreeMap<Id, u64>, broken: &BTreeSet<Copy>, key: BlobKey) -> Error {
     let Some(location) = index.locations(key).next() else { return crate::used::not_indexed(index, key) };
     let problem = match there.get(&location.pack) {
         None => format!("it is not there, and the {key} in it is used"),
+        Some(_) if broken.contains(&(location.pack, key)) => {
+            format!("the {key} in it is used, and not as it was written")
+        }
         Some(size) => {
             format!("it has {size} bytes, which is not what the index says, and the {key} in it is used")
         }

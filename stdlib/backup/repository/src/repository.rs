@@ -147,6 +147,14 @@ impl Repository {
         self.codec.key()
     }
 
+    /// Whether the storage still gives what it has, so that what could not be read is the matter of one file.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub async fn answers(&self) -> Result<()> {
+        self.read_raw(File::Config).await.map(drop)
+    }
+
     /// Lets one more password open the repository; gives the name of the key file.
     ///
     /// # Errors
@@ -188,15 +196,24 @@ impl Repository {
     }
 
     pub(crate) async fn write_json(&self, kind: Kind, json: Vec<u8>) -> Result<Id> {
+        let (id, sealed) = self.seal_json(json).await?;
+        self.write_sealed(kind, id, sealed).await?;
+        Ok(id)
+    }
+
+    /// What a file of JSON will be called, and its content.
+    pub(crate) async fn seal_json(&self, json: Vec<u8>) -> Result<(Id, Vec<u8>)> {
         let nonce = self.nonce();
         let sealed = self.compute(move |codec| {
             let sealed = codec.seal_file(nonce, &json);
             (Id::of(&sealed), sealed)
         });
-        let (id, sealed) = sealed.await?;
+        sealed.await
+    }
+
+    pub(crate) async fn write_sealed(&self, kind: Kind, id: Id, sealed: Vec<u8>) -> Result<()> {
         let file = File::Named(kind, id);
-        self.storage.write(file, Bytes::from(sealed)).await.map_err(Error::storage("writing", file))?;
-        Ok(id)
+        self.storage.write(file, Bytes::from(sealed)).await.map_err(Error::storage("writing", file))
     }
 
     pub(crate) async fn remove(&self, kind: Kind, id: Id) -> Result<()> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use futures::stream::BoxStream;
 
 use crate::Id;
@@ -115,4 +116,10 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// `NotFound` if it was not there.
     fn remove(&self, file: File) -> BoxFuture<'_, StorageResult<()>>;
+
+    /// Removes what writes of packs, index files and snapshots have left that broke off, where that is anything. Nobody makes such a
+    /// write meanwhile.
+    fn tidy(&self) -> BoxFuture<'_, StorageResult<()>> {
+        ready(Ok(())).boxed()
+    }
 }

@@ -13,6 +13,7 @@ mod list;
 mod prune;
 mod restore;
 mod snapshot;
+mod unlock;
 mod verify;
 
 use opsrun_core::Declaration;
@@ -31,5 +32,6 @@ pub(crate) const PRIMITIVES: &[Declaration] = &[
     Declaration::of::<list::List>(),
     Declaration::of::<prune::Prune>(),
     Declaration::of::<restore::Restore>(),
+    Declaration::of::<unlock::Unlock>(),
     Declaration::of::<verify::Verify>(),
 ];

@@ -3,15 +3,18 @@ use std::path::{Path, PathBuf};
 use futures::future::join;
 use opsrun_core::{Cx, Effect, Error, Named, Primitive, Result, Undo, Value};
 use opsrun_derive::Args;
-use restic_repository::{NamedSnapshot, Walk, Walked};
+use restic_repository::{NamedSnapshot, Walk};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::{Told, filter};
-use crate::items::items;
+use crate::items::{Damage, items};
 use crate::place::Opened;
 
 /// Brings a snapshot back, into the place that it is of or beside it.
+///
+/// Files of a folder that are damaged in the repository are left as they were, and the rest is brought back; then it is an error, which
+/// names them. A database is brought back whole or not at all.
 ///
 /// ```rhai
 /// let last = backup::latest("namespace:workflow-prod");
@@ -64,19 +67,26 @@ impl Primitive for Restore {
         let lock = opened.told(opened.repository.lock().await)?;
         let work = async {
             let place = || Named { name: name.clone(), options: self.options.clone() };
-            let told = |error| opened.place.told(error);
             if let Some(preflight) = scheme.preflight {
                 for walk in walks(&opened, named.snapshot.tree, &base, &self.paths).await? {
-                    let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
-                    join(carry_out, preflight(cx.clone(), place(), items)).await.1?;
+                    let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), &opened);
+                    let (damage, seen) = join(carry_out, preflight(cx.clone(), place(), items)).await;
+                    seen.and_then(|()| damage.none_of(&named))?;
                 }
             }
             let mut done = Vec::new();
+            let mut damage = Damage::default();
             for walk in walks(&opened, named.snapshot.tree, &base, &self.paths).await? {
-                let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
-                let ((), result) = join(carry_out, (scheme.restore)(cx.clone(), place(), items)).await;
+                let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), &opened);
+                let (damaged, result) = join(carry_out, (scheme.restore)(cx.clone(), place(), items)).await;
+                damage = damage.and(damaged);
                 done.push(result?);
             }
+            damage.none_of(&named).map_err(|error| {
+                let data = error.data_value().clone();
+                let rest = "all else was brought back, and what is missing is as it was";
+                error.context(format!("{to} is not complete: {rest}")).data(data)
+            })?;
             Ok(match done.len() {
                 1 => done.swap_remove(0),
                 _ => Value::Array(done),
@@ -114,18 +124,13 @@ pub(super) async fn walks<'r>(
     let mut found = Vec::new();
     for wanted in paths {
         let whole = base.join(wanted.trim_start_matches('/'));
-        let mut walk = opened.repository.walk(tree, Path::new("/"));
-        let node = loop {
-            match walk.next().await {
-                Some(Walked::Entry { path, node }) if path == whole => break Some(node),
-                Some(_) => {}
-                None => break None,
+        let node = match opened.repository.at_path(tree, &whole).await {
+            Err(restic_repository::Error::NoPath(_)) => {
+                return Err(Error::not_found(format!("the snapshot has no `{wanted}`"))
+                    .hint("`backup::contents` tells what it has"));
             }
+            found => opened.told(found)?,
         };
-        let node = node.ok_or_else(|| {
-            Error::not_found(format!("the snapshot has no `{wanted}`"))
-                .hint("`backup::contents` tells what it has")
-        })?;
         found.push(opened.repository.walk_node(node, &whole));
     }
     Ok(found)

@@ -95,11 +95,11 @@ impl Verify {
         let work = async {
             let mut walks = walks(opened, named.snapshot.tree, &base, &[]).await?;
             let walk = walks.pop().ok_or_else(|| Error::failed("the snapshot has no tree"))?;
-            let told = |error| opened.place.told(error);
-            let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), told);
+            let (items, carry_out) = items(opened.repository.restore(walk), base.clone(), opened);
             let place = Named { name, options: self.assertions.clone() };
-            let ((), counted) = join(carry_out, (scheme.try_out)(cx.clone(), place, items)).await;
-            counted.map_err(|error| {
+            let (damage, counted) = join(carry_out, (scheme.try_out)(cx.clone(), place, items)).await;
+            // A folder that is damaged has no content that the one who tries could miss.
+            counted.and_then(|counted| damage.none_of(named).map(|()| counted)).map_err(|error| {
                 error.context(format!("the snapshot {} of {source} is not good", named.id.short()))
             })
         };

@@ -31,7 +31,7 @@ pub(super) fn small_index_files(index: &Index) -> Vec<Id> {
 }
 
 impl Repository {
-    /// Does what was planned.
+    /// Does what was planned, and removes what writes that broke off have left.
     ///
     /// # Errors
     /// Those of the storage, and of a pack that cannot be read. Whenever it ends, nothing is lost, and the next prune removes what is left.
@@ -48,6 +48,11 @@ impl Repository {
         self.remove_all(Kind::Index, replaced).await?;
         let packs = [&plan.unreferenced, &plan.unused, &plan.repack];
         self.remove_all(Kind::Data, packs.into_iter().flatten().copied()).await?;
+        self.storage.tidy().await.map_err(|source| Error::Storage {
+            doing: "removing",
+            what: "what writes that broke off have left".to_owned(),
+            source,
+        })?;
         // What was loaded names packs that are gone.
         self.load_index().await
     }

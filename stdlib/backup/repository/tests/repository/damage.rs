@@ -188,9 +188,16 @@ async fn a_blob_that_is_in_two_packs_is_read_from_the_one_that_is_whole() {
     let packs: Vec<File> =
         files.files().into_keys().filter(|file| matches!(file, File::Named(Kind::Data, _))).collect();
     assert_eq!(packs.len(), 4);
-    for pack in packs {
+    let flipped = |pack: &File| {
+        let mut content = files.files()[pack].to_vec();
+        content[40] ^= 1;
+        Bytes::from(content)
+    };
+    let replaced = |_: &File| Bytes::from_static(b"nothing that was a pack");
+    let damages: [&dyn Fn(&File) -> Bytes; 2] = [&flipped, &replaced];
+    for (pack, damage) in packs.into_iter().flat_map(|pack| damages.map(|damage| (pack, damage))) {
         let damaged = Arc::new(MemoryStorage::from(files.files()));
-        damaged.set(pack, Some(Bytes::from_static(b"nothing that was a pack")));
+        damaged.set(pack, Some(damage(&pack)));
         let opened =
             Repository::open_with(damaged.clone(), Simulated::new(3), first.master_key().clone()).await;
         let repository = opened.expect("it opens");
@@ -201,5 +208,6 @@ async fn a_blob_that_is_in_two_packs_is_read_from_the_one_that_is_whole() {
         assert!(plan.unused.iter().any(|unused| File::Named(Kind::Data, *unused) == pack), "{plan:?}");
         assert!(check(&repository).await.findings.is_empty());
         assert_eq!(snapshots(&repository).await.len(), 2);
+        assert!(contents(&repository, taken.snapshot.tree).await[std::path::Path::new("/d/f")] == content);
     }
 }

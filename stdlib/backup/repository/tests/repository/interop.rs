@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use restic_repository::{BackupOptions, Filter, Init, Repository, Scrypt};
 
 use crate::support::{
-    self, FolderStorage, PASSWORD, QUICK, Restic, Simulated, backup, check, contents, entries_of, file,
+    self, Entries, FolderStorage, PASSWORD, QUICK, Restic, Simulated, backup, check, contents, file,
     log_text, make, noise, of, snapshots, stream,
 };
 
@@ -24,7 +24,7 @@ fn place() -> Option<(tempfile::TempDir, Restic)> {
 }
 
 fn storage(folder: &tempfile::TempDir) -> Arc<FolderStorage> {
-    Arc::new(FolderStorage(folder.path().to_owned()))
+    Arc::new(FolderStorage::new(folder.path()))
 }
 
 async fn open(folder: &tempfile::TempDir) -> Repository {
@@ -89,7 +89,9 @@ async fn back_up_folder(
         tags: vec!["nightly".to_owned()],
         ..of(&folder.to_string_lossy())
     };
-    backup(repository, options, entries_of(folder).expect("entries")).await.expect("a backup")
+    backup(repository, options, Entries::of(folder).collect::<Result<_, _>>().expect("entries"))
+        .await
+        .expect("a backup")
 }
 
 #[tokio::test]

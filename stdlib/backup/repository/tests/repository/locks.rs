@@ -5,7 +5,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use restic_repository::{Error, File, Kind, MemoryStorage, Repository};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use restic_repository::{
+    Error, File, Kind, Listed, MemoryStorage, Repository, Storage, StorageError, StorageResult,
+};
 
 use crate::support::{FolderStorage, PASSWORD, Restic, Simulated, make};
 
@@ -88,7 +94,7 @@ async fn a_lock_is_kept_fresh_while_something_is_done_and_removed_whatever_happe
 async fn restic_honours_our_locks_and_we_its() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(restic) = Restic::of(folder.path()) else { return };
-    let repository = make(Arc::new(FolderStorage(folder.path().to_owned())), Simulated::real()).await;
+    let repository = make(Arc::new(FolderStorage::new(folder.path())), Simulated::real()).await;
     let exclusive = repository.lock_exclusively().await.expect("nobody else");
     let refused = restic.try_run(&["backup", "/proc/version"]);
     let said = String::from_utf8_lossy(&refused.stderr);
@@ -125,4 +131,57 @@ async fn restic_honours_our_locks_and_we_its() {
     theirs.stdin.take().expect("a pipe").write_all(b"a dump").expect("it reads");
     assert!(theirs.wait().expect("it ends").success());
     repository.lock_exclusively().await.expect("restic has gone").release().await.expect("released");
+}
+
+/// What is written goes on without whoever asked for it, as a request does that is on its way.
+struct Detached(Arc<MemoryStorage>);
+
+impl Storage for Detached {
+    fn list(&self, kind: Kind) -> BoxStream<'_, StorageResult<Listed>> {
+        self.0.list(kind)
+    }
+
+    fn read(&self, file: File) -> BoxFuture<'_, StorageResult<Bytes>> {
+        self.0.read(file)
+    }
+
+    fn read_part(&self, file: File, offset: u64, length: usize) -> BoxFuture<'_, StorageResult<Bytes>> {
+        self.0.read_part(file, offset, length)
+    }
+
+    fn write(&self, file: File, content: Bytes) -> BoxFuture<'_, StorageResult<()>> {
+        let files = self.0.clone();
+        let written = tokio::spawn(async move {
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            files.write(file, content).await
+        });
+        async move { written.await.map_err(StorageError::other)? }.boxed()
+    }
+
+    fn remove(&self, file: File) -> BoxFuture<'_, StorageResult<()>> {
+        self.0.remove(file)
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_under_way_when_the_work_ends_leaves_no_lock() {
+    for polls in 1..30 {
+        let files = Arc::new(MemoryStorage::default());
+        let repository = make(Arc::new(Detached(files.clone())), Simulated::new(1)).await;
+        let lock = repository.lock().await.expect("shared");
+        let mut left = polls;
+        let work = std::future::poll_fn(|context| {
+            left -= 1;
+            context.waker().wake_by_ref();
+            if left > 0 { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
+        });
+        let result = lock.during(work).await;
+        lock.release_after(result).await.expect("released");
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(locks(&files), 0, "after {polls} polls");
+    }
 }

@@ -3,7 +3,9 @@
 
 mod damage;
 mod faults;
+mod full;
 mod interop;
+mod killed;
 mod locks;
 mod retention;
 mod support;

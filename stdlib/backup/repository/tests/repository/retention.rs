@@ -67,7 +67,7 @@ async fn what_is_kept_is_what_restic_keeps_and_for_the_same_reasons() {
     let Some(restic) = Restic::of(folder.path()) else { return };
     let surroundings = Simulated::real();
     let now = surroundings.now();
-    let repository = make(Arc::new(FolderStorage(folder.path().to_owned())), surroundings.clone()).await;
+    let repository = make(Arc::new(FolderStorage::new(folder.path())), surroundings.clone()).await;
     for (number, time) in times().into_iter().enumerate() {
         surroundings.set(time);
         let tags: [&[&str]; 5] = [&["good"], &["a"], &["b", "a"], &["c", "b"], &[]];

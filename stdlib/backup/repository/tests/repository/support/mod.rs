@@ -1,7 +1,12 @@
 //! What the tests share: a folder as a storage, surroundings of their own, the real restic, and made-up contents.
 
-mod folder;
 mod restic;
+#[path = "../../../examples/folder/source.rs"]
+mod source;
+#[path = "../../../examples/folder/storage.rs"]
+mod storage;
+#[path = "../../../examples/folder/target.rs"]
+pub(crate) mod target;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +22,9 @@ use restic_repository::{
     PruneOptions, PrunePlan, Report, Repository, Restored, Scrypt, Storage, Surroundings, Time, User,
 };
 
-pub(crate) use folder::{FolderStorage, entries_of};
 pub(crate) use restic::Restic;
+pub(crate) use source::Entries;
+pub(crate) use storage::{FolderStorage, unfinished};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 /// Of no use against anybody, and quick.
@@ -50,7 +56,7 @@ impl Simulated {
         })
     }
 
-    /// Of this host and process, so that restic looks whether it lives; it is now.
+    /// Of this host and process, so that restic looks whether it lives; it is now, and what is to be done in minutes never comes.
     pub(crate) fn real() -> Arc<Self> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         Arc::new(Simulated {
@@ -97,8 +103,12 @@ impl Surroundings for Simulated {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        let never_comes = self.host.is_none() && duration > Duration::from_secs(60);
         // As on any clock, others go on first.
         async move {
+            if never_comes {
+                return std::future::pending().await;
+            }
             tokio::task::yield_now().await;
             self.pass(duration);
         }
