@@ -311,7 +311,7 @@ async fn everywhere(name: &str, kept: &[usize], expected: [usize; 2]) {
         estate.look(folder.path(), kept, &place).await;
         if *wanted == Work::Restore {
             for (path, content) in files(&folder.path().join("restored")) {
-                let is_part = path.starts_with(target::UNFINISHED);
+                let is_part = target::is_unfinished(&path);
                 let whole = estate.snapshots[0].get(&Path::new("/").join(&path)) == Some(&content);
                 assert!(is_part || whole, "{place}: {} is half a file", path.display());
             }
