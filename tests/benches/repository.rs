@@ -130,7 +130,7 @@ impl Bench {
                 restore: |at, to| words(&["--no-cache", "-q", "-r", at, "restore", "latest", "--target", to]),
             }),
             Err(_) => {
-                println!("skipped: needs restic (tests/servers/install gets it, or says why it cannot)")
+                println!("skipped: needs restic (tests/servers/install gets it, or says why it cannot)");
             }
         }
         Bench { base: base.to_owned(), tools }
