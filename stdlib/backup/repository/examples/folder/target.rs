@@ -18,8 +18,9 @@ const PORTION: usize = 4 << 20;
 const MOST_BYTES: usize = 16 << 20;
 /// … and in how many files.
 const MOST_FILES: usize = 4;
-/// Below the target: where files are until they are whole.
-pub(crate) const UNFINISHED: &str = ".restore-unfinished";
+/// What files are called until they are whole: beside their place, as a filesystem keeps together what is in a folder, and shortly, as
+/// their own names may be as long as names can be.
+const UNFINISHED: &str = ".restore-unfinished-";
 
 /// What could not be brought back, and why. All else was.
 pub(crate) type Failures = Vec<(PathBuf, Error)>;
@@ -29,15 +30,8 @@ pub(crate) type Failures = Vec<(PathBuf, Error)>;
 /// # Errors
 /// Those of writing, which end it.
 pub(crate) async fn write(mut restore: Restore<'_>, target: &Path) -> io::Result<Failures> {
-    let unfinished = target.join(UNFINISHED);
-    // One that was killed has left it.
-    match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed?,
-    }
-    fs::create_dir_all(&unfinished)?;
-    let mut writing =
-        Writing { unfinished, number: 0, file: None, queue: VecDeque::new(), bytes: 0, files: 0 };
+    enter(target)?;
+    let mut writing = Writing { number: 0, file: None, queue: VecDeque::new(), bytes: 0, files: 0 };
     let mut failures = Vec::new();
     while let Some(restored) = restore.next().await {
         match restored {
@@ -53,7 +47,7 @@ pub(crate) async fn write(mut restore: Restore<'_>, target: &Path) -> io::Result
             Restored::Entry { path, node } => {
                 writing.finish_file().await?;
                 match &node.kind {
-                    NodeKind::Folder { .. } => fs::create_dir_all(&path)?,
+                    NodeKind::Folder { .. } => enter(&path)?,
                     NodeKind::Symlink { target } => link(target.as_ref(), &path)?,
                     NodeKind::File { .. } => writing.begin(path, node),
                     NodeKind::Other(kind) => {
@@ -70,8 +64,26 @@ pub(crate) async fn write(mut restore: Restore<'_>, target: &Path) -> io::Result
     }
     writing.finish_file().await?;
     while writing.next_done().await? {}
-    fs::remove_dir_all(writing.unfinished)?;
     Ok(failures)
+}
+
+/// Whether it is what a restore has left that was killed.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
+}
+
+/// Makes a folder; in one that is there, what another restore has left is removed.
+fn enter(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() {
+        return fs::create_dir_all(folder);
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if is_unfinished(&path) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn link(to: &Path, path: &Path) -> io::Result<()> {
@@ -83,7 +95,6 @@ fn link(to: &Path, path: &Path) -> io::Result<()> {
 }
 
 struct Writing {
-    unfinished: PathBuf,
     /// How many files there were, which are called by it until they are whole.
     number: u64,
     file: Option<OpenFile>,
@@ -111,7 +122,7 @@ struct OpenFile {
 impl Writing {
     fn begin(&mut self, path: PathBuf, node: Node) {
         self.number += 1;
-        let part = self.unfinished.join(self.number.to_string());
+        let part = path.with_file_name(format!("{UNFINISHED}{}", self.number));
         self.file = Some(OpenFile { path, node, part, begun: None, held: Vec::new(), held_bytes: 0 });
     }
 

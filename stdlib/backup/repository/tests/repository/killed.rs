@@ -38,8 +38,19 @@ enum Work {
     Restore,
 }
 
-const WORKS: [(&str, Work); 4] =
-    [("backup", Work::Backup), ("copy", Work::Copy), ("prune", Work::Prune), ("restore", Work::Restore)];
+/// What it does, and the test of it.
+fn named(name: &str) -> (Work, &'static str) {
+    match name {
+        "backup" => (Work::Backup, "killed::a_backup_that_is_killed_leaves_no_snapshot_or_a_whole_one"),
+        "copy" => (Work::Copy, "killed::a_copy_that_is_killed_is_ended_by_the_next"),
+        "prune" => (Work::Prune, "killed::a_prune_that_is_killed_loses_nothing"),
+        "restore" => {
+            let test = "killed::a_restore_that_is_killed_leaves_no_half_file_and_the_next_one_completes";
+            (Work::Restore, test)
+        }
+        other => panic!("nothing is called {other}"),
+    }
+}
 
 /// `WORK OPERATION MOMENT FOLDER`: what the process of its own does, and when it kills itself.
 const ORDER: &str = "OPSRUN_TEST_KILLED";
@@ -183,22 +194,19 @@ fn new_entries() -> Vec<Entry> {
     entries
 }
 
-/// The process that is killed.
-#[tokio::test]
-#[ignore = "the others run it as a process of its own"]
-async fn child() {
-    let order = std::env::var(ORDER).expect("it is run by the others");
+/// The process that is killed does what it is told by this.
+async fn obey(order: &str) {
     let [name, operation, moment, folder]: [&str; 4] =
         order.splitn(4, ' ').collect::<Vec<_>>().try_into().expect("an order has four parts");
-    let (_, wanted) = WORKS.iter().find(|(work, _)| *work == name).expect("a work");
     let fuse = Fuse::new(operation.parse().expect("a number"), moment.parse().expect("a number"));
-    work(*wanted, Path::new(folder), &fuse).await.expect("it is not killed");
+    work(named(name).0, Path::new(folder), &fuse).await.expect("it is not killed");
     println!("operations {}", fuse.operations.load(Ordering::SeqCst));
 }
 
+/// Starts this program once more, with one test, which then obeys.
 fn start(name: &str, operation: usize, moment: usize, folder: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this program has a path"))
-        .args(["--ignored", "--exact", "killed::child", "--nocapture"])
+        .args(["--exact", named(name).1, "--nocapture"])
         .env(ORDER, format!("{name} {operation} {moment} {}", folder.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -289,8 +297,11 @@ fn files(folder: &Path) -> Contents {
 
 /// Kills it everywhere. Afterwards `repository` has as many snapshots as are expected, and `other`.
 async fn everywhere(name: &str, kept: &[usize], expected: [usize; 2]) {
+    if let Ok(order) = std::env::var(ORDER) {
+        return obey(&order).await;
+    }
     let estate = Estate::new().await;
-    let (_, wanted) = WORKS.iter().find(|(work, _)| *work == name).expect("a work");
+    let (wanted, _) = named(name);
     let undisturbed = estate.fresh();
     let began = Instant::now();
     let output = start(name, NEVER, 0, undisturbed.path()).wait_with_output().expect("it ends");
@@ -309,9 +320,9 @@ async fn everywhere(name: &str, kept: &[usize], expected: [usize; 2]) {
         };
         let Killed { folder, place } = killed;
         estate.look(folder.path(), kept, &place).await;
-        if *wanted == Work::Restore {
+        if wanted == Work::Restore {
             for (path, content) in files(&folder.path().join("restored")) {
-                let is_part = path.starts_with(target::UNFINISHED);
+                let is_part = target::is_unfinished(&path);
                 let whole = estate.snapshots[0].get(&Path::new("/").join(&path)) == Some(&content);
                 assert!(is_part || whole, "{place}: {} is half a file", path.display());
             }
@@ -321,7 +332,7 @@ async fn everywhere(name: &str, kept: &[usize], expected: [usize; 2]) {
         {
             restic.check();
         }
-        work(*wanted, folder.path(), &Fuse::new(NEVER, 0))
+        work(wanted, folder.path(), &Fuse::new(NEVER, 0))
             .await
             .unwrap_or_else(|error| panic!("{place}: the next run: {error}"));
         for (name, expected) in ["repository", "other"].into_iter().zip(expected) {
@@ -334,7 +345,7 @@ async fn everywhere(name: &str, kept: &[usize], expected: [usize; 2]) {
             let left: Vec<PathBuf> = files(&root).into_keys().filter(|path| is_left_over(path)).collect();
             assert!(left.is_empty(), "{place}: {left:?}");
         }
-        if *wanted == Work::Restore {
+        if wanted == Work::Restore {
             let whole: Contents = files(&folder.path().join("restored"))
                 .into_iter()
                 .map(|(path, content)| (Path::new("/").join(path), content))
