@@ -1,17 +1,33 @@
 //! What the sections `postgres` and `redis` of an estate file have in common: servers by address, and which of them follow others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use opsrun_core::{Error, Result, Span, Value};
+use http::Uri;
+use opsrun_core::{Error, Result, Span, Surroundings, Value};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// All of it.
-#[derive(Debug)]
-pub(crate) struct Section<S> {
+/// Servers of an estate.
+pub(crate) struct Servers<S> {
     /// What the section of a target has to say instead of what it says.
     pub(crate) target: Value,
-    servers: BTreeMap<String, S>,
+    by_address: BTreeMap<String, Arc<S>>,
+}
+
+/// A server of an estate, or a replica that has what its source had some time ago.
+pub(crate) trait Simulated: Sized {
+    /// The same content in other surroundings.
+    fn fork(&self, surroundings: &Surroundings) -> Self;
+
+    /// One that follows this server.
+    fn replica(&self, lag: Span) -> Self;
+
+    /// Of a replica: how far it is behind.
+    fn lag(&self) -> Option<Span>;
+
+    /// Whether both have the same content, as a replica and its source.
+    fn shares_with(&self, other: &Self) -> bool;
 }
 
 /// A server that may follow another one.
@@ -20,16 +36,20 @@ pub(crate) trait Follows {
     fn follows(&self) -> Option<(&str, Span)>;
 }
 
-impl<S: Follows + DeserializeOwned> Section<S> {
-    /// `example` is how an address is written.
+impl<S: Simulated> Servers<S> {
+    /// Those of a section, as `start` makes each that follows none. `example` is how an address is written.
     ///
     /// # Errors
-    /// `Invalid`, naming the server.
-    pub(crate) fn read(section: &Value, example: &str) -> Result<Self> {
+    /// `Invalid`, naming the server, also for one that follows none; those of `start`.
+    pub(crate) fn start<O: Follows + DeserializeOwned>(
+        section: &Value,
+        example: &str,
+        start: impl Fn(&O) -> Result<S>,
+    ) -> Result<Self> {
         let Value::Object(members) = section else {
             return Err(Error::invalid(format!("it is a map of servers by address, such as `{example}`")));
         };
-        let (mut target, mut servers) = (json!({}), BTreeMap::new());
+        let (mut target, mut sections) = (json!({}), BTreeMap::new());
         for (name, member) in members {
             if name == "target" {
                 target = member.clone();
@@ -40,39 +60,54 @@ impl<S: Follows + DeserializeOwned> Section<S> {
                     "`{name}` is no address of a server: write it like `{example}`"
                 )));
             }
-            let server =
-                S::deserialize(member).map_err(|error| Error::invalid(format!("`{name}`: {error}")))?;
-            servers.insert(name.clone(), server);
+            let section =
+                O::deserialize(member).map_err(|error| Error::invalid(format!("`{name}`: {error}")))?;
+            sections.insert(name, section);
         }
-        Ok(Section { target, servers })
-    }
-
-    /// The servers by address, as `start` makes them, and those that follow them, as `follow` does.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the server, for one that follows none; those of `start`.
-    pub(crate) fn started<T>(
-        &self,
-        start: impl Fn(&S) -> Result<T>,
-        follow: impl Fn(&T, Span) -> T,
-    ) -> Result<BTreeMap<String, T>> {
         let mut started = BTreeMap::new();
-        for (address, server) in self.servers.iter().filter(|(_, server)| server.follows().is_none()) {
-            let made = start(server).map_err(|error| error.context(format!("`{address}`")))?;
-            started.insert(address.clone(), made);
+        for (address, section) in sections.iter().filter(|(_, section)| section.follows().is_none()) {
+            let made = start(section).map_err(|error| error.context(format!("`{address}`")))?;
+            started.insert((*address).clone(), Arc::new(made));
         }
-        let following =
-            self.servers.iter().filter_map(|(address, server)| Some((address, server.follows()?)));
-        let mut followers = Vec::new();
-        for (address, (source, lag)) in following {
+        let mut replicas = Vec::new();
+        for (address, (source, lag)) in
+            sections.iter().filter_map(|(address, section)| Some((*address, section.follows()?)))
+        {
             let source = started.get(source).ok_or_else(|| {
                 Error::invalid(format!(
                     "`{address}`: there is no server `{source}` that is no replica itself"
                 ))
             })?;
-            followers.push((address.clone(), follow(source, lag)));
+            replicas.push((address.clone(), Arc::new(source.replica(lag))));
         }
-        started.extend(followers);
-        Ok(started)
+        started.extend(replicas);
+        Ok(Servers { target, by_address: started })
+    }
+
+    /// The one at `HOST:PORT`.
+    pub(crate) fn get(&self, address: &str) -> Option<&Arc<S>> {
+        self.by_address.get(address)
+    }
+
+    /// The one that an address leads to; `port` if it names none.
+    pub(crate) fn at(&self, to: &Uri, port: u16) -> Option<&Arc<S>> {
+        self.get(&format!("{}:{}", to.host()?, to.port_u16().unwrap_or(port)))
+    }
+
+    /// Those that follow none, by their addresses.
+    pub(crate) fn primaries(&self) -> impl Iterator<Item = (&String, &Arc<S>)> {
+        self.by_address.iter().filter(|(_, server)| server.lag().is_none())
+    }
+
+    pub(crate) fn fork(&self, surroundings: &Surroundings) -> Self {
+        let mut forked: BTreeMap<String, Arc<S>> = BTreeMap::new();
+        for (address, server) in self.primaries() {
+            let fork = server.fork(surroundings);
+            let replicas = self.by_address.iter().filter(|(_, other)| other.shares_with(server));
+            let replicas = replicas.filter_map(|(address, other)| Some((address, other.lag()?)));
+            forked.extend(replicas.map(|(address, lag)| (address.clone(), Arc::new(fork.replica(lag)))));
+            forked.insert(address.clone(), Arc::new(fork));
+        }
+        Servers { target: self.target.clone(), by_address: forked }
     }
 }

@@ -106,12 +106,7 @@ impl Server for Instance {
     }
 
     fn login(&self, user: &str) -> Result<Login, PgError> {
-        match self.facts.users.get(user) {
-            None if self.facts.users.is_empty() => Ok(Login::Trust),
-            Some(None) => Ok(Login::Trust),
-            Some(Some(password)) => Ok(Login::Scram(password.clone())),
-            None => Err(PgError::sign_in_failed(user)),
-        }
+        Login::of(&self.facts.users, user)
     }
 
     /// A connection of an estate is a pipe in memory, so nothing else is to be done for it.

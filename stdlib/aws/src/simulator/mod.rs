@@ -112,18 +112,17 @@ impl Simulator for Simulated {
     fn program(&self, program: &Program, stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
         let asked = PgProgram::of(&program.name, &program.args, &program.env)?;
         let (host, port) = asked.address.rsplit_once(':')?;
-        let program_name = program.name.clone();
-        let failed = |said: String| ProgramEnd { code: Some(1), stderr: said.into_bytes() };
-        match self.instances.at(host, port.parse().ok()?, &self.world, &self.clock) {
-            Ok(server) => Some(Box::pin(async move {
-                match asked.run(server, stream).await {
-                    Ok(()) => ProgramEnd { code: Some(0), stderr: Vec::new() },
-                    Err(said) => failed(said),
-                }
-            })),
-            Err(NoDatabase::Unknown) => None,
-            Err(down) => Some(Box::pin(async move { failed(format!("{program_name}: error: {down}\n")) })),
-        }
+        let server = match self.instances.at(host, port.parse().ok()?, &self.world, &self.clock) {
+            Err(NoDatabase::Unknown) => return None,
+            found => found,
+        };
+        Some(Box::pin(async move {
+            let (code, stderr) = match server {
+                Ok(server) => asked.run(server, stream).await,
+                Err(down) => asked.failed(&down.to_string()),
+            };
+            ProgramEnd { code: Some(code), stderr }
+        }))
     }
 
     fn section(&self) -> Value {

@@ -58,11 +58,8 @@ impl PgProgram {
         })
     }
 
-    /// Runs it on a server: a dump goes into `stream`, or comes out of it.
-    ///
-    /// # Errors
-    /// What the program prints before it exits with 1.
-    pub async fn run<S>(&self, server: Arc<dyn Server>, stream: S) -> Result<(), String>
+    /// Runs it on a server: a dump goes into `stream`, or comes out of it. Gives its exit code, and what it prints on its standard error.
+    pub async fn run<S>(&self, server: Arc<dyn Server>, stream: S) -> (i32, Vec<u8>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -70,7 +67,12 @@ impl PgProgram {
             false => self.dump(&*server, stream).await,
             true => self.restore(&*server, stream).await,
         };
-        done.map_err(|error| format!("{}: error: {}\n", self.name, error.message))
+        done.map_or_else(|error| self.failed(&error.message), |()| (0, Vec::new()))
+    }
+
+    /// How it ends if it could not do its work.
+    pub fn failed(&self, why: &str) -> (i32, Vec<u8>) {
+        (1, format!("{}: error: {why}\n", self.name).into_bytes())
     }
 
     async fn dump<S: AsyncWrite + Unpin>(&self, server: &dyn Server, mut stream: S) -> Result<(), PgError> {

@@ -1,5 +1,6 @@
 //! What a simulated server is made of, as whoever has its databases gives it: an instance of RDS, a pod, a test.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,6 +19,21 @@ pub enum Login {
     Cleartext(String),
     /// SCRAM-SHA-256 of the password, as PostgreSQL does it by itself.
     Scram(String),
+}
+
+impl Login {
+    /// As a user of these, with their passwords, does; one with none takes any. Without users, everybody may sign in.
+    ///
+    /// # Errors
+    /// 28P01
+    pub fn of(users: &BTreeMap<String, Option<String>>, user: &str) -> Result<Self, PgError> {
+        match users.get(user) {
+            None if users.is_empty() => Ok(Login::Trust),
+            Some(None) => Ok(Login::Trust),
+            Some(Some(password)) => Ok(Login::Scram(password.clone())),
+            None => Err(PgError::sign_in_failed(user)),
+        }
+    }
 }
 
 /// A standby that follows this server, for `pg_stat_replication`.

@@ -15,7 +15,7 @@ use tokio::io::DuplexStream;
 
 use self::section::OfServer;
 use self::server::Simulated;
-use crate::estate::Section;
+use crate::estate::Servers;
 use crate::postgres::SYSTEM;
 
 /// The servers of an estate's section; `None` if it has none.
@@ -27,27 +27,11 @@ pub(crate) fn start(
     surroundings: &Surroundings,
 ) -> Result<Option<Arc<dyn Simulator>>> {
     let Some(section) = section else { return Ok(None) };
-    let section = Section::<OfServer>::read(section, "db.example:5432")?;
-    let servers = section.started(
-        |server| Ok(Arc::new(Simulated::start(server, surroundings)?)),
-        |source, lag| Arc::new(source.replica(lag)),
-    )?;
-    Ok(Some(Arc::new(Estate { target: section.target, servers })))
+    let start = |server: &OfServer| Simulated::start(server, surroundings);
+    Ok(Some(Arc::new(Estate(Servers::start(section, "db.example:5432", start)?))))
 }
 
-struct Estate {
-    /// What the target's section has to say instead of what it says.
-    target: Value,
-    servers: BTreeMap<String, Arc<Simulated>>,
-}
-
-/// How a program of PostgreSQL ends.
-fn ended(done: std::result::Result<(), String>) -> ProgramEnd {
-    match done {
-        Ok(()) => ProgramEnd { code: Some(0), stderr: Vec::new() },
-        Err(said) => ProgramEnd { code: Some(1), stderr: said.into_bytes() },
-    }
-}
+struct Estate(Servers<Simulated>);
 
 /// What a connection holds back.
 const BUFFER: usize = 64 << 10;
@@ -55,8 +39,7 @@ const PORT: u16 = 5432;
 
 impl Simulator for Estate {
     fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream> {
-        let address = format!("{}:{}", to.host()?, to.port_u16().unwrap_or(PORT));
-        let server: Arc<dyn Server> = self.servers.get(&address).filter(|_| system == SYSTEM)?.clone();
+        let server: Arc<dyn Server> = self.0.at(to, PORT).filter(|_| system == SYSTEM)?.clone();
         let (near, far) = tokio::io::duplex(BUFFER);
         // Who hangs up in the middle ends the session, and that is all.
         tokio::spawn(serve(far, server));
@@ -65,19 +48,24 @@ impl Simulator for Estate {
 
     fn program(&self, program: &Program, stream: DuplexStream) -> Option<BoxFuture<'static, ProgramEnd>> {
         let asked = PgProgram::of(&program.name, &program.args, &program.env)?;
-        let server = self.servers.get(&asked.address)?.clone();
-        Some(async move { ended(asked.run(server, stream).await) }.boxed())
+        let server = self.0.get(&asked.address)?.clone();
+        Some(
+            async move {
+                let (code, stderr) = asked.run(server, stream).await;
+                ProgramEnd { code: Some(code), stderr }
+            }
+            .boxed(),
+        )
     }
 
     fn section(&self) -> Value {
-        self.target.clone()
+        self.0.target.clone()
     }
 
     /// Of each table, how many rows it has, and their checksum.
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
-        let primaries = self.servers.iter().filter(|(_, server)| !server.is_replica());
-        for (address, server) in primaries {
+        for (address, server) in self.0.primaries() {
             for name in server.databases() {
                 let Ok(database) = server.read(&name) else { continue };
                 all.insert(format!("{address}/{name}"), json!("a database"));
@@ -94,16 +82,6 @@ impl Simulator for Estate {
     }
 
     fn fork(&self, surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {
-        let mut servers: BTreeMap<String, Arc<Simulated>> = BTreeMap::new();
-        for (address, server) in self.servers.iter().filter(|(_, server)| !server.is_replica()) {
-            servers.insert(address.clone(), Arc::new(server.fork(surroundings)));
-        }
-        for (address, server) in self.servers.iter().filter(|(_, server)| server.is_replica()) {
-            let (source, lag) = server.follows()?;
-            let found = self.servers.iter().find(|(_, known)| known.is(source))?.0;
-            let follower = servers.get(found)?.replica(lag);
-            servers.insert(address.clone(), Arc::new(follower));
-        }
-        Some(Arc::new(Estate { target: self.target.clone(), servers }))
+        Some(Arc::new(Estate(self.0.fork(surroundings))))
     }
 }

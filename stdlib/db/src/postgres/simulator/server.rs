@@ -12,6 +12,7 @@ use opsrun_db_simulator::postgres::{self, Login, Memory, PgError, Server, Sessio
 use opsrun_db_simulator::rows::Database;
 
 use super::section::{OfDatabase, OfServer, OfTable, Rows};
+use crate::estate;
 use crate::postgres::statement::identifier;
 
 /// A server with its databases, or a replica that reads them from another one.
@@ -70,33 +71,10 @@ impl Simulated {
         }
         Ok(())
     }
+}
 
-    /// One that follows this server.
-    pub(super) fn replica(&self, lag: Span) -> Self {
-        Simulated {
-            memory: self.memory.clone(),
-            users: self.users.clone(),
-            version: self.version.clone(),
-            follows: Some((lag, Sessions::default())),
-        }
-    }
-
-    pub(super) fn is_replica(&self) -> bool {
-        self.follows.is_some()
-    }
-
-    /// Of a replica: whose databases it reads, and how far it is behind.
-    pub(super) fn follows(&self) -> Option<(&Arc<Memory<Surroundings>>, Span)> {
-        self.follows.as_ref().map(|(lag, _)| (&self.memory, *lag))
-    }
-
-    /// Whether it is the server that has these databases.
-    pub(super) fn is(&self, memory: &Arc<Memory<Surroundings>>) -> bool {
-        !self.is_replica() && Arc::ptr_eq(&self.memory, memory)
-    }
-
-    /// The same content in other surroundings.
-    pub(super) fn fork(&self, surroundings: &opsrun_core::Surroundings) -> Self {
+impl estate::Simulated for Simulated {
+    fn fork(&self, surroundings: &opsrun_core::Surroundings) -> Self {
         let memory = Memory::new(Surroundings::of(surroundings), self.memory.owner(), Login::Trust);
         memory.replace_all(self.memory.all());
         Simulated {
@@ -105,6 +83,23 @@ impl Simulated {
             version: self.version.clone(),
             follows: None,
         }
+    }
+
+    fn replica(&self, lag: Span) -> Self {
+        Simulated {
+            memory: self.memory.clone(),
+            users: self.users.clone(),
+            version: self.version.clone(),
+            follows: Some((lag, Sessions::default())),
+        }
+    }
+
+    fn lag(&self) -> Option<Span> {
+        self.follows.as_ref().map(|(lag, _)| *lag)
+    }
+
+    fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.memory, &other.memory)
     }
 }
 
@@ -178,12 +173,7 @@ impl Server for Simulated {
     }
 
     fn login(&self, user: &str) -> std::result::Result<Login, PgError> {
-        match self.users.get(user) {
-            None if self.users.is_empty() => Ok(Login::Trust),
-            Some(None) => Ok(Login::Trust),
-            Some(Some(password)) => Ok(Login::Scram(password.clone())),
-            None => Err(PgError::sign_in_failed(user)),
-        }
+        Login::of(&self.users, user)
     }
 
     /// A connection of an estate is a pipe in memory, so nothing else is to be done for it.
@@ -234,9 +224,9 @@ impl Server for Simulated {
 
 impl Simulated {
     fn writable(&self) -> std::result::Result<(), PgError> {
-        match self.is_replica() {
-            true => Err(PgError::read_only()),
-            false => Ok(()),
+        match self.follows {
+            Some(_) => Err(PgError::read_only()),
+            None => Ok(()),
         }
     }
 }

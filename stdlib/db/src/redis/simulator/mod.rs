@@ -15,7 +15,7 @@ use tokio::io::DuplexStream;
 
 use self::section::{OfServer, shown};
 use self::server::Simulated;
-use crate::estate::Section;
+use crate::estate::Servers;
 use crate::redis::SYSTEM;
 
 /// The servers of an estate's section; `None` if it has none.
@@ -27,19 +27,11 @@ pub(crate) fn start(
     surroundings: &Surroundings,
 ) -> Result<Option<Arc<dyn Simulator>>> {
     let Some(section) = section else { return Ok(None) };
-    let section = Section::<OfServer>::read(section, "cache.example:6379")?;
-    let servers = section.started(
-        |server| Ok(Arc::new(Simulated::start(server, surroundings)?)),
-        |source, lag| Arc::new(source.replica(lag)),
-    )?;
-    Ok(Some(Arc::new(Estate { target: section.target, servers })))
+    let start = |server: &OfServer| Simulated::start(server, surroundings);
+    Ok(Some(Arc::new(Estate(Servers::start(section, "cache.example:6379", start)?))))
 }
 
-struct Estate {
-    /// What the target's section has to say instead of what it says.
-    target: Value,
-    servers: BTreeMap<String, Arc<Simulated>>,
-}
+struct Estate(Servers<Simulated>);
 
 /// What a connection holds back.
 const BUFFER: usize = 64 << 10;
@@ -47,8 +39,7 @@ const PORT: u16 = 6379;
 
 impl Simulator for Estate {
     fn connect(&self, system: &str, to: &Uri) -> Option<DuplexStream> {
-        let address = format!("{}:{}", to.host()?, to.port_u16().unwrap_or(PORT));
-        let server: Arc<dyn Server> = self.servers.get(&address).filter(|_| system == SYSTEM)?.clone();
+        let server: Arc<dyn Server> = self.0.at(to, PORT).filter(|_| system == SYSTEM)?.clone();
         let (near, far) = tokio::io::duplex(BUFFER);
         // Who hangs up in the middle ends the session, and that is all.
         tokio::spawn(serve(far, server));
@@ -56,13 +47,13 @@ impl Simulator for Estate {
     }
 
     fn section(&self) -> Value {
-        self.target.clone()
+        self.0.target.clone()
     }
 
     /// Each key, with what it has, and whether it ends. One whose time has come is still told: nobody has changed it.
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
-        for (address, server) in self.servers.iter().filter(|(_, server)| !server.is_replica()) {
+        for (address, server) in self.0.primaries() {
             let content = server.content();
             for database in content.databases() {
                 for (key, held) in content.keys(Timestamp::MIN, database) {
@@ -76,19 +67,6 @@ impl Simulator for Estate {
     }
 
     fn fork(&self, surroundings: &Surroundings) -> Option<Arc<dyn Simulator>> {
-        let mut servers: BTreeMap<String, Arc<Simulated>> = BTreeMap::new();
-        for (address, server) in self.servers.iter().filter(|(_, server)| !server.is_replica()) {
-            servers.insert(address.clone(), Arc::new(server.fork(surroundings)));
-        }
-        for (address, server) in &self.servers {
-            let Some(lag) = server.lag() else { continue };
-            let primary = |(_, known): &(&String, &Arc<Simulated>)| {
-                !known.is_replica() && known.shares_keys_with(server)
-            };
-            let (found, _) = self.servers.iter().find(primary)?;
-            let follower = servers.get(found)?.replica(lag);
-            servers.insert(address.clone(), Arc::new(follower));
-        }
-        Some(Arc::new(Estate { target: self.target.clone(), servers }))
+        Some(Arc::new(Estate(self.0.fork(surroundings))))
     }
 }

@@ -7,6 +7,7 @@ use opsrun_core::{Clock, Error, Result, Span};
 use opsrun_db_simulator::redis::{self, Held, Keyspace, Memory, Server};
 
 use super::section::{OfServer, number, value};
+use crate::estate;
 
 /// A server with its keys, or a replica that has those of another one.
 pub(super) struct Simulated {
@@ -53,8 +54,18 @@ impl Simulated {
         Simulated { memory: Arc::new(memory), password, version, lag: None }
     }
 
-    /// One that follows this server.
-    pub(super) fn replica(&self, lag: Span) -> Self {
+    /// The keys that it has now.
+    pub(super) fn content(&self) -> Keyspace {
+        self.memory.get()
+    }
+}
+
+impl estate::Simulated for Simulated {
+    fn fork(&self, surroundings: &opsrun_core::Surroundings) -> Self {
+        Self::with(self.memory.get(), self.password.clone(), self.version.clone(), surroundings)
+    }
+
+    fn replica(&self, lag: Span) -> Self {
         Simulated {
             memory: self.memory.clone(),
             password: self.password.clone(),
@@ -63,24 +74,12 @@ impl Simulated {
         }
     }
 
-    /// Of a replica: how far it is behind.
-    pub(super) fn lag(&self) -> Option<Span> {
+    fn lag(&self) -> Option<Span> {
         self.lag
     }
 
-    /// Whether both have the same keys.
-    pub(super) fn shares_keys_with(&self, other: &Simulated) -> bool {
+    fn shares_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.memory, &other.memory)
-    }
-
-    /// The same keys in other surroundings.
-    pub(super) fn fork(&self, surroundings: &opsrun_core::Surroundings) -> Self {
-        Self::with(self.memory.get(), self.password.clone(), self.version.clone(), surroundings)
-    }
-
-    /// The keys that it has now.
-    pub(super) fn content(&self) -> Keyspace {
-        self.memory.get()
     }
 }
 
